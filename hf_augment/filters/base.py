@@ -1,0 +1,88 @@
+"""What a filter is: candidates in, one verdict each out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What a filter says of one candidate.
+
+    Args:
+        accepted (`bool`):
+            Whether the candidate may go on to the next filter.
+        score (`float`):
+            What was compared with the threshold, in the filter's own unit.
+        reason (`str`):
+            One short phrase for a person, such as `"reference says neg (0.91)"`.
+        label_probabilities (`tuple[float, ...]`, *optional*):
+            The classes' probabilities, from a filter that knows them; they become the soft label.
+    """
+
+    accepted: bool
+    score: float
+    reason: str
+    label_probabilities: tuple[float, ...] | None = None
+
+
+class Filter(ABC):
+    """
+    Judges candidates before they enter a shard. Filters run in the order given, each on what the last one accepted.
+
+    Example:
+
+    ```python
+    >>> from hf_augment import Filter, Verdict
+
+    >>> class NoUrls(Filter):
+    ...     name = "no_urls"
+    ...
+    ...     def judge(self, examples, labels):
+    ...         return [Verdict("http" not in e["text"], float("http" in e["text"]), "has a URL") for e in examples]
+    ...
+    ...     def fingerprint(self):
+    ...         return "no_urls-1"
+    ```
+
+    Attributes:
+        name (`str`):
+            The key under which verdicts are counted and logged.
+    """
+
+    name: ClassVar[str]
+
+    #: Whether `judge` fills `Verdict.label_probabilities`, which soft labels need.
+    gives_label_probabilities: ClassVar[bool] = False
+
+    @abstractmethod
+    def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
+        """
+        Judges candidates of one attempt at one shard.
+
+        Args:
+            examples (`Sequence[dict[str, Any]]`):
+                Raw examples with the generator's columns.
+            labels (`Sequence[int]`):
+                The class each was asked to be.
+
+        Returns:
+            `list[Verdict]`: One for each example, in their order.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identifies the filter with its thresholds and data, like [`Generator.fingerprint`]."""
+
+    def remember(self, examples: Sequence[dict[str, Any]]) -> None:  # noqa: B027 - most filters have no memory
+        """
+        Told the examples that *every* filter accepted, shard by shard in order, for filters that compare with them.
+        On resume the accepted examples of the shards already on disk are told again.
+        """
+
+    def forget(self) -> None:  # noqa: B027
+        """Drops what `remember` was told."""

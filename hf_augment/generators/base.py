@@ -1,0 +1,69 @@
+"""What a generator is: labels and a seed in, raw examples out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+
+class Generator(ABC):
+    """
+    Makes raw examples of given classes. Everything else (filters, shards, resume, ranks) is the trainer's business.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from hf_augment import Generator
+
+    >>> class Phrases(Generator):
+    ...     label_names = ("negative", "positive")
+    ...     adjectives = (("dull", "clumsy"), ("moving", "bright"))
+    ...
+    ...     def generate(self, labels, seed):
+    ...         rng = np.random.default_rng(seed)
+    ...         return [{"text": f"A {rng.choice(self.adjectives[label])} film."} for label in labels]
+    ...
+    ...     def fingerprint(self):
+    ...         return "phrases-1"
+
+    >>> Phrases().generate([0, 1], seed=0)
+    [{'text': 'A clumsy film.'}, {'text': 'A bright film.'}]
+    ```
+
+    Attributes:
+        label_names (`Sequence[str]`):
+            The classes, in the order of the dataset's integer labels.
+        columns (`tuple[str, ...]`, defaults to `("text",)`):
+            The raw columns of an example, without the label.
+    """
+
+    label_names: Sequence[str]
+    columns: Sequence[str] = ("text",)
+
+    #: Whether `generate` draws from nothing but its `seed`, so that it may run in a background thread. A generator
+    #: that needs the global random state sets this to `False` and is then only accepted by the inline producer.
+    draws_from_seed_only: ClassVar[bool] = True
+
+    @abstractmethod
+    def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
+        """
+        Makes one example per label.
+
+        Args:
+            labels (`Sequence[int]`):
+                Indices into `label_names`, one for each example wanted.
+            seed (`int`):
+                In `[0, 2**63)`. All randomness must come from it: the same labels and seed give the same examples.
+
+        Returns:
+            `list[dict[str, Any]]`: As many examples as labels, in their order, each with the keys of `columns`.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """
+        Identifies what is generated: weights, prompt, sampling settings. Two generators with the same fingerprint
+        must make the same examples, because shards and checkpoints are recognised by it.
+        """
