@@ -1,0 +1,217 @@
+"""One training run's blend: plan, shards and producer put together, and what they report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_augment.blending import BlendedBatchSampler, BlendPlan, DrawLayout, RatioSchedule
+from hf_augment.blending.rows import RealRows
+from hf_augment.blending.schedule import batches_per_epoch
+from hf_augment.synthesis import (
+    InlineProducer,
+    PreparedShards,
+    Producer,
+    Shard,
+    ShardStore,
+    SynthesisPipeline,
+    ThreadProducer,
+)
+from hf_augment.synthesis.prepared import Preprocess
+from hf_augment.training_args import AugmentationArguments
+
+
+@dataclass(frozen=True)
+class RunShape:
+    """
+    The sizes of a run, as the Trainer will count them.
+
+    Args:
+        batch_size (`int`):
+            Rows in a batch of one rank.
+        accumulation (`int`):
+            Batches in an optimizer step.
+        batches_per_epoch (`int`):
+            Of one rank.
+        total_steps (`int`):
+            Optimizer steps of the run.
+    """
+
+    batch_size: int
+    accumulation: int
+    batches_per_epoch: int
+    total_steps: int
+
+    @classmethod
+    def of(
+        cls,
+        num_rows: int | None,
+        batch_size: int,
+        ratio: float,
+        world_size: int,
+        drop_last: bool,
+        accumulation: int,
+        max_steps: int,
+        num_epochs: float,
+    ) -> RunShape:
+        """The shape for so many real rows, or for a stream (`None`), which is one epoch of `max_steps`."""
+        if num_rows is None:
+            return cls(batch_size, accumulation, max_steps * accumulation, max_steps)
+        batches = batches_per_epoch(num_rows, batch_size, ratio, world_size, drop_last)
+        if batches == 0:
+            raise ValueError(
+                f"dataloader_drop_last=True leaves no batch of {batch_size} on {world_size} processes from {num_rows} "
+                "rows: pass False or lower per_device_train_batch_size."
+            )
+        shape = cls(batch_size, accumulation, batches, max_steps)
+        steps = max_steps if max_steps > 0 else int(np.ceil(num_epochs * shape.steps_per_epoch))
+        return cls(batch_size, accumulation, batches, steps)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch; the last may have fewer batches."""
+        return -(-self.batches_per_epoch // self.accumulation)
+
+    def batches_before(self, step: int) -> int:
+        """Batches of one rank that the first `step` optimizer steps take."""
+        epochs, steps = divmod(step, self.steps_per_epoch)
+        return epochs * self.batches_per_epoch + steps * self.accumulation
+
+
+class BlendedRun:
+    """
+    What the trainer holds of one run: a batch sampler and a reader for its loader, and the figures for its log.
+
+    Args:
+        shape (`RunShape`):
+            Sizes of the run.
+        augmentation (`AugmentationArguments`):
+            The user's wishes.
+        layout (`DrawLayout`):
+            Which slots this rank draws.
+        pipeline (`SynthesisPipeline`):
+            Makes shards.
+        store (`ShardStore`):
+            Keeps them.
+        rows (`RealRows`):
+            The real rows.
+        step (`Callable[[], int]`):
+            The optimizer steps done so far, from the training state.
+        label_key (`str`):
+            Label column of the real rows.
+        preprocess (`Callable`, *optional*):
+            As for [`PreparedShards`].
+    """
+
+    def __init__(
+        self,
+        shape: RunShape,
+        augmentation: AugmentationArguments,
+        layout: DrawLayout,
+        pipeline: SynthesisPipeline,
+        store: ShardStore,
+        rows: RealRows,
+        step: Callable[[], int],
+        label_key: str,
+        preprocess: Preprocess | None,
+    ) -> None:
+        self.shape, self.layout, self.store = shape, layout, store
+        self.plan = BlendPlan(
+            shape.batch_size,
+            augmentation.synthetic_ratio,
+            shape.batches_per_epoch,
+            shape.batches_before(shape.total_steps),
+            RatioSchedule(augmentation.synthetic_schedule),
+            augmentation.synthetic_schedule_fraction,
+        )
+        self.producer: Producer
+        shards = layout.shards(self.plan.total_draws)
+        if augmentation.synthetic_producer == "thread":
+            self.producer = ThreadProducer(pipeline, store, shards, timeout=augmentation.synthetic_timeout)
+        else:
+            self.producer = InlineProducer(pipeline, store, shards)
+        self.prepared = PreparedShards(store, label_key, preprocess)
+        self.sampler = BlendedBatchSampler(
+            self.plan, layout, rows, self.accepted, epoch=lambda: step() // shape.steps_per_epoch
+        )
+        self._since = (0, time.perf_counter(), 0.0)
+
+    def accepted(self, shard: int) -> np.ndarray:
+        """Waits for a shard; returns which of its slots hold an example, bool of shape `(shard_size,)`."""
+        self.producer.wait_for(shard)
+        return self.prepared.accepted(shard)
+
+    def start_log(self, step: int) -> None:
+        """Starts the first stretch that [`log`] reports, at an optimizer step."""
+        self._since = (step, time.perf_counter(), self.producer.waited_seconds)
+
+    def log(self, step: int) -> dict[str, float]:
+        """
+        Describes what was shown since the last call.
+
+        Returns:
+            `dict[str, float]`: `synthetic_ratio`, the realised share of rows; `synthetic_reuse`, how often the examples
+            shown had been shown, this time included; `synthetic_age`, optimizer steps since their shard was begun;
+            `synthetic_acceptance` and `synthetic_acceptance_{filter}`, shares of candidates; `synthetic_per_second`,
+            accepted examples in a second of generation; and `synthetic_wait`, the share of wall time that training
+            waited for generation.
+        """
+        since, at, waited = self._since
+        first, last = self.shape.batches_before(since), self.shape.batches_before(step)
+        self._since = (step, time.perf_counter(), self.producer.waited_seconds)
+        figures = self.sampler.progress.summary(first, last)
+        if "age" in figures:
+            figures["age"] /= self.shape.accumulation
+            draws = range(self.plan.first_draw[first], self.plan.first_draw[last])
+            shards = sorted({self.layout.locate(draw)[0] for draw in draws})
+            figures |= acceptance([self.store.account(shard) for shard in shards if self.store.has(shard)])
+        figures["wait"] = (self.producer.waited_seconds - waited) / max(time.perf_counter() - at, 1e-9)
+        return {("synthetic_" + name): round(value, 4) for name, value in figures.items()}
+
+    def close(self) -> None:
+        """Ends the producer."""
+        self.producer.close()
+
+
+def acceptance(accounts: list[Shard]) -> dict[str, float]:
+    """
+    Acceptance over shards: of all candidates, of what reached each filter, and accepted examples in a second.
+
+    Args:
+        accounts (`list[Shard]`):
+            Shards or their accounts.
+
+    Returns:
+        `dict[str, float]`: `acceptance`, `acceptance_{filter}` in the filters' order, `per_second`; each share in
+        `[0, 1]`. Empty without a candidate.
+    """
+    candidates = sum(account.candidates for account in accounts)
+    if not candidates:
+        return {}
+    rejected: dict[str, int] = {}
+    for account in accounts:
+        for name, count in account.rejected.items():
+            rejected[name] = rejected.get(name, 0) + count
+    figures, left = {}, candidates
+    for name, count in rejected.items():
+        figures[f"acceptance_{name}"] = (left - count) / left if left else 0.0
+        left -= count
+    seconds = sum(account.seconds for account in accounts)
+    return {"acceptance": left / candidates, **figures, "per_second": left / max(seconds, 1e-9)}
+
+
+def store_for(
+    pipeline: SynthesisPipeline, augmentation: AugmentationArguments, output_dir: str, layout: DrawLayout, label_key: str
+) -> ShardStore:
+    """The store of a run, in `synthetic_dir` or beside its checkpoints."""
+    root = Path(augmentation.synthetic_dir or Path(output_dir) / "synthetic")
+    identity: dict[str, Any] = pipeline.identity()
+    if pipeline.filters:
+        # A filter with a memory remembers the shards of its rank.
+        identity["world_size"] = layout.world_size
+    return ShardStore(root, identity, label_key, pipeline.generator.label_names)

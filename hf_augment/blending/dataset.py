@@ -1,0 +1,144 @@
+"""Keys to rows, and the collator that keeps count of which rows are synthetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+import torch.utils.data as torch_data
+
+from hf_augment.blending.sampler import Slot
+
+
+class SlotReader(Protocol):
+    """Reads the prepared row of a slot, in any process."""
+
+    def read(self, slot: int) -> dict[str, Any]:
+        """The columns of one row."""
+        ...
+
+    def label_probabilities(self, slot: int) -> Sequence[float] | None:
+        """The soft label of a slot, where a filter gave one."""
+        ...
+
+
+class SyntheticRow(dict[str, Any]):
+    """A row that came from a slot; its type tells, so that no collator meets a column it does not know."""
+
+    label_probabilities: Sequence[float] | None = None
+
+
+class BlendedDataset(torch_data.Dataset[Any]):
+    """
+    Real rows by index (or, of a stream, as they are) and synthetic rows by slot.
+
+    Args:
+        dataset (`torch.utils.data.Dataset` or `datasets.Dataset`, *optional*):
+            The real rows; `None` where the keys are rows of a stream.
+        slots (`SlotReader`):
+            The synthetic rows.
+        transform (`Callable`, *optional*):
+            A batch transform (columns to columns), applied to synthetic rows when they are read: the one the real
+            dataset was given by `set_transform`.
+        soft_labels (`bool`, *optional*, defaults to `False`):
+            Whether synthetic rows carry their label probabilities to the collator.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        slots: SlotReader,
+        transform: Callable[[dict[str, list[Any]]], dict[str, Sequence[Any]]] | None = None,
+        soft_labels: bool = False,
+    ) -> None:
+        self.dataset, self.slots = dataset, slots
+        self.transform, self.soft_labels = transform, soft_labels
+
+    def __len__(self) -> int:
+        # The real rows: the Trainer's number of examples, which an epoch passes over once.
+        return len(self.dataset)
+
+    def __getitems__(self, keys: Sequence[Any]) -> list[Any]:
+        real = iter(self._real([key for key in keys if not isinstance(key, Slot)]))
+        synthetic = iter(self._synthetic([key for key in keys if isinstance(key, Slot)]))
+        rows = [next(synthetic) if isinstance(key, Slot) else next(real) for key in keys]
+        # The first row of a batch is always a real one, and says what a row looks like.
+        return [_conform(row, rows[0]) if isinstance(row, SyntheticRow) else row for row in rows]
+
+    def __getitem__(self, key: Any) -> Any:
+        return (self._synthetic([key]) if isinstance(key, Slot) else self._real([key]))[0]
+
+    def _real(self, keys: list[Any]) -> list[Any]:
+        if self.dataset is None:
+            return keys
+        if hasattr(self.dataset, "__getitems__"):
+            return self.dataset.__getitems__(keys)
+        return [self.dataset[key] for key in keys]
+
+    def _synthetic(self, slots: list[Slot]) -> list[SyntheticRow]:
+        rows = [self.slots.read(slot) for slot in slots]
+        if self.transform is not None and rows:
+            columns = self.transform({name: [row[name] for row in rows] for name in rows[0]})
+            rows = [{name: values[i] for name, values in columns.items()} for i in range(len(slots))]
+        synthetic = [SyntheticRow(row) for row in rows]
+        if self.soft_labels:
+            for row, slot in zip(synthetic, slots, strict=True):
+                row.label_probabilities = self.slots.label_probabilities(slot)
+        return synthetic
+
+
+def _conform(row: SyntheticRow, like: dict[str, Any]) -> SyntheticRow:
+    """Gives a synthetic row the keys and, where they are tensors, the types of a real one."""
+    missing = [name for name in like if name not in row]
+    if missing:
+        raise ValueError(
+            f"Synthetic rows lack the columns {missing} of real rows; they have {list(row)}: pass "
+            "preprocess=... (the function that made the real columns) to AugmentingTrainer."
+        )
+    conformed = SyntheticRow(
+        {
+            name: torch.as_tensor(row[name], dtype=value.dtype) if isinstance(value, torch.Tensor) else row[name]
+            for name, value in like.items()
+        }
+    )
+    conformed.label_probabilities = row.label_probabilities
+    return conformed
+
+
+class BlendingCollator:
+    """
+    Collates with the user's collator and adds what the loss needs of synthetic rows.
+
+    Adds `sample_weight`, float32 of shape `(batch,)`, and with `soft_labels` also `label_probabilities`, float32 of
+    shape `(batch, num_labels)`, one-hot for real rows.
+
+    Args:
+        collator (`Callable`):
+            The user's collator; it sees neither column.
+        synthetic_weight (`float`):
+            The weight of a synthetic row; a real one has 1.
+        num_labels (`int`):
+            Number of classes.
+        soft_labels (`bool`, *optional*, defaults to `False`):
+            Whether to add the probabilities.
+    """
+
+    def __init__(
+        self, collator: Callable[[list[Any]], Any], synthetic_weight: float, num_labels: int, soft_labels: bool = False
+    ) -> None:
+        self.collator, self.synthetic_weight = collator, synthetic_weight
+        self.num_labels, self.soft_labels = num_labels, soft_labels
+
+    def __call__(self, rows: list[Any]) -> Any:
+        batch = self.collator(rows)
+        weights = [self.synthetic_weight if isinstance(row, SyntheticRow) else 1.0 for row in rows]
+        batch["sample_weight"] = torch.tensor(weights, dtype=torch.float32)
+        if self.soft_labels:
+            probabilities = F.one_hot(batch["labels"], self.num_labels).float()
+            for i, row in enumerate(rows):
+                if isinstance(row, SyntheticRow) and row.label_probabilities is not None:
+                    probabilities[i] = torch.tensor(row.label_probabilities)
+            batch["label_probabilities"] = probabilities
+        return batch

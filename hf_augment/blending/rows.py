@@ -1,0 +1,115 @@
+"""Where real rows come from: an indexed dataset, or a stream."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch.utils.data as torch_data
+
+from hf_augment.seeding import derive_rng, derive_seed, isolated_rng
+
+
+class RealRows(ABC):
+    """
+    Yields what a batch sampler sends for a real row: a key that [`BlendedDataset`] turns into the row.
+
+    Every rank walks the same keys, whatever its shards hold, so base keys and fill keys come from separate streams.
+    """
+
+    @abstractmethod
+    def base(self, epoch: int) -> Iterator[Any]:
+        """The keys of one pass over the real data; of a stream, endless."""
+
+    @abstractmethod
+    def fill(self, epoch: int, position: int) -> Any:
+        """
+        The key that fills the `position`-th slot of the epoch when it shows no synthetic example.
+
+        Args:
+            epoch (`int`):
+                Counts the passes over the data.
+            position (`int`):
+                Counts the slots of the epoch over all ranks.
+        """
+
+
+class MapRows(RealRows):
+    """
+    Keys of an indexed dataset: integers, in the order of a sampler.
+
+    The sampler is iterated inside [`isolated_rng`], seeded by the epoch. So `RandomSampler`, length grouping and any
+    other sampler that draws from the global random state give the same order on every rank and after a resume, which
+    they do not by themselves.
+
+    Args:
+        sampler (`torch.utils.data.Sampler`):
+            The sampler of one epoch, without a random generator of its own.
+        num_rows (`int`):
+            Rows in the dataset.
+        seed (`int`):
+            Base seed of the order.
+    """
+
+    def __init__(self, sampler: Iterable[int], num_rows: int, seed: int) -> None:
+        if getattr(sampler, "generator", None) is not None:
+            raise ValueError(
+                f"The train sampler {type(sampler).__name__} has a generator of its own, whose state a checkpoint does "
+                "not keep: build it with generator=None; it is then seeded by the epoch."
+            )
+        self.sampler, self.num_rows, self.seed = sampler, num_rows, seed
+        self._fills: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
+
+    def base(self, epoch: int) -> Iterator[int]:  # noqa: D102
+        with isolated_rng(derive_seed(self.seed, "order", epoch)):
+            order = list(self.sampler)
+        return iter(order)
+
+    def fill(self, epoch: int, position: int) -> int:  # noqa: D102
+        if self._fills[0] != epoch:
+            self._fills = (epoch, derive_rng(self.seed, "fill", epoch).permutation(self.num_rows))
+        return int(self._fills[1][position % self.num_rows])
+
+
+class StreamRows(RealRows):
+    """
+    Rows of an `IterableDataset`, read in the main process and sent to the workers whole.
+
+    A stream that ends is read again from its start, with `set_epoch` where it has one, as often as needed. Fills are
+    chosen among the last rows read: a stream cannot be asked for another row without moving every rank.
+
+    Args:
+        stream (`torch.utils.data.IterableDataset`):
+            The rows.
+        seed (`int`):
+            Base seed of the choice of fills.
+        remembered (`int`, *optional*, defaults to 1024):
+            How many of the last rows a fill is chosen from.
+    """
+
+    def __init__(self, stream: torch_data.IterableDataset, seed: int, remembered: int = 1024) -> None:
+        self.stream, self.seed = stream, seed
+        self._recent: deque[Any] = deque(maxlen=remembered)
+
+    def base(self, epoch: int) -> Iterator[Any]:  # noqa: D102
+        self._recent.clear()
+        passes = 0
+        while True:
+            set_epoch: Callable[[int], None] | None = getattr(self.stream, "set_epoch", None)
+            if set_epoch is not None:
+                set_epoch(passes)
+            seen = 0
+            for row in self.stream:
+                seen += 1
+                self._recent.append(row)
+                yield row
+            if seen == 0:
+                raise ValueError("train_dataset is a stream without a row: check its filters and its source.")
+            passes += 1
+
+    def fill(self, epoch: int, position: int) -> Any:  # noqa: D102
+        choice = derive_rng(self.seed, "fill", epoch, position).integers(len(self._recent))
+        return self._recent[int(choice)]

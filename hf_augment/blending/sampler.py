@@ -1,0 +1,185 @@
+"""The batch sampler: in the main process, it turns the plan into keys and waits for the shards they name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch.utils.data as torch_data
+
+from hf_augment.blending.rows import RealRows
+from hf_augment.blending.schedule import BlendPlan, slots_before
+from hf_augment.seeding import derive_rng
+
+
+class Slot(int):
+    """The key of a synthetic row: a slot number, told apart from a real row's index by its type."""
+
+
+@dataclass(frozen=True)
+class DrawLayout:
+    """
+    Which slot a rank's n-th draw shows.
+
+    Shards are dealt to the ranks in turn, so no slot is ever drawn by two of them. A shard is drawn `reuse` times
+    through, each time in another order, before the next one is begun.
+
+    Args:
+        shard_size (`int`):
+            Slots in a shard.
+        reuse (`int`):
+            How often each example is shown.
+        seed (`int`):
+            Base seed of the orders.
+        rank (`int`, *optional*, defaults to 0):
+            This process.
+        world_size (`int`, *optional*, defaults to 1):
+            Number of processes.
+    """
+
+    shard_size: int
+    reuse: int
+    seed: int
+    rank: int = 0
+    world_size: int = 1
+
+    def slot(self, draw: int) -> Slot:
+        """The slot of a draw, counted from 0 on this rank."""
+        shard, times_shown, position = self.locate(draw)
+        return Slot(shard * self.shard_size + int(self._order(shard, times_shown)[position]))
+
+    def locate(self, draw: int) -> tuple[int, int, int]:
+        """The shard of a draw, how often its examples were shown before, and the position in this showing."""
+        block, within = divmod(draw, self.shard_size * self.reuse)
+        return block * self.world_size + self.rank, *divmod(within, self.shard_size)
+
+    def first_draw(self, shard: int) -> int:
+        """The draw with which this rank begins a shard."""
+        return shard // self.world_size * self.shard_size * self.reuse
+
+    def shards(self, total_draws: int) -> range:
+        """The shards that this rank's first `total_draws` draws need, in order."""
+        blocks = -(-total_draws // (self.shard_size * self.reuse))
+        return range(self.rank, blocks * self.world_size, self.world_size)
+
+    @lru_cache(maxsize=4)  # noqa: B019 - a layout lives as long as its run
+    def _order(self, shard: int, times_shown: int) -> np.ndarray:
+        return derive_rng(self.seed, "draw_order", shard, times_shown).permutation(self.shard_size)
+
+
+class BlendProgress:
+    """
+    What the batches of this rank were made of, kept by batch number: the loader runs ahead of the training step.
+
+    Args:
+        plan (`BlendPlan`):
+            The plan of the run.
+        layout (`DrawLayout`):
+            Its draws.
+    """
+
+    def __init__(self, plan: BlendPlan, layout: DrawLayout) -> None:
+        self.plan, self.layout = plan, layout
+        self._shown = np.zeros(plan.total_batches, dtype=np.int64)
+
+    def record(self, batch: int, shown: int) -> None:
+        """Notes that `batch` shows `shown` synthetic examples."""
+        self._shown[batch] = shown
+
+    def summary(self, first: int, last: int) -> dict[str, float]:
+        """
+        Describes the batches `first` to `last - 1`.
+
+        Returns:
+            `dict[str, float]`: `ratio`, the share of rows that were synthetic; and, where there were live slots,
+            `reuse`, how often their examples have been shown on average, this time included, and `age`, how many
+            batches ago their shard was begun.
+        """
+        rows = self.plan.batch_size * (last - first)
+        summary = {"ratio": float(self._shown[first:last].sum() / rows)} if rows else {}
+        draws = range(self.plan.first_draw[first], self.plan.first_draw[last])
+        if draws:
+            located = [self.layout.locate(draw) for draw in draws]
+            summary["reuse"] = float(np.mean([times_shown + 1 for _, times_shown, _ in located]))
+            begun = self._batches([self.layout.first_draw(shard) for shard, _, _ in located])
+            summary["age"] = float(np.mean(self._batches(list(draws)) - begun))
+        return summary
+
+    def _batches(self, draws: list[int]) -> np.ndarray:
+        return np.searchsorted(self.plan.first_draw, draws, side="right") - 1
+
+
+class BlendedBatchSampler(torch_data.Sampler[list[Any]]):
+    """
+    Yields the batches of an epoch, of all ranks in turn, as lists of keys for [`BlendedDataset`].
+
+    accelerate deals whole batches to the ranks and, on resume, throws the first ones away. Both pass through here, so
+    nothing is counted on the way: every key is computed from its batch number. Batches of other ranks only advance the
+    real rows; their slots are not looked at, and no shard of theirs is waited for.
+
+    Args:
+        plan (`BlendPlan`):
+            Rows and slots of each batch.
+        layout (`DrawLayout`):
+            Which slots are drawn.
+        rows (`RealRows`):
+            The real rows.
+        accepted (`Callable[[int], np.ndarray]`):
+            Waits for a shard and returns which of its slots hold an example, bool of shape `(shard_size,)`. Called in
+            the main process, before the keys go to any worker.
+        epoch (`Callable[[], int]`):
+            Called when an iteration starts. `set_epoch` does not reach a sampler under accelerate's skipping and
+            sharding ones, so the epoch is asked for, from the training state.
+    """
+
+    def __init__(
+        self,
+        plan: BlendPlan,
+        layout: DrawLayout,
+        rows: RealRows,
+        accepted: Callable[[int], np.ndarray],
+        epoch: Callable[[], int],
+    ) -> None:
+        self.plan, self.layout, self.rows = plan, layout, rows
+        self.accepted, self.epoch = accepted, epoch
+        self.progress = BlendProgress(plan, layout)
+        # What accelerate asks of a batch sampler: full batches, a multiple of the number of ranks.
+        self.batch_size, self.drop_last = plan.batch_size, False
+
+    def __len__(self) -> int:
+        return self.plan.batches_per_epoch * self.layout.world_size
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        epoch = self.epoch()
+        base = self.rows.base(epoch)
+        for index in range(len(self)):
+            local, rank = divmod(index, self.layout.world_size)
+            batch = epoch * self.plan.batches_per_epoch + local
+            if batch == self.plan.total_batches:
+                return  # The loader runs ahead of the last step: nothing is made for batches nobody trains on.
+            num_slots = int(self.plan.slots[batch])
+            keys = [key for _, key in zip(range(self.plan.batch_size - num_slots), base, strict=False)]
+            if rank != self.layout.rank:
+                yield [None] * self.plan.batch_size
+                continue
+            slots = self._slots(batch)
+            position = self.layout.world_size * self._slots_before(local) + rank * num_slots
+            # More than the empty slots at the end of an epoch, when the base rows have run out.
+            fills = self.plan.batch_size - len(keys) - len(slots)
+            yield [*keys, *(self.rows.fill(epoch, position + i) for i in range(fills)), *slots]
+
+    def _slots_before(self, batch: int) -> int:
+        return slots_before(self.plan.batch_size, self.plan.synthetic_ratio, batch)
+
+    def _slots(self, batch: int) -> list[Slot]:
+        shown = []
+        for draw in range(self.plan.first_draw[batch], self.plan.first_draw[batch + 1]):
+            slot = self.layout.slot(draw)
+            shard, offset = divmod(slot, self.layout.shard_size)
+            if self.accepted(shard)[offset]:
+                shown.append(slot)
+        self.progress.record(batch, len(shown))
+        return shown

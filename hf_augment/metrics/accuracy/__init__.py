@@ -1,0 +1,1 @@
+"""`accuracy` as a module of the `evaluate` library; see `accuracy.py`."""

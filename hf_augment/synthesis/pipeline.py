@@ -1,0 +1,176 @@
+"""Candidates to accepted examples: labels, generator, filters, bounded retries."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hf_augment.filters.base import Filter, Verdict
+from hf_augment.generators.base import Generator
+from hf_augment.seeding import derive_rng, derive_seed
+from hf_augment.synthesis.shards import Shard
+
+
+class SynthesisPipeline:
+    """
+    Makes shards. The content of a shard depends on the arguments here and on its number, and, where a filter has a
+    memory, on the shards that this rank made before it; on nothing else.
+
+    Args:
+        generator (`Generator`):
+            Makes the candidates.
+        filters (`Sequence[Filter]`):
+            Judge them, in this order, each what the one before accepted.
+        class_weights (`np.ndarray`):
+            The share of each class, float of shape `(num_labels,)`, adding up to 1.
+        seed (`int`):
+            Base seed.
+        shard_size (`int`):
+            Slots in a shard.
+        max_attempts (`int`):
+            How often an empty slot is tried for before it stays empty, at least 1.
+        rejects_kept (`int`, *optional*, defaults to 20):
+            How many rejected candidates of a shard are kept for a person to read.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        filters: Sequence[Filter],
+        class_weights: np.ndarray,
+        seed: int,
+        shard_size: int,
+        max_attempts: int,
+        rejects_kept: int = 20,
+    ) -> None:
+        self.generator, self.filters, self.class_weights = generator, tuple(filters), class_weights
+        self.seed, self.shard_size, self.max_attempts = seed, shard_size, max_attempts
+        self.rejects_kept = rejects_kept
+
+    def identity(self) -> dict[str, Any]:
+        """What the content of a slot depends on, JSON serialisable."""
+        return {
+            "generator": self.generator.fingerprint(),
+            "filters": [f"{f.name}:{f.fingerprint()}" for f in self.filters],
+            "label_names": list(self.generator.label_names),
+            "class_weights": [round(float(weight), 12) for weight in self.class_weights],
+            "seed": self.seed,
+            "shard_size": self.shard_size,
+            "max_attempts": self.max_attempts,
+        }
+
+    def labels(self, shard: int) -> list[int]:
+        """
+        The classes of a shard's slots: as many of each as its share says, in random order. What rounding cuts off
+        one shard goes to another.
+        """
+        rng = derive_rng(self.seed, "labels", shard)
+        # Systematic sampling: one random offset, equal steps through the cumulated shares.
+        points = (np.arange(self.shard_size) + rng.random()) / self.shard_size
+        labels = np.searchsorted(np.cumsum(self.class_weights)[:-1], points, side="right")
+        return rng.permutation(labels).tolist()
+
+    def make(self, index: int) -> Shard:
+        """Generates, filters and retries until the shard is full or `max_attempts` is reached."""
+        start = time.perf_counter()
+        shard, labels = Shard(index), self.labels(index)
+        accepted: dict[int, tuple[dict[str, Any], Verdict | None]] = {}
+        rejected: Counter[str] = Counter({f.name: 0 for f in self.filters})
+        for attempt in range(self.max_attempts):
+            empty = [i for i in range(self.shard_size) if i not in accepted]
+            if not empty:
+                break
+            examples = self._candidates([labels[i] for i in empty], derive_seed(self.seed, "candidates", index, attempt))
+            shard.candidates += len(examples)
+            accepted |= self._filter(empty, examples, labels, rejected, shard.reject_sample)
+        for i in sorted(accepted):
+            example, verdict = accepted[i]
+            shard.slots.append(index * self.shard_size + i)
+            shard.labels.append(labels[i])
+            shard.examples.append(example)
+            shard.label_probabilities.append(verdict.label_probabilities if verdict else None)
+        shard.rejected = dict(rejected)
+        self.remember(shard)
+        shard.seconds = time.perf_counter() - start
+        return shard
+
+    def remember(self, shard: Shard) -> None:
+        """Tells the filters what was accepted."""
+        for f in self.filters:
+            f.remember(shard.examples)
+
+    def forget(self) -> None:
+        """Makes the filters as they were at the start."""
+        for f in self.filters:
+            f.forget()
+
+    def _candidates(self, labels: list[int], seed: int) -> list[dict[str, Any]]:
+        examples = self.generator.generate(labels, seed)
+        name, columns = type(self.generator).__name__, set(self.generator.columns)
+        if len(examples) != len(labels):
+            raise ValueError(
+                f"{name}.generate returned {len(examples)} examples for {len(labels)} labels: return one for each, "
+                "in their order; a filter, not the generator, leaves some out."
+            )
+        for example in examples:
+            if set(example) != columns:
+                raise ValueError(
+                    f"{name}.generate returned an example with the keys {sorted(example)}, but its columns are "
+                    f"{sorted(columns)}: make them agree."
+                )
+        return examples
+
+    def _filter(
+        self,
+        slots: list[int],
+        examples: list[dict[str, Any]],
+        labels: list[int],
+        rejected: Counter[str],
+        reject_sample: list[dict[str, Any]],
+    ) -> dict[int, tuple[dict[str, Any], Verdict | None]]:
+        left: list[tuple[int, dict[str, Any], Verdict | None]] = [
+            (slot, example, None) for slot, example in zip(slots, examples, strict=True)
+        ]
+        for f in self.filters:
+            if not left:
+                break
+            verdicts = f.judge([example for _, example, _ in left], [labels[slot] for slot, _, _ in left])
+            passed = []
+            for (slot, example, earlier), verdict in zip(left, verdicts, strict=True):
+                if verdict.accepted:
+                    passed.append((slot, example, verdict if verdict.label_probabilities else earlier))
+                    continue
+                rejected[f.name] += 1
+                if len(reject_sample) < self.rejects_kept:
+                    what = {"filter": f.name, "reason": verdict.reason, "score": verdict.score}
+                    reject_sample.append({**what, "label": labels[slot], "example": example})
+            left = passed
+        return {slot: (example, verdict) for slot, example, verdict in left}
+
+
+def class_weights(balance: str, counts: np.ndarray) -> np.ndarray:
+    """
+    The share of each class among the synthetic examples.
+
+    Args:
+        balance (`str`):
+            `"dataset"`: as in the dataset. `"uniform"`: equal. `"rare_first"`: in proportion to what a class lacks of
+            the most frequent one, so that only rarer classes are generated; equal where none is rarer.
+        counts (`np.ndarray`):
+            Rows of each class, int of shape `(num_labels,)`.
+
+    Returns:
+        `np.ndarray`: Float64 of shape `(num_labels,)`, adding up to 1.
+    """
+    wanted = {
+        "dataset": counts,
+        "uniform": np.ones_like(counts),
+        "rare_first": counts.max() - counts,
+    }[balance]
+    if wanted.sum() == 0:
+        wanted = np.ones_like(counts)
+    return wanted / wanted.sum()

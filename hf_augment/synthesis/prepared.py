@@ -1,0 +1,143 @@
+"""Shards as the model's rows: preprocessed once, in a batch, and read by slices in any process."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from hf_augment.seeding import derive_seed, isolated_rng
+from hf_augment.synthesis.shards import ShardStore
+
+
+Preprocess = Callable[[dict[str, list[Any]]], Any]
+
+# Columns beside those of the row; no dataset has names like these.
+_SLOT, _PROBABILITIES = "hf_augment.slot", "hf_augment.label_probabilities"
+
+
+class PreparedShards:
+    """
+    The rows of shards after preprocessing, in a temporary folder that every worker can read.
+
+    They are made anew in each run from the raw examples, in the main process, when a shard is first needed: a few
+    hundred texts take milliseconds, a row can never be stale when the preprocessing has changed, and a user's
+    tokenizer is never used by two threads at a time.
+
+    Args:
+        store (`ShardStore`):
+            The raw examples.
+        label_key (`str`):
+            The label's name in the rows of the real dataset.
+        preprocess (`Callable`, *optional*):
+            Columns to columns, as given to `Dataset.map(batched=True)`; `None` keeps the raw columns. It sees the raw
+            columns and the label under `label_key`; what it returns is added to them.
+    """
+
+    def __init__(self, store: ShardStore, label_key: str, preprocess: Preprocess | None = None) -> None:
+        self.store, self.label_key, self.preprocess = store, label_key, preprocess
+        self._folder = tempfile.TemporaryDirectory(prefix="hf_augment-")
+        self._accepted: dict[int, np.ndarray] = {}
+        self.reader = PreparedReader(Path(self._folder.name), store.shard_size)
+
+    def accepted(self, index: int) -> np.ndarray:
+        """Prepares a shard that is in the store; returns which slots hold an example, bool `(shard_size,)`."""
+        if index not in self._accepted:
+            shard = self.store.read(index)
+            if shard.examples:
+                columns = {name: [e[name] for e in shard.examples] for name in shard.examples[0]}
+                columns |= self._preprocessed(index, columns | {self.label_key: shard.labels}, len(shard.slots))
+                columns[self.label_key] = shard.labels
+                columns |= {_SLOT: shard.slots, _PROBABILITIES: shard.label_probabilities}
+                self._write(index, columns)
+            self._accepted[index] = self.store.accepted(shard)
+        return self._accepted[index]
+
+    def _preprocessed(self, index: int, columns: dict[str, list[Any]], rows: int) -> dict[str, Any]:
+        if self.preprocess is None:
+            return {}
+        # A preprocessing that draws random numbers must not move those of training.
+        with isolated_rng(derive_seed(0, "preprocess", index)):
+            result = dict(self.preprocess(columns))
+        for name, values in result.items():
+            if len(values) != rows:
+                raise ValueError(
+                    f"preprocess returned {len(values)} values in column {name!r} for {rows} examples: it is called "
+                    "as by Dataset.map(batched=True) and has to return one value for each."
+                )
+        return result
+
+    def _write(self, index: int, columns: dict[str, Any]) -> None:
+        table = pa.table({name: _arrow(values) for name, values in columns.items()})
+        with pa.OSFile(str(self.reader.path(index)), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+
+
+class PreparedReader:
+    """
+    Reads prepared rows; goes to the workers.
+
+    Args:
+        folder (`Path`):
+            Where [`PreparedShards`] writes.
+        shard_size (`int`):
+            Slots in a shard.
+    """
+
+    def __init__(self, folder: Path, shard_size: int) -> None:
+        self.folder, self.shard_size = folder, shard_size
+        self._open: dict[int, dict[str, Callable[[int], Any]]] = {}
+        self._positions: dict[int, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_open": {}, "_positions": {}}
+
+    def path(self, index: int) -> Path:
+        """The file of a shard."""
+        return self.folder / f"{index}.arrow"
+
+    def read(self, slot: int) -> dict[str, Any]:
+        """The columns of the row in a slot."""
+        columns, i = self._locate(slot)
+        return {name: value(i) for name, value in columns.items() if name not in (_SLOT, _PROBABILITIES)}
+
+    def label_probabilities(self, slot: int) -> Sequence[float] | None:
+        """The soft label of a slot, where a filter gave one."""
+        columns, i = self._locate(slot)
+        return columns[_PROBABILITIES](i)
+
+    def _locate(self, slot: int) -> tuple[dict[str, Callable[[int], Any]], int]:
+        index = slot // self.shard_size
+        if index not in self._open:
+            table = pa.ipc.open_file(pa.memory_map(str(self.path(index)))).read_all()
+            self._open[index] = {name: _column(table[name].combine_chunks()) for name in table.column_names}
+            self._positions |= {s: i for i, s in enumerate(table[_SLOT].to_pylist())}
+        return self._open[index], self._positions[slot]
+
+
+def _arrow(values: Any) -> pa.Array:
+    first = values[0]
+    if hasattr(first, "__array__") and np.ndim(first) > 1:
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack([np.asarray(value) for value in values]))
+    if hasattr(first, "tolist"):
+        return pa.array([value.tolist() for value in values])
+    return pa.array(values)
+
+
+def _column(array: pa.Array) -> Callable[[int], Any]:
+    """A function from a row's number to its value: slices of NumPy arrays where it can, since they are hot."""
+    if isinstance(array, pa.FixedShapeTensorArray):
+        tensors = array.to_numpy_ndarray()
+        return lambda i: tensors[i]
+    if pa.types.is_list(array.type) and pa.types.is_integer(array.type.value_type):
+        values, offsets = array.values.to_numpy(), array.offsets.to_numpy()
+        # Lists, as a tokenised dataset has them: a tokenizer's padding adds lists.
+        return lambda i: values[offsets[i] : offsets[i + 1]].tolist()
+    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+        numbers = array.to_numpy(zero_copy_only=False)
+        return lambda i: numbers[i].item()
+    return lambda i: array[i].as_py()

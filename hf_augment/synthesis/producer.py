@@ -1,0 +1,170 @@
+"""Who makes the shards, and when: the caller while it waits, or a thread ahead of it."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+
+from hf_augment.seeding import derive_seed, isolated_rng
+from hf_augment.synthesis.pipeline import SynthesisPipeline
+from hf_augment.synthesis.shards import Shard, ShardStore
+
+
+class Producer(ABC):
+    """
+    Sees to it that a shard is on disk before anyone reads it.
+
+    Args:
+        pipeline (`SynthesisPipeline`):
+            Makes shards.
+        store (`ShardStore`):
+            Keeps them. A shard that is there already is never made again.
+        shards (`Sequence[int]`):
+            The shards that this rank needs, in the order of need.
+    """
+
+    def __init__(self, pipeline: SynthesisPipeline, store: ShardStore, shards: Sequence[int]) -> None:
+        self.pipeline, self.store, self.shards = pipeline, store, shards
+        self.waited_seconds = 0.0
+        self.made: list[Shard] = []  # The accounts of what was made here, for the log.
+        self._replayed = False
+
+    def wait_for(self, shard: int) -> None:
+        """Returns when the shard is on disk; raises the error that keeps it from being made."""
+        if self.store.has(shard):
+            return
+        start = time.perf_counter()
+        try:
+            self._wait_for(shard)
+        finally:
+            self.waited_seconds += time.perf_counter() - start
+
+    @abstractmethod
+    def _wait_for(self, shard: int) -> None: ...
+
+    def close(self) -> None:  # noqa: B027 - only a thread has something to end
+        """Ends what runs in the background; may be called twice."""
+
+    def _make(self, index: int) -> None:
+        self._replay(index)
+        shard = self.pipeline.make(index)
+        self.store.write(shard)
+        shard.examples = []
+        self.made.append(shard)
+
+    def _replay(self, index: int) -> None:
+        """Before the first shard is made, tells the filters of those that an interrupted run left."""
+        if not self._replayed:
+            self.pipeline.forget()
+            for earlier in self.shards[: self.shards.index(index)]:
+                self.pipeline.remember(self.store.read(earlier))
+            self._replayed = True
+
+
+class InlineProducer(Producer):
+    """
+    Makes a shard when it is asked for, in the calling thread, and leaves the global random state as it was. Any
+    generator will do.
+    """
+
+    def _wait_for(self, shard: int) -> None:
+        for index in self.shards[: self.shards.index(shard) + 1]:
+            if not self.store.has(index):
+                with isolated_rng(derive_seed(self.pipeline.seed, "inline", index)):
+                    self._make(index)
+
+
+class ThreadProducer(Producer):
+    """
+    Makes shards in a background thread, at most `ahead` of what was asked for last.
+
+    The thread starts with the first question, so building a data loader starts nothing. It is a daemon that `atexit`
+    stops and joins: a daemon inside torch at interpreter exit aborts the process, and a plain thread may never end.
+
+    Args:
+        pipeline (`SynthesisPipeline`):
+            As for [`Producer`]; its generator must draw from its seed alone, because the global random state belongs
+            to training.
+        store (`ShardStore`):
+            As for [`Producer`].
+        shards (`Sequence[int]`):
+            As for [`Producer`].
+        timeout (`float`, *optional*, defaults to 1800.0):
+            Seconds to wait for one shard before giving up.
+        ahead (`int`, *optional*, defaults to 4):
+            How many shards to make beyond the one asked for, which bounds what an early stop wastes.
+    """
+
+    def __init__(
+        self,
+        pipeline: SynthesisPipeline,
+        store: ShardStore,
+        shards: Sequence[int],
+        timeout: float = 1800.0,
+        ahead: int = 4,
+    ) -> None:
+        super().__init__(pipeline, store, shards)
+        self.timeout, self.ahead = timeout, ahead
+        self._changed = threading.Condition()
+        self._asked, self._stopping = -1, False
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def _wait_for(self, shard: int) -> None:
+        position = self.shards.index(shard)
+        with self._changed:
+            self._asked = max(self._asked, position)
+            self._start()
+            self._changed.notify_all()
+            done = self._changed.wait_for(lambda: self._error or self.store.has(shard), timeout=self.timeout)
+        if self._error is not None:
+            raise RuntimeError(
+                f"Generating synthetic shard {shard} failed: {type(self._error).__name__}: {self._error}. The shards "
+                f"made before are kept in {self.store.folder} and will be used when the run is started again."
+            ) from self._error
+        if not done:
+            raise TimeoutError(
+                f"Synthetic shard {shard} was not ready after synthetic_timeout={self.timeout:g} seconds: raise "
+                "synthetic_timeout, or lower synthetic_shard_size."
+            )
+
+    def close(self) -> None:
+        """Stops the thread after the shard it is at."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        atexit.unregister(self.close)
+
+    def _start(self) -> None:
+        if self._thread is None and not self._stopping:
+            self._thread = threading.Thread(
+                target=self._run, args=(torch.get_num_threads(),), name="hf_augment-producer", daemon=True
+            )
+            self._thread.start()
+            atexit.register(self.close)
+
+    def _run(self, num_threads: int) -> None:
+        # OpenMP keeps the number per thread, and sums depend on it: as many as the inline producer would have.
+        torch.set_num_threads(num_threads)
+        try:
+            for position, index in enumerate(self.shards):
+                with self._changed:
+                    self._changed.wait_for(lambda at=position: self._stopping or at <= self._asked + self.ahead)
+                    if self._stopping:
+                        return
+                if not self.store.has(index):
+                    self._make(index)
+                with self._changed:
+                    self._changed.notify_all()
+        except BaseException as error:  # noqa: BLE001 - carried to the training thread, which raises it
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()

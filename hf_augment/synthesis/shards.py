@@ -1,0 +1,193 @@
+"""The store: accepted examples as Arrow files, with what was rejected and why beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Shard:
+    """
+    One shard: the examples that were accepted, by slot, and the account of how they came about.
+
+    Args:
+        index (`int`):
+            The shard's number; its slots are `index * shard_size` and the following.
+        slots (`list[int]`):
+            The slots that hold an example, ascending.
+        labels (`list[int]`):
+            Their classes.
+        examples (`list[dict[str, Any]]`):
+            Their raw examples.
+        label_probabilities (`list[tuple[float, ...] | None]`):
+            Their soft labels, where a filter gave one.
+        candidates (`int`):
+            How many examples were generated.
+        rejected (`dict[str, int]`):
+            Rejections by the name of the filter.
+        seconds (`float`):
+            Wall time of generating and filtering.
+        reject_sample (`list[dict[str, Any]]`):
+            Some rejected candidates, with the keys `filter`, `reason`, `score`, `label`, `example`.
+    """
+
+    index: int
+    slots: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    label_probabilities: list[tuple[float, ...] | None] = field(default_factory=list)
+    candidates: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    reject_sample: list[dict[str, Any]] = field(default_factory=list)
+
+
+class ShardStore:
+    """
+    A folder of shards. A file appears under its name only when it is whole, so whatever is there can be read.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.synthesis import Shard, ShardStore
+    >>> identity = {"generator": "phrases-1", "filters": [], "seed": 42, "shard_size": 4}
+    >>> store = ShardStore("synthetic", identity, label_column="label", label_names=("negative", "positive"))
+    >>> store.write(Shard(0, slots=[0, 2], labels=[1, 0], examples=[{"text": "A fine film."}, {"text": "Dull."}],
+    ...                   label_probabilities=[None, None], candidates=4, rejected={"fluency": 2}))
+    >>> store.dataset()[0]["text"]
+    'A fine film.'
+    ```
+
+    Args:
+        root (`str` or `Path`):
+            Where stores live. This one is in a subfolder named after its identity, so shards of another generator,
+            filter, seed or shard size are never mistaken for its own.
+        identity (`dict[str, Any]`):
+            What the content of a slot depends on, JSON serialisable; must have the key `shard_size`.
+        label_column (`str`):
+            The name of the label column.
+        label_names (`Sequence[str]`):
+            The classes.
+    """
+
+    def __init__(
+        self, root: str | Path, identity: dict[str, Any], label_column: str, label_names: Sequence[str]
+    ) -> None:
+        self.identity = {"format_version": FORMAT_VERSION, **identity}
+        text = json.dumps(self.identity, sort_keys=True)
+        self.folder = Path(root) / hashlib.sha256(text.encode()).hexdigest()[:12]
+        self.label_column, self.label_names = label_column, tuple(label_names)
+        self.shard_size: int = identity["shard_size"]
+
+    def has(self, index: int) -> bool:
+        """Whether the shard is on disk."""
+        return self._arrow(index).is_file()
+
+    def write(self, shard: Shard) -> None:
+        """Writes a shard; the account first, the examples last, since they mark it as done."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "store.json").exists():
+            write_atomically(self.folder / "store.json", json.dumps(self.identity, indent=2).encode())
+        account = asdict(shard)
+        for stored_elsewhere in ("slots", "labels", "examples", "label_probabilities"):
+            del account[stored_elsewhere]
+        write_atomically(self._account(shard.index), json.dumps(account, indent=1, default=_summarise).encode())
+        sink = pa.BufferOutputStream()
+        table = self._dataset(shard).with_format("arrow")[:]
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        write_atomically(self._arrow(shard.index), sink.getvalue())
+
+    def read(self, index: int) -> Shard:
+        """Reads a shard back whole."""
+        account = json.loads(self._account(index).read_text())
+        columns = datasets.Dataset.from_file(str(self._arrow(index))).to_dict()
+        raw = [name for name in columns if name not in (self.label_column, "slot", "label_probabilities")]
+        return Shard(
+            **account,
+            slots=columns["slot"],
+            labels=columns[self.label_column],
+            examples=[{name: columns[name][i] for name in raw} for i in range(len(columns["slot"]))],
+            label_probabilities=[p and tuple(p) for p in columns["label_probabilities"]],
+        )
+
+    def account(self, index: int) -> Shard:
+        """Reads how a shard came about, without its examples."""
+        return Shard(**json.loads(self._account(index).read_text()))
+
+    def indices(self) -> list[int]:
+        """The shards on disk, ascending."""
+        return sorted(int(path.stem.removeprefix("shard-")) for path in self.folder.glob("shard-*.arrow"))
+
+    def dataset(self) -> datasets.Dataset:
+        """
+        All accepted examples so far as one dataset.
+
+        Returns:
+            `datasets.Dataset`: The raw columns, the label (a `ClassLabel`), `slot` and `label_probabilities`.
+        """
+        parts = [datasets.Dataset.from_file(str(self._arrow(index))) for index in self.indices()]
+        filled = [part for part in parts if len(part)]
+        if not filled:
+            raise ValueError(f"{self.folder} holds no accepted synthetic example: loosen the filters.")
+        return datasets.concatenate_datasets(filled)
+
+    def accounts(self) -> Iterator[Shard]:
+        """The accounts of all shards on disk, in order."""
+        return (self.account(index) for index in self.indices())
+
+    def accepted(self, shard: Shard) -> np.ndarray:
+        """Which slots of a shard hold an example, bool of shape `(shard_size,)`."""
+        mask = np.zeros(self.shard_size, dtype=bool)
+        mask[np.array(shard.slots, dtype=np.int64) - shard.index * self.shard_size] = True
+        return mask
+
+    def _dataset(self, shard: Shard) -> datasets.Dataset:
+        names = list(shard.examples[0]) if shard.examples else []
+        raw = datasets.Dataset.from_dict({name: [e[name] for e in shard.examples] for name in names})
+        ours = {
+            self.label_column: datasets.ClassLabel(names=list(self.label_names)),
+            "slot": datasets.Value("int64"),
+            "label_probabilities": datasets.List(datasets.Value("float64")),
+        }
+        columns = {
+            **raw.to_dict(),
+            self.label_column: shard.labels,
+            "slot": shard.slots,
+            "label_probabilities": [p and list(p) for p in shard.label_probabilities],
+        }
+        return datasets.Dataset.from_dict(columns, features=datasets.Features({**raw.features, **ours}))
+
+    def _arrow(self, index: int) -> Path:
+        return self.folder / f"shard-{index:06d}.arrow"
+
+    def _account(self, index: int) -> Path:
+        return self.folder / f"shard-{index:06d}.json"
+
+
+def write_atomically(path: Path, content: Any) -> None:
+    """Writes a file that is there whole or not at all, whatever kills the process."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    with open(partial, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _summarise(value: Any) -> str:
+    # Only samples of rejects hold values that JSON does not know, such as arrays.
+    return f"{type(value).__name__} of shape {np.shape(value)}"

@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+import torch
+from accelerate.data_loader import BatchSamplerShard, SkipBatchSampler
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, WeightedRandomSampler
+
+from hf_augment.blending import BlendedBatchSampler, BlendPlan, DrawLayout, MapRows, StreamRows
+from hf_augment.blending.sampler import Slot
+from hf_augment.blending.schedule import batches_per_epoch
+
+
+def all_accepted(shard_size):
+    return lambda shard: np.ones(shard_size, dtype=bool)
+
+
+def batches(rank, world_size, epoch=0, rows=20, batch_size=4, ratio=0.5, epochs=2, reuse=1, accepted=None, skip=0):
+    """The batches of one rank as accelerate would deal them."""
+    per_epoch = batches_per_epoch(rows, batch_size, ratio, world_size, False)
+    plan = BlendPlan(batch_size, ratio, per_epoch, per_epoch * epochs)
+    layout = DrawLayout(8, reuse, seed=3, rank=rank, world_size=world_size)
+    real = MapRows(RandomSampler(range(rows)), rows, seed=3)
+    sampler = BlendedBatchSampler(plan, layout, real, accepted or all_accepted(8), lambda: epoch)
+    return list(SkipBatchSampler(BatchSamplerShard(sampler, world_size, rank), skip)), plan, layout
+
+
+def split(keys):
+    return [k for k in keys if not isinstance(k, Slot)], [int(k) for k in keys if isinstance(k, Slot)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 3), st.integers(1, 60), st.integers(2, 8), st.sampled_from([0.1, 0.25, 0.3, 0.5]), st.integers(1, 3)
+)
+def test_ranks_share_the_real_rows_and_no_slot(world_size, rows, batch_size, ratio, reuse):
+    drawn, epochs = [], 2
+    for epoch in range(epochs):
+        base = []
+        for rank in range(world_size):
+            try:
+                dealt, plan, layout = batches(rank, world_size, epoch, rows, batch_size, ratio, epochs, reuse)
+            except ValueError:
+                return  # Too few rows for one synthetic one, or too many in a batch.
+            assert all(len(batch) == batch_size for batch in dealt)
+            assert len(dealt) == plan.batches_per_epoch
+            for m, batch in enumerate(dealt):
+                real, slots = split(batch)
+                base += real[: batch_size - int(plan.slots[m])]
+                drawn += slots
+                assert len(slots) == plan.live[epoch * plan.batches_per_epoch + m]
+                assert all(slot // 8 in layout.shards(plan.total_draws) for slot in slots)
+        assert set(base) == set(range(rows)), "every real row, every epoch"
+        assert len(base) - rows < 2 * batch_size * world_size
+    counts = np.unique(drawn, return_counts=True)[1]
+    assert counts.max(initial=0) <= reuse
+    owners = {slot // 8 % world_size for slot in drawn}
+    assert owners <= set(range(world_size))
+
+
+def test_each_example_is_shown_reuse_times_before_the_next_shard_and_in_another_order():
+    layout = DrawLayout(shard_size=8, reuse=3, seed=0, rank=1, world_size=2)
+    slots = [layout.slot(draw) for draw in range(48)]
+    assert sorted(slots[:24]) == sorted(list(range(8, 16)) * 3), "rank 1 begins with shard 1"
+    assert sorted(slots[24:]) == sorted(list(range(24, 32)) * 3)
+    assert slots[:8] != slots[8:16] != slots[16:24]
+    assert layout.locate(17) == (1, 2, 1)
+    assert list(layout.shards(25)) == [1, 3]
+    assert layout.first_draw(3) == 24
+
+
+def test_a_resumed_sampler_goes_on_with_the_same_keys():
+    whole, _, _ = batches(0, 2, epoch=1)
+    rest, _, _ = batches(0, 2, epoch=1, skip=3)
+    assert rest == whole[3:]
+
+
+def test_rejected_slots_become_real_rows_and_nothing_else_moves():
+    def even(shard):
+        return np.arange(8) % 2 == 0
+
+    full, plan, _ = batches(0, 1)
+    fewer, _, _ = batches(0, 1, accepted=even)
+    for m, (a, b) in enumerate(zip(full, fewer, strict=True)):
+        kept = [slot for slot in split(a)[1] if slot % 2 == 0]
+        assert split(b)[1] == kept
+        n = plan.batch_size - int(plan.slots[m])
+        assert b[:n] == a[:n]
+        assert len(b) == len(a)
+
+
+def test_shards_are_waited_for_only_by_their_rank_and_before_the_batch_goes_out():
+    asked = []
+
+    def accepted(shard):
+        asked.append(shard)
+        return np.ones(8, dtype=bool)
+
+    batches(1, 2, accepted=accepted)
+    assert set(asked) == {1, 3}, "rank 1 of 2 has the odd ones"
+
+
+def test_the_plan_ends_the_epoch_where_the_run_ends():
+    plan = BlendPlan(4, 0.5, batches_per_epoch=10, total_batches=13)
+    sampler = BlendedBatchSampler(
+        plan, DrawLayout(8, 1, 0), MapRows(SequentialSampler(range(20)), 20, 0), all_accepted(8), lambda: 1
+    )
+    assert len(list(sampler)) == 3
+
+
+def test_progress_tells_ratio_reuse_and_age():
+    plan, layout = BlendPlan(4, 0.5, 8, 8), DrawLayout(shard_size=4, reuse=2, seed=0)
+    sampler = BlendedBatchSampler(
+        plan,
+        layout,
+        MapRows(SequentialSampler(range(16)), 16, 0),
+        lambda shard: np.array([True, True, True, False]),
+        lambda: 0,
+    )
+    list(sampler)
+    # Two draws a batch: a shard is shown once in two batches, twice in four, then the next begins.
+    assert sampler.progress.summary(0, 2) == {"ratio": 3 / 8, "reuse": 1.0, "age": 0.5}
+    assert sampler.progress.summary(2, 4) == {"ratio": 3 / 8, "reuse": 2.0, "age": 2.5}
+    assert sampler.progress.summary(4, 8) == {"ratio": 6 / 16, "reuse": 1.5, "age": 1.5}
+    assert sampler.progress.summary(8, 8) == {}
+
+
+@pytest.mark.parametrize("sampler", [RandomSampler(range(9)), WeightedRandomSampler([1.0] * 9, 9)])
+def test_any_sampler_is_seeded_by_the_epoch_whatever_the_global_state(sampler):
+    rows = MapRows(sampler, 9, seed=5)
+    torch.manual_seed(0)
+    first = list(rows.base(0))
+    state = torch.get_rng_state()
+    assert list(MapRows(sampler, 9, seed=5).base(0)) == first
+    assert torch.equal(torch.get_rng_state(), state)
+    assert list(rows.base(1)) != first
+    assert sorted(rows.fill(0, i) for i in range(9)) == list(range(9))
+
+
+def test_a_sampler_with_a_generator_of_its_own_is_refused():
+    with pytest.raises(ValueError, match="RandomSampler has a generator of its own"):
+        MapRows(RandomSampler(range(9), generator=torch.Generator()), 9, seed=0)
+
+
+class Stream(IterableDataset):
+    def __init__(self, rows):
+        self.rows, self.epochs = rows, []
+
+    def set_epoch(self, epoch):
+        self.epochs.append(epoch)
+
+    def __iter__(self):
+        return iter(range(self.rows))
+
+
+def test_a_stream_is_read_again_from_its_start_and_fills_are_rows_read_lately():
+    stream = Stream(5)
+    rows = StreamRows(stream, seed=0, remembered=3)
+    keys = rows.base(0)
+    assert [next(keys) for _ in range(12)] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    assert stream.epochs == [0, 1, 2]
+    assert {rows.fill(0, i) for i in range(30)} == {4, 0, 1}
+    assert [rows.fill(0, i) for i in range(30)] == [rows.fill(0, i) for i in range(30)]
+
+
+def test_an_empty_stream_is_an_error_not_a_hang():
+    with pytest.raises(ValueError, match="a stream without a row"):
+        next(StreamRows(Stream(0), seed=0).base(0))
