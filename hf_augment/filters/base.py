@@ -80,8 +80,9 @@ class Filter(ABC):
 
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:  # noqa: B027 - most filters have no memory
         """
-        Told the examples that *every* filter accepted, shard by shard in order, for filters that compare with them.
-        On resume the accepted examples of the shards already on disk are told again.
+        Told, after each attempt at a shard, the examples that *every* filter accepted, for filters that compare with
+        them. On resume those of the shards on disk are told again, a shard at a time: what a filter then knows may
+        depend on which examples it was told, not on their order within a shard.
         """
 
     def forget(self) -> None:  # noqa: B027

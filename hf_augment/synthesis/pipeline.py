@@ -86,7 +86,9 @@ class SynthesisPipeline:
                 break
             examples = self._candidates([labels[i] for i in empty], derive_seed(self.seed, "candidates", index, attempt))
             shard.candidates += len(examples)
-            accepted |= self._filter(empty, examples, labels, rejected, shard.reject_sample)
+            passed = self._filter(empty, examples, labels, rejected, shard.reject_sample)
+            self.remember([example for example, _ in passed.values()])
+            accepted |= passed
         for i in sorted(accepted):
             example, verdict = accepted[i]
             shard.slots.append(index * self.shard_size + i)
@@ -94,14 +96,13 @@ class SynthesisPipeline:
             shard.examples.append(example)
             shard.label_probabilities.append(verdict.label_probabilities if verdict else None)
         shard.rejected = dict(rejected)
-        self.remember(shard)
         shard.seconds = time.perf_counter() - start
         return shard
 
-    def remember(self, shard: Shard) -> None:
-        """Tells the filters what was accepted."""
+    def remember(self, examples: Sequence[dict[str, Any]]) -> None:
+        """Tells the filters what all of them accepted."""
         for f in self.filters:
-            f.remember(shard.examples)
+            f.remember(examples)
 
     def forget(self) -> None:
         """Makes the filters as they were at the start."""

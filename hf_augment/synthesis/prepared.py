@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,10 @@ class PreparedShards:
 
     def __init__(self, store: ShardStore, label_key: str, preprocess: Preprocess | None = None) -> None:
         self.store, self.label_key, self.preprocess = store, label_key, preprocess
-        self._folder = tempfile.TemporaryDirectory(prefix="hf_augment-")
         self._accepted: dict[int, np.ndarray] = {}
-        self.reader = PreparedReader(Path(self._folder.name), store.shard_size)
+        folder = Path(tempfile.mkdtemp(prefix="hf_augment-"))
+        self.reader = PreparedReader(folder, store.shard_size)
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def accepted(self, index: int) -> np.ndarray:
         """Prepares a shard that is in the store; returns which slots hold an example, bool `(shard_size,)`."""

@@ -62,7 +62,7 @@ class Producer(ABC):
         if not self._replayed:
             self.pipeline.forget()
             for earlier in self.shards[: self.shards.index(index)]:
-                self.pipeline.remember(self.store.read(earlier))
+                self.pipeline.remember(self.store.read(earlier).examples)
             self._replayed = True
 
 

@@ -1,0 +1,123 @@
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from hf_augment.synthesis import InlineProducer, ShardStore, SynthesisPipeline, ThreadProducer
+from tests.synthesis.test_pipeline import Remembers
+from tests.toys import LABELS, ToyGenerator
+
+
+def running():
+    return [thread for thread in threading.enumerate() if thread.name == "hf_augment-producer"]
+
+
+def producer(kind, tmp_path, generator=None, filters=(), shards=range(6), **kwargs):
+    made = SynthesisPipeline(generator or ToyGenerator(), filters, np.array([0.5, 0.5]), 1, 4, 2)
+    return kind(made, ShardStore(tmp_path, made.identity(), "label", LABELS), shards, **kwargs)
+
+
+@pytest.mark.parametrize("kind", [InlineProducer, ThreadProducer])
+def test_what_is_waited_for_is_on_disk_and_the_same_whoever_made_it(kind, tmp_path):
+    one = producer(kind, tmp_path)
+    one.wait_for(2)
+    one.close()
+    reference = SynthesisPipeline(ToyGenerator(), (), np.array([0.5, 0.5]), 1, 4, 2)
+    for index in range(3):
+        assert one.store.read(index).examples == reference.make(index).examples
+
+
+@pytest.mark.parametrize("kind", [InlineProducer, ThreadProducer])
+def test_nothing_on_disk_is_made_again_and_filters_are_told_of_it(kind, tmp_path):
+    first = producer(kind, tmp_path, filters=[Remembers()])
+    first.wait_for(1)
+    first.close()
+    made = first.store.indices()
+    memory, generator = Remembers(), ToyGenerator()
+    second = producer(kind, tmp_path, generator, [memory])
+    second.wait_for(1)
+    assert generator.calls == []
+    second.wait_for(5)
+    second.close()
+    assert len(generator.calls) == 6 - len(made)
+    assert memory.told == [second.store.read(i).examples for i in range(6)]
+
+
+def test_inline_leaves_the_global_random_state_even_with_a_careless_generator(tmp_path):
+    class Careless(ToyGenerator):
+        def generate(self, labels, seed):
+            return [{"text": str(torch.rand(()).item())} for _ in labels]
+
+    state = torch.get_rng_state()
+    one = producer(InlineProducer, tmp_path, Careless())
+    one.wait_for(0)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(3)
+    other = producer(InlineProducer, tmp_path / "other", Careless())
+    other.wait_for(0)
+    assert other.store.read(0).examples == one.store.read(0).examples
+
+
+def test_the_thread_works_ahead_but_not_far_and_starts_with_the_first_question(tmp_path):
+    generator = ToyGenerator()
+    one = producer(ThreadProducer, tmp_path, generator, shards=range(100), ahead=3)
+    assert not running()
+    one.wait_for(0)
+    assert running()
+    deadline = time.time() + 10
+    while len(one.store.indices()) < 4 and time.time() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    one.close()
+    one.close()
+    assert one.store.indices() == [0, 1, 2, 3]
+    assert not running()
+
+
+def test_the_threads_error_is_raised_in_the_waiting_one_and_paid_work_stays(tmp_path):
+    one = producer(ThreadProducer, tmp_path, ToyGenerator(fail_at_call=2))
+    with pytest.raises(RuntimeError, match=r"shard 3 failed: ArithmeticError: the toy broke\. The shards") as caught:
+        one.wait_for(3)
+    assert isinstance(caught.value.__cause__, ArithmeticError)
+    one.close()
+    assert one.store.indices() == [0, 1]
+    one.wait_for(1)
+
+
+def test_waiting_ends_with_the_argument_to_raise(tmp_path):
+    class Slow(ToyGenerator):
+        def generate(self, labels, seed):
+            time.sleep(0.5)
+            return super().generate(labels, seed)
+
+    one = producer(ThreadProducer, tmp_path, Slow(), timeout=0.05)
+    with pytest.raises(TimeoutError, match=r"synthetic_timeout=0\.05 seconds: raise"):
+        one.wait_for(0)
+    assert one.waited_seconds >= 0.05
+    one.close()
+
+
+def test_an_interpreter_that_ends_while_the_thread_works_ends_cleanly(tmp_path):
+    script = f"""
+        import pathlib, torch
+        from tests.synthesis.test_producer import producer
+        from tests.toys import ToyGenerator
+        from hf_augment.synthesis import ThreadProducer
+
+        class Heavy(ToyGenerator):
+            def generate(self, labels, seed):
+                for _ in range(200):
+                    torch.rand(128, 128) @ torch.rand(128, 128)
+                return super().generate(labels, seed)
+
+        producer(ThreadProducer, pathlib.Path({str(tmp_path)!r}), Heavy(), shards=range(10**6), ahead=10**6).wait_for(0)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
