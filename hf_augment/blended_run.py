@@ -17,12 +17,12 @@ from hf_augment.synthesis import (
     InlineProducer,
     PreparedShards,
     Producer,
-    Shard,
     ShardStore,
     SynthesisPipeline,
     ThreadProducer,
 )
 from hf_augment.synthesis.prepared import Preprocess
+from hf_augment.synthesis.shards import acceptance
 from hf_augment.training_args import AugmentationArguments
 
 
@@ -176,33 +176,6 @@ class BlendedRun:
     def close(self) -> None:
         """Ends the producer."""
         self.producer.close()
-
-
-def acceptance(accounts: list[Shard]) -> dict[str, float]:
-    """
-    Acceptance over shards: of all candidates, of what reached each filter, and accepted examples in a second.
-
-    Args:
-        accounts (`list[Shard]`):
-            Shards or their accounts.
-
-    Returns:
-        `dict[str, float]`: `acceptance`, `acceptance_{filter}` in the filters' order, `per_second`; each share in
-        `[0, 1]`. Empty without a candidate.
-    """
-    candidates = sum(account.candidates for account in accounts)
-    if not candidates:
-        return {}
-    rejected: dict[str, int] = {}
-    for account in accounts:
-        for name, count in account.rejected.items():
-            rejected[name] = rejected.get(name, 0) + count
-    figures, left = {}, candidates
-    for name, count in rejected.items():
-        figures[f"acceptance_{name}"] = (left - count) / left if left else 0.0
-        left -= count
-    seconds = sum(account.seconds for account in accounts)
-    return {"acceptance": left / candidates, **figures, "per_second": left / max(seconds, 1e-9)}
 
 
 def store_for(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
@@ -47,7 +50,7 @@ def tiny_causal_lm(tokenizer: PreTrainedTokenizerFast, kind: str = "llama", seed
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+        ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
         if kind == "gpt2":
             config = GPT2Config(vocab_size=len(tokenizer), n_positions=256, n_embd=32, n_layer=2, n_head=2, **ends)
             return GPT2LMHeadModel(config).eval()
@@ -81,3 +84,44 @@ def tiny_classifier(
             num_labels=num_labels,
         )
         return BertForSequenceClassification(config).eval()
+
+
+def tiny_gguf(path: Path) -> None:
+    """A Llama of one layer with its byte-level tokenizer as a GGUF file, matrices quantised to eight bits."""
+    import gguf
+
+    rng = np.random.default_rng(0)
+    # A byte-level GGUF must have a merge, here of the token after the bytes.
+    tokens = [*sorted(tiny_tokenizer().get_vocab(), key=tiny_tokenizer().get_vocab().get), "ab"]
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(256)
+    writer.add_embedding_length(32)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(64)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_types([gguf.TokenType.CONTROL] * 5 + [gguf.TokenType.NORMAL] * 257)
+    writer.add_token_merges(["a b"])
+    writer.add_pad_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_unk_token_id(4)
+    shapes = {"attn_q": (32, 32), "attn_k": (32, 32), "attn_v": (32, 32), "attn_output": (32, 32)}
+    shapes |= {"ffn_gate": (64, 32), "ffn_up": (64, 32), "ffn_down": (32, 64)}
+    shapes = {f"blk.0.{name}": shape for name, shape in shapes.items()}
+    shapes |= {"token_embd": (len(tokens), 32), "output": (len(tokens), 32)}
+    kind = gguf.GGMLQuantizationType.Q8_0
+    for name, shape in shapes.items():
+        weights = rng.normal(scale=0.1, size=shape).astype(np.float32)
+        writer.add_tensor(f"{name}.weight", gguf.quants.quantize(weights, kind), raw_dtype=kind)
+    for name in ("blk.0.attn_norm", "blk.0.ffn_norm", "output_norm"):
+        writer.add_tensor(f"{name}.weight", np.ones(32, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

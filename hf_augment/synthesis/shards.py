@@ -92,6 +92,16 @@ class ShardStore:
         self.label_column, self.label_names = label_column, tuple(label_names)
         self.shard_size: int = identity["shard_size"]
 
+    @classmethod
+    def open(cls, folder: str | Path) -> ShardStore:
+        """Opens a store's own folder, for a reader who knows nothing of the run; one with at least one shard."""
+        folder = Path(folder)
+        about = json.loads((folder / "store.json").read_text())
+        store = cls.__new__(cls)
+        store.identity, store.folder, store.shard_size = about["identity"], folder, about["identity"]["shard_size"]
+        store.label_column, store.label_names = about["label_column"], tuple(about["label_names"])
+        return store
+
     def has(self, index: int) -> bool:
         """Whether the shard is on disk."""
         return self._arrow(index).is_file()
@@ -100,7 +110,8 @@ class ShardStore:
         """Writes a shard; the account first, the examples last, since they mark it as done."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "store.json").exists():
-            write_atomically(self.folder / "store.json", json.dumps(self.identity, indent=2).encode())
+            about = {"identity": self.identity, "label_column": self.label_column, "label_names": self.label_names}
+            write_atomically(self.folder / "store.json", json.dumps(about, indent=2).encode())
         account = asdict(shard)
         for stored_elsewhere in ("slots", "labels", "examples", "label_probabilities"):
             del account[stored_elsewhere]
@@ -176,6 +187,33 @@ class ShardStore:
 
     def _account(self, index: int) -> Path:
         return self.folder / f"shard-{index:06d}.json"
+
+
+def acceptance(accounts: list[Shard]) -> dict[str, float]:
+    """
+    Acceptance over shards: of all candidates, of what reached each filter, and accepted examples in a second.
+
+    Args:
+        accounts (`list[Shard]`):
+            Shards or their accounts.
+
+    Returns:
+        `dict[str, float]`: `acceptance`, `acceptance_{filter}` in the filters' order, `per_second`; each share in
+        `[0, 1]`. Empty without a candidate.
+    """
+    candidates = sum(account.candidates for account in accounts)
+    if not candidates:
+        return {}
+    rejected: dict[str, int] = {}
+    for account in accounts:
+        for name, count in account.rejected.items():
+            rejected[name] = rejected.get(name, 0) + count
+    figures, left = {}, candidates
+    for name, count in rejected.items():
+        figures[f"acceptance_{name}"] = (left - count) / left if left else 0.0
+        left -= count
+    seconds = sum(account.seconds for account in accounts)
+    return {"acceptance": left / candidates, **figures, "per_second": left / max(seconds, 1e-9)}
 
 
 def write_atomically(path: Path, content: Any) -> None:

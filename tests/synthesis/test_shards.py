@@ -65,7 +65,10 @@ def test_another_identity_is_another_folder(tmp_path, store):
     again = ShardStore(tmp_path, dict(reversed(IDENTITY.items())), "label", LABELS)
     assert not other.has(0)
     assert again.has(0)
-    assert json.loads((store.folder / "store.json").read_text())["generator"] == "toy"
+    assert json.loads((store.folder / "store.json").read_text())["identity"]["generator"] == "toy"
+    opened = ShardStore.open(store.folder)
+    assert opened.dataset().to_dict() == store.dataset().to_dict()
+    assert vars(opened) == vars(store)
 
 
 def test_what_a_kill_left_half_written_is_not_a_shard(store):

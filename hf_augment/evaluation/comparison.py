@@ -1,0 +1,158 @@
+"""Arms on the same splits and seeds: means, paired differences and a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """
+    One trained classifier of one arm.
+
+    Args:
+        arm (`str`):
+            Such as `"baseline"`.
+        split (`int`):
+            Which labelled rows it was given.
+        seed (`int`):
+            Of initialisation and order.
+        steps (`int`):
+            Optimizer steps.
+        seconds (`float`):
+            Wall time of training, waiting for generation included.
+        metrics (`dict[str, dict[str, float]]`):
+            By evaluation set, then by metric.
+        correct (`dict[str, list[int]]`):
+            By evaluation set: for each row 1 where the prediction was right, else 0.
+    """
+
+    arm: str
+    split: int
+    seed: int
+    steps: int
+    seconds: float
+    metrics: dict[str, dict[str, float]]
+    correct: dict[str, list[int]] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """
+    How an arm's accuracy differs from another's on the same splits, seeds and rows.
+
+    Args:
+        arm, reference (`str`):
+            What is compared with what.
+        evaluation (`str`):
+            The evaluation set.
+        mean (`float`):
+            Mean difference in accuracy, in `[-1, 1]`.
+        low, high (`float`):
+            Its 95 % interval.
+        pairs (`int`):
+            How many pairs of runs it rests on.
+        unit (`str`):
+            What the interval ranges over: `"splits"`, `"seeds"` or `"test rows"`.
+    """
+
+    arm: str
+    reference: str
+    evaluation: str
+    mean: float
+    low: float
+    high: float
+    pairs: int
+    unit: str
+
+    @property
+    def verdict(self) -> str:
+        """`"helps"`, `"hurts"` or `"no detectable effect"`: whether the interval leaves out zero."""
+        if self.low > 0:
+            return "helps"
+        return "hurts" if self.high < 0 else "no detectable effect"
+
+
+def summarise(runs: Sequence[ArmRun], evaluation: str, metric: str) -> dict[str, tuple[float, float, int]]:
+    """
+    Mean, standard deviation and number of runs by arm, in the order in which arms appear.
+
+    Args:
+        runs (`Sequence[ArmRun]`):
+            Of all arms.
+        evaluation (`str`):
+            The evaluation set.
+        metric (`str`):
+            Such as `"accuracy"`.
+
+    Returns:
+        `dict[str, tuple[float, float, int]]`: The deviation is the sample's (n - 1), and 0 for one run.
+    """
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        values.setdefault(run.arm, []).append(run.metrics[evaluation][metric])
+    return {
+        arm: (float(np.mean(v)), float(np.std(v, ddof=1)) if len(v) > 1 else 0.0, len(v)) for arm, v in values.items()
+    }
+
+
+def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, seed: int = 0) -> Difference:
+    """
+    Compares two arms run by run.
+
+    With three splits or more, the interval is Student's t over the splits' mean differences; with one split and three
+    seeds or more, over the seeds. With fewer it is a paired bootstrap (percentile, 10,000 draws) over the rows of the
+    evaluation set, which does not cover how much another training run would differ; `unit` says which.
+
+    Args:
+        runs (`Sequence[ArmRun]`):
+            Of all arms.
+        arm, reference (`str`):
+            What is compared with what.
+        evaluation (`str`):
+            The evaluation set.
+        seed (`int`, *optional*, defaults to 0):
+            Of the bootstrap.
+
+    Returns:
+        `Difference`: `arm` minus `reference`.
+
+    Raises:
+        ValueError: If the arms were not run on the same splits and seeds.
+    """
+    by_arm = {
+        name: {(run.split, run.seed): np.array(run.correct[evaluation], dtype=float) for run in runs if run.arm == name}
+        for name in (arm, reference)
+    }
+    if by_arm[arm].keys() != by_arm[reference].keys() or not by_arm[arm]:
+        raise ValueError(
+            f"{arm!r} was run on (split, seed) {sorted(by_arm[arm])} and {reference!r} on {sorted(by_arm[reference])}: "
+            "a paired comparison needs the same ones."
+        )
+    pairs = sorted(by_arm[arm])
+    gains = np.stack([by_arm[arm][pair] - by_arm[reference][pair] for pair in pairs])
+    means = gains.mean(axis=1)
+    splits = np.array([split for split, _ in pairs])
+    if len(set(splits)) >= 3:
+        units, unit = np.array([means[splits == split].mean() for split in sorted(set(splits))]), "splits"
+    else:
+        units, unit = means, "seeds" if len(set(splits)) == 1 else "splits"
+    if len(units) >= 3:
+        centre, spread = units.mean(), units.std(ddof=1) / np.sqrt(len(units))
+        low, high = stats.t.interval(0.95, len(units) - 1, centre, spread) if spread > 0 else (centre, centre)
+    else:
+        unit = "test rows"
+        low, high = _row_interval(gains.mean(axis=0), seed)
+    return Difference(arm, reference, evaluation, float(gains.mean()), float(low), float(high), len(pairs), unit)
+
+
+def _row_interval(gains: np.ndarray, seed: int) -> tuple[float, float]:
+    if np.ptp(gains) == 0:
+        return float(gains[0]), float(gains[0])
+    rng = np.random.default_rng(seed)
+    result = stats.bootstrap((gains,), np.mean, n_resamples=10_000, method="percentile", batch=500, rng=rng)
+    return tuple(result.confidence_interval)

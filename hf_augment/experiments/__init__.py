@@ -1,0 +1,1 @@
+"""What the recipes share: arguments, sources, stages that are not done twice, and the arms of a comparison."""

@@ -1,0 +1,78 @@
+"""Stages of an experiment: what is done is on disk, and is not done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from hf_augment.synthesis.shards import write_atomically
+
+
+class Stages:
+    """
+    The folder of an experiment, a subfolder for each stage.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.experiments.stages import Stages
+    >>> stages = Stages("runs/demo")
+    >>> stages.run("count", {"to": 3}, lambda folder: {"sum": 1 + 2 + 3})
+    {'sum': 6}
+    ```
+
+    Args:
+        root (`str` or `Path`):
+            The folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.reused: list[str] = []
+
+    def run(self, name: str, facts: dict[str, Any], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """
+        Does a stage, or gives back the result it had.
+
+        Every process calls it; the first one writes.
+
+        Args:
+            name (`str`):
+                The stage's subfolder.
+            facts (`dict[str, Any]`):
+                What the result depends on, JSON serialisable.
+            work (`Callable[[Path], dict]`):
+                Does it, in the subfolder; returns a JSON serialisable result. An interrupted one is called again.
+
+        Returns:
+            `dict[str, Any]`: The result.
+
+        Raises:
+            ValueError: If the stage was done with other facts.
+        """
+        state, folder = PartialState(), self.root / name
+        marker = folder / "stage.json"
+        # Read before anybody can write, and written after everybody has read.
+        done = json.loads(marker.read_text()) if marker.exists() else None
+        state.wait_for_everyone()
+        facts = json.loads(json.dumps(facts))
+        if done is not None:
+            for key in sorted(facts.keys() | done["facts"].keys()):
+                if facts.get(key) != done["facts"].get(key):
+                    raise ValueError(
+                        f"{folder} was made with {key}={done['facts'].get(key)!r}, and now it is {facts.get(key)!r}: "
+                        "pass what it was, another output_dir, or delete the folder."
+                    )
+            self.reused.append(name)
+            return done["result"]
+        folder.mkdir(parents=True, exist_ok=True)
+        result = work(folder)
+        state.wait_for_everyone()
+        if state.is_main_process:
+            write_atomically(marker, json.dumps({"facts": facts, "result": result}, indent=1).encode())
+        state.wait_for_everyone()
+        return json.loads(json.dumps(result))

@@ -1,0 +1,95 @@
+"""A language model and its tokenizer from a folder, a GGUF file or the Hub, and the file that makes it a generator."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+CONFIG_NAME = "generator_config.json"
+FORMAT_VERSION = 1
+
+#: What a saved generator consists of; nothing else is ever uploaded.
+FILE_PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+
+
+def write_generator_config(folder: Path, config: dict[str, Any]) -> None:
+    """Writes `config` in one step, so that the file is either whole or missing."""
+    partial = folder / f"{CONFIG_NAME}.partial"
+    partial.write_text(json.dumps({"format_version": FORMAT_VERSION, **config}, indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, folder / CONFIG_NAME)
+
+
+def read_generator_config(name_or_path: str, revision: str | None) -> tuple[dict[str, Any] | None, str | None]:
+    """
+    Reads what [`write_generator_config`] wrote.
+
+    Returns:
+        `tuple[dict | None, str | None]`: The config, or `None` of a plain language model, and the revision to load the
+        weights from: of a Hub repository the very commit that the config came from.
+    """
+    path = Path(name_or_path) / CONFIG_NAME
+    if not path.parent.is_dir():
+        try:
+            path = Path(hf_hub_download(name_or_path, CONFIG_NAME, revision=revision))
+        except LocalEntryNotFoundError as error:  # first: it is also an EntryNotFoundError
+            raise _unreachable(name_or_path, error) from error
+        except EntryNotFoundError:
+            return None, revision
+        except (OSError, HFValidationError) as error:
+            raise _unreachable(name_or_path, error) from error
+        revision = path.parent.name
+    if not path.exists():
+        return None, revision
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.pop("format_version", None) != FORMAT_VERSION:
+        raise ValueError(f"{path} is not of format {FORMAT_VERSION}. Update hf_augment, or save the generator again.")
+    return config, revision
+
+
+def load_causal_lm(
+    name_or_path: str,
+    *,
+    gguf_file: str | None = None,
+    revision: str | None = None,
+    dtype: torch.dtype | None = None,
+    device: str | torch.device = "cpu",
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """
+    Loads a causal language model and its tokenizer, without running code of a repository and without pickle.
+
+    Raises:
+        `OSError`: If the files are not there and cannot be downloaded.
+    """
+    options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
+    if gguf_file is not None:
+        options["gguf_file"] = gguf_file
+    # The tokenizer is the smaller download: what cannot be reached fails with it.
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, **options)
+        if gguf_file is None:
+            options["use_safetensors"] = True
+        elif hasattr(transformers, "GgufConfig"):
+            # Weights left in GGUF blocks can be neither trained nor saved.
+            options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+        if dtype is not None:
+            options["dtype"] = dtype
+        model: Any = AutoModelForCausalLM.from_pretrained(name_or_path, **options)
+    except OSError as error:
+        raise _unreachable(name_or_path, error) from error
+    return model.to(device), tokenizer
+
+
+def _unreachable(name_or_path: str, error: Exception) -> OSError:
+    return OSError(
+        f"name_or_path={name_or_path!r} could not be loaded: {error}\nPass the path of a local folder that has "
+        "config.json, *.safetensors and the tokenizer's files. For a Hub id, check its spelling, the network, and "
+        "that HF_HOME is where it was downloaded to."
+    )

@@ -1,0 +1,228 @@
+"""
+Does a generator help a text classifier? The whole experiment, in numbered steps.
+
+    accelerate launch recipes/imdb.py                                          # the documented one: IMDB, BERT, GPT-2
+    python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml       # minutes, on a CPU, without the Hub
+    python recipes/imdb.py --help                                              # every value can be set
+
+Arms, each with the same labelled texts and the same seeds:
+    baseline             the stock Trainer
+    baseline_same_steps  the stock Trainer with as many optimizer steps as the augmented arms: the fair comparison
+    trained              + texts from a language model that was trained on the same labelled texts
+    instruct             + texts from an instruct model that was only prompted
+
+Every stage keeps its result in output_dir; run the command again and what is done is not done again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import sklearn.model_selection
+import transformers
+from accelerate import PartialState
+from rich.console import Console
+
+from hf_augment import AugmentingTrainingArguments
+from hf_augment.evaluation import ReportFacts, write_report
+from hf_augment.experiments.arguments import parse_arguments
+from hf_augment.experiments.data import sample_per_class
+from hf_augment.experiments.stages import Stages
+from hf_augment.experiments.text import (
+    TextClassifier,
+    TextData,
+    TextExperimentArguments,
+    as_run,
+    load_generator,
+    load_text_data,
+    make_filters,
+    run_arm,
+    zero_shot,
+)
+from hf_augment.filters import OutOfFoldReference
+from hf_augment.generator_trainers import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
+from hf_augment.generators import CausalLMGenerator
+from hf_augment.hub import push_experiment
+from hf_augment.seeding import derive_seed
+from hf_augment.synthesis import ShardStore
+
+
+@dataclass
+class ImdbTrainingArguments(AugmentingTrainingArguments):
+    """The classifier's arguments; the defaults that differ from the Trainer's are the documented ones."""
+
+    output_dir: str | None = field(default="runs/imdb", metadata={"help": "Where every stage keeps its result."})
+    num_train_epochs: float = field(default=3.0, metadata={"help": "Passes over the labelled texts."})
+    learning_rate: float = field(default=2e-5, metadata={"help": "Of AdamW."})
+    per_device_train_batch_size: int = field(default=16, metadata={"help": "Rows of a training batch."})
+    per_device_eval_batch_size: int = field(default=64, metadata={"help": "Rows of an evaluation batch."})
+    warmup_steps: float = field(default=500, metadata={"help": "Steps in which the learning rate rises."})
+    weight_decay: float = field(default=0.01, metadata={"help": "Of AdamW."})
+
+
+class Experiment:
+    """The arguments, the data and the folder that the steps below share."""
+
+    def __init__(self, args: TextExperimentArguments, training: ImdbTrainingArguments) -> None:
+        self.args, self.training = args, training
+        self.stages = Stages(str(training.output_dir))
+        self.data: TextData = load_text_data(args, training.seed)
+        self.classifier = TextClassifier(args, self.data.label_names)
+        # What a stage depends on. Where it is kept and what is only shown do not belong to it.
+        shown = ("output_dir", "push_to_hub", "hub_model_id", "splits", "seeds", "generators", "zero_shot_rows")
+        values = dataclasses.asdict(args) | training.to_sanitized_dict()
+        self.facts = {name: str(value) for name, value in values.items() if name not in shown}
+        self.runs: list[Any] = []
+        self.stores: dict[str, ShardStore] = {}
+
+    def stage(self, name: str, work: Any, **facts: Any) -> dict[str, Any]:
+        """Does a stage once."""
+        return self.stages.run(name, self.facts | facts, work)
+
+
+# 1. The baseline: the stock Trainer on the labelled texts. The first one is kept, as a judge of prompted texts.
+def baseline(ex: Experiment, split: int, train: datasets.Dataset) -> Path:
+    for seed in range(ex.args.seeds):
+        name = f"split-{split}/baseline-{seed}"
+        work = partial(_train, ex, train=train, seed=seed, save=True)
+        ex.runs.append(as_run("baseline", split, seed, ex.stage(name, work)))
+    return ex.stages.root / f"split-{split}/baseline-0/model"
+
+
+# 2. The generator: a language model learns the texts of each class, from the training split only.
+def trained_generator(ex: Experiment, split: int, train: datasets.Dataset) -> CausalLMGenerator:
+    def work(folder: Path) -> dict[str, Any]:
+        generator = load_generator(ex.args, "trained", ex.data.label_names)
+        arguments = CausalLMGeneratorTrainingArguments(
+            output_dir=str(folder / "checkpoints"),
+            num_train_epochs=ex.args.generator_num_train_epochs,
+            per_device_train_batch_size=ex.args.generator_batch_size,
+            learning_rate=ex.args.generator_learning_rate,
+            lora_rank=ex.args.generator_lora_rank,
+            max_length=ex.args.generator_max_length,
+            seed=derive_seed(ex.training.seed, "generator", split) % 2**31,
+            save_strategy="no",
+            logging_steps=10,
+            report_to="none",
+        )
+        output = CausalLMGeneratorTrainer(generator, arguments, train).train()
+        if PartialState().is_main_process:
+            generator.save_pretrained(folder / "model")
+        return {"loss": output.training_loss, "steps": output.global_step}
+
+    ex.stage(f"split-{split}/generator", work)
+    return CausalLMGenerator.from_pretrained(ex.stages.root / f"split-{split}/generator/model")
+
+
+# 3. The judges. Rows that trained the generator trained the baseline too, which would confirm copies of them; so the
+#    trained generator is judged out of fold, the prompted one by the baseline.
+def references(ex: Experiment, split: int, train: datasets.Dataset) -> OutOfFoldReference:
+    folds = sklearn.model_selection.StratifiedKFold(ex.args.reference_folds, shuffle=True, random_state=split)
+    judges, held_out = [], []
+    for k, (rest, fold) in enumerate(folds.split(train["text"][:], train["label"][:])):
+        name = f"split-{split}/reference-{k}"
+        ex.stage(name, partial(_train, ex, train=train.select(rest), seed=k, evaluations={}, save=True))
+        judges.append(ex.classifier.reference(ex.stages.root / name / "model"))
+        held_out.append(train.select(fold)["text"][:])
+    return OutOfFoldReference(judges, held_out)
+
+
+# 4. The augmented arms: the same Trainer call with a generator.
+def augmented(ex: Experiment, split: int, train: datasets.Dataset, arm: str, judge: Path) -> int:
+    if arm == "trained":
+        generator, reference = trained_generator(ex, split, train), references(ex, split, train)
+    else:
+        generator, reference = prompted_generator(ex), ex.classifier.reference(judge)
+    filters = make_filters(ex.args, train, ex.data.evaluations, generator, reference)
+    shards = ex.stages.root / f"split-{split}/{arm}-shards"
+    steps = 0
+    for seed in range(ex.args.seeds):
+        # One synthetic stream for all seeds of a split: generation is paid for once.
+        options = {"generator": generator, "filters": filters, "synthetic_dir": str(shards), "save": seed == 0}
+        options["synthetic_seed"] = derive_seed(ex.training.seed, "synthetic", split) % 2**31
+        result = ex.stage(f"split-{split}/{arm}-{seed}", partial(_train, ex, train=train, seed=seed, **options))
+        ex.runs.append(as_run(arm, split, seed, result))
+        steps = result["steps"]
+    if split == 0:
+        (folder,) = shards.iterdir()
+        ex.stores[arm] = ShardStore.open(folder)
+    return steps
+
+
+def prompted_generator(ex: Experiment) -> CausalLMGenerator:
+    def work(folder: Path) -> dict[str, Any]:
+        if PartialState().is_main_process:
+            load_generator(ex.args, "instruct", ex.data.label_names).save_pretrained(folder / "model")
+        return {}
+
+    ex.stage("instruct-model", work)
+    return CausalLMGenerator.from_pretrained(ex.stages.root / "instruct-model/model")
+
+
+# 5. The fair comparison: the baseline once more, with the optimizer steps of the augmented arms.
+def same_steps(ex: Experiment, split: int, train: datasets.Dataset, steps: int) -> None:
+    for seed in range(ex.args.seeds):
+        name = f"split-{split}/baseline_same_steps-{seed}"
+        result = ex.stage(name, partial(_train, ex, train=train, seed=seed, max_steps=steps), max_steps=steps)
+        ex.runs.append(as_run("baseline_same_steps", split, seed, result))
+
+
+# 6. The report: what changed, what it cost, what the model was shown, and how much the generators know by themselves.
+def report(ex: Experiment) -> None:
+    notes = []
+    if ex.args.zero_shot_rows and "instruct" in ex.args.generators:
+        test, rows = ex.data.evaluations["test"], ex.args.zero_shot_rows
+        known = ex.stage(
+            "zero-shot", lambda _: zero_shot(prompted_generator(ex), test, rows, ex.training.seed), rows=rows
+        )
+        notes.append(
+            f"The instruct model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on {known['n']} "
+            "test texts. Its knowledge of the task is what its texts can pass on."
+        )
+    order = ["baseline", "baseline_same_steps", *ex.args.generators]
+    facts = ReportFacts(
+        title=f"{ex.args.model} on {ex.args.dataset}".partition("#")[0],
+        settings=ex.facts | {"versions": {"transformers": transformers.__version__, "python": platform.python_version()}},
+        runs=sorted(ex.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
+        reference="baseline_same_steps",
+        test="test",
+        stores=ex.stores,
+        notes=notes,
+    )
+    if PartialState().is_main_process:
+        write_report(ex.stages.root / "report", facts, Console(width=None if sys.stdout.isatty() else 160))
+
+
+def _train(ex: Experiment, folder: Path, train: datasets.Dataset, seed: int, **options: Any) -> dict[str, Any]:
+    evaluations = options.pop("evaluations", ex.data.evaluations)
+    seed = derive_seed(ex.training.seed, "classifier", seed) % 2**31
+    return run_arm(folder, ex.classifier, ex.training, train, evaluations, seed, **options)
+
+
+def main() -> None:
+    args, training = parse_arguments([TextExperimentArguments, ImdbTrainingArguments])
+    ex = Experiment(args, training)
+    for split in range(args.splits):
+        train = sample_per_class(ex.data.train, args.train_per_class, training.seed, split)
+        judge = baseline(ex, split, train)
+        steps = [augmented(ex, split, train, arm, judge) for arm in args.generators]
+        same_steps(ex, split, train, max(steps))
+    report(ex)
+    # 7. The push, of what is on disk by now.
+    if training.push_to_hub:
+        push_experiment(ex.stages.root, training.hub_model_id or Path(str(training.output_dir)).name, ex.stores)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        # Bad input: one line, not a traceback.
+        sys.exit(f"error: {error}")

@@ -1,0 +1,171 @@
+"""What is asked for, and what is taken from an answer, value by value."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hf_augment.generators import InstructPrompt, LabelPrompt, Prompt
+from hf_augment.generators.prompts import fill
+
+NAMES = ["neg", "pos"]
+
+
+def test_a_value_with_braces_is_data_and_not_a_template():
+    assert fill("{a} and {b}", {"a": "{b}", "b": "{a.__class__} {0} {"}) == "{b} and {a.__class__} {0} {"
+
+
+def test_a_template_reaches_no_attribute_of_a_value():
+    prompt = LabelPrompt("{label} {label.__class__} {label!r} {label:>9}")
+    assert prompt.prompt("pos") == "pos {label.__class__} {label!r} {label:>9}"
+
+
+def test_the_label_prompt_of_training_is_the_one_of_sampling_and_scoring():
+    prompt = LabelPrompt("Review ({label}):")
+    sampled = prompt.prompts([1, 0], NAMES, np.random.default_rng(0))
+    assert sampled == ["Review (pos):", "Review (neg):"]
+    trained, completion = prompt.training_text("pos", " two\n lines ")
+    assert (trained, completion) == (sampled[0], " two lines")
+    assert prompt.scoring_prompt("pos") == sampled[0]
+    assert prompt.extract(completion) == "two lines"
+
+
+@pytest.mark.parametrize(("template", "message"), [("Review:", "{label}"), ("{label} {tone}", "{tone}")])
+def test_a_label_prompt_with_a_wrong_template_says_what_is_wrong(template, message):
+    with pytest.raises(ValueError, match="template=") as error:
+        LabelPrompt(template)
+    assert message in str(error.value)
+
+
+def test_attributes_are_drawn_by_label_and_from_the_rng_alone():
+    prompt = InstructPrompt(
+        "{label} {adjective} {aspect}",
+        attributes={"adjective": {"neg": ["dull", "flat"], "pos": ["warm", "bright"]}, "aspect": ["plot", "cast"]},
+        descriptions={"neg": "negative"},
+    )
+    prompts = prompt.prompts([0, 1] * 50, NAMES, np.random.default_rng(3))
+    assert prompts == prompt.prompts([0, 1] * 50, NAMES, np.random.default_rng(3))
+    assert prompts != prompt.prompts([0, 1] * 50, NAMES, np.random.default_rng(4))
+    assert set(prompts) == {
+        f"{label} {adjective} {aspect}"
+        for label, adjectives in (("negative", ["dull", "flat"]), ("pos", ["warm", "bright"]))
+        for adjective in adjectives
+        for aspect in ("plot", "cast")
+    }
+
+
+def test_examples_are_of_the_label_and_drawn_without_replacement():
+    prompt = InstructPrompt(
+        "{examples}\nNow a {label} one.", examples={"neg": ["a", "b\nb", "c"], "pos": ["{label}"]}, num_examples=2
+    )
+    for text in prompt.prompts([0] * 20, NAMES, np.random.default_rng(0)):
+        first, second, last = text.split("\n")
+        assert first != second
+        assert {first, second} < {'"a"', '"b b"', '"c"'}
+        assert last == "Now a neg one."
+    assert prompt.prompts([1], NAMES, np.random.default_rng(0)) == ['"{label}"\nNow a pos one.']
+
+
+def test_the_sentiment_prompt_asks_for_the_label_with_an_adjective_of_it():
+    prompt = InstructPrompt.for_sentiment(negative="neg", positive="pos", subject="book")
+    prompt.validate(NAMES)
+    adjectives = prompt.attributes["adjective"]
+    assert len(set(adjectives["neg"])) >= 12
+    assert len(set(adjectives["pos"])) >= 12
+    assert not set(adjectives["neg"]) & set(adjectives["pos"])
+    (text,) = prompt.prompts([1], NAMES, np.random.default_rng(0))
+    start, _, adjective = text.rpartition(" ")
+    assert start == "Write one short sentence from a positive book review saying the book is"
+    assert adjective.rstrip(".") in adjectives["pos"]
+    assert prompt.scoring_prompt("neg") == 'In a negative book review, the critic wrote: "'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"template": "A review."}, "does not contain {label}"),
+        ({"template": "{label} {tone}"}, "{tone}, which nothing fills"),
+        ({"template": "{label}", "style": "poem"}, "style='poem'"),
+        ({"template": "{label}", "num_examples": 0}, "num_examples=0"),
+        ({"template": "{label}", "examples": {"neg": ["a"]}}, "does not contain {examples}"),
+        ({"template": "{label} {tone}", "attributes": {"tone": []}}, r"tone=\[\] must be a list"),
+        ({"template": "{label} {tone}", "attributes": {"tone": {"neg": "dull"}}}, r"tone\['neg'\]='dull' must be"),
+        ({"template": "{label}", "attributes": {"label": ["x"]}}, "Use another name"),
+        ({"template": "{label}", "scoring_template": "{label} {x}"}, "scoring_template="),
+    ],
+)
+def test_an_instruct_prompt_that_cannot_work_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        InstructPrompt(**arguments)
+
+
+def test_choices_for_other_labels_than_the_datasets_are_refused():
+    with pytest.raises(ValueError, match=r"labels \['negative', 'positive'\], but label_names=\['neg', 'pos'\]"):
+        InstructPrompt.for_sentiment().validate(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("A moving film.", "A moving film."),
+        ("\n A moving\nfilm. \n\n This sentence is positive.", "A moving film."),
+        ('"A moving film."', "A moving film."),
+        ("\u201cA moving film.\u201d", "A moving film."),
+        ('"A moving film that', "A moving film that"),
+        ('A moving film."', "A moving film."),
+        ('Sure, here\'s a sentence:\n\n"A moving film."', "A moving film."),
+        ("Here\u2019s one: **A moving** film.", "A moving film."),
+        ("## Review\nA `moving` film.", "Review A moving film."),
+        ("1. A moving film.", "A moving film."),
+        ("- A moving film.", "A moving film."),
+        ('"Heat" is a moving film.', '"Heat" is a moving film.'),
+        ('"The "Heat" of the city."', 'The "Heat" of the city.'),
+        ('"Heat" is not "Cold"', '"Heat" is not "Cold"'),
+        ("It's 'great'", "It's 'great'"),
+        ("The verdict: a moving film.", "The verdict: a moving film."),
+        ("", ""),
+        ('"', ""),
+    ],
+)
+def test_the_text_of_a_chat_answer(answer, text):
+    assert InstructPrompt("{label}").extract(answer) == text
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ('A moving film." She added', "A moving film."),
+        ("A moving film.\u201d She added", "A moving film."),
+        ("A moving film\nNext", "A moving film"),
+        (" Here is a sentence: it moves", "Here is a sentence: it moves"),
+    ],
+)
+def test_the_text_of_a_continued_opening_ends_with_its_quotation(answer, text):
+    assert InstructPrompt('{label}: "', style="continue").extract(answer) == text
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        LabelPrompt("<{label}>"),
+        InstructPrompt.for_sentiment(subject="hotel"),
+        InstructPrompt("{label} {examples}", examples={"a": ["x"]}, num_examples=1, style="continue"),
+    ],
+)
+def test_a_prompt_survives_json(prompt):
+    values = json.loads(json.dumps(prompt.to_dict()))
+    assert values["type"] == type(prompt).__name__
+    assert Prompt.from_dict(values) == prompt
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"type": "os.system"}, "type='os.system' is no prompt"),
+        ({"template": "{label}"}, "type=None"),
+        ({"type": "LabelPrompt", "template": "{label}", "code": "x"}, r"\['code'\] are no arguments of LabelPrompt"),
+    ],
+)
+def test_a_file_that_describes_no_prompt_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        Prompt.from_dict(values)
