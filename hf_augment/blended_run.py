@@ -155,8 +155,8 @@ class BlendedRun:
         Describes what was shown since the last call.
 
         Returns:
-            `dict[str, float]`: `synthetic_ratio`, the realised share of rows; `synthetic_reuse`, how often the examples
-            shown had been shown, this time included; `synthetic_age`, optimizer steps since their shard was begun;
+            `dict[str, float]`: `synthetic_ratio`, the realised share of rows; `synthetic_reuse`, how often the
+            examples shown had been shown, this time included; `synthetic_age`, optimizer steps since their shard was begun;
             `synthetic_acceptance` and `synthetic_acceptance_{filter}`, shares of candidates; `synthetic_per_second`,
             accepted examples in a second of generation; and `synthetic_wait`, the share of wall time that training
             waited for generation.
@@ -179,7 +179,11 @@ class BlendedRun:
 
 
 def store_for(
-    pipeline: SynthesisPipeline, augmentation: AugmentationArguments, output_dir: str, layout: DrawLayout, label_key: str
+    pipeline: SynthesisPipeline,
+    augmentation: AugmentationArguments,
+    output_dir: str,
+    layout: DrawLayout,
+    label_key: str,
 ) -> ShardStore:
     """The store of a run, in `synthetic_dir` or beside its checkpoints."""
     root = Path(augmentation.synthetic_dir or Path(output_dir) / "synthetic")

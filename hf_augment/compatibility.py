@@ -52,7 +52,7 @@ def check_arguments(
     for option in ("split_batches", "dispatch_batches"):
         if getattr(args.accelerator_config, option):
             raise ValueError(
-                f"accelerator_config.{option}=True takes batches apart that were blended whole: leave it at its default."
+                f"accelerator_config.{option}=True takes apart batches that were blended whole: leave it unset."
             )
     if args.train_sampling_strategy == "batch_rebalance":
         raise ValueError(

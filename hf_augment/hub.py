@@ -37,9 +37,7 @@ def push_experiment(root: Path, repo_id: str, stores: dict[str, ShardStore], pri
         AutoTokenizer.from_pretrained(folder, trust_remote_code=False).push_to_hub(f"{repo_id}-{arm}")
         files = {"README.md": "report.md", "report.png": "report.png", "results.json": "results.json"}
         for target, name in files.items():
-            api.upload_file(
-                path_or_fileobj=root / "report" / name, path_in_repo=target, repo_id=f"{repo_id}-{arm}"
-            )
+            api.upload_file(path_or_fileobj=root / "report" / name, path_in_repo=target, repo_id=f"{repo_id}-{arm}")
         store.dataset().push_to_hub(f"{repo_id}-{arm}-synthetic", private=private)
     generator = root / "split-0/generator/model"
     if generator.is_dir():

@@ -133,7 +133,8 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
     def _set_up_augmentation(self) -> None:
         assert self.generator is not None
         self._streams = isinstance(self.train_dataset, torch_data.IterableDataset)
-        if not self._streams and len(self.train_dataset) == 0:
+        dataset: Any = self.train_dataset
+        if not self._streams and len(dataset) == 0:
             raise ValueError("train_dataset is empty: check the filters and the split it was made with.")
         self._label_key = find_label_key(row_keys(self.train_dataset), self.args.label_names)
         check_labels(self.train_dataset, self._label_key, self.generator, getattr(self.model, "config", None))

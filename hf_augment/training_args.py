@@ -94,9 +94,7 @@ class AugmentationArguments:
     def validate(self) -> None:
         """Raises `ValueError` for a value out of its range."""
         _check(0.0 <= self.synthetic_ratio < 1.0, self, "synthetic_ratio", "a share in [0, 1)")
-        _check(
-            0.0 < self.synthetic_schedule_fraction <= 1.0, self, "synthetic_schedule_fraction", "a share in (0, 1]"
-        )
+        _check(0.0 < self.synthetic_schedule_fraction <= 1.0, self, "synthetic_schedule_fraction", "a share in (0, 1]")
         _check(self.synthetic_seed is None or self.synthetic_seed >= 0, self, "synthetic_seed", "0 or more, or None")
         for name in ("synthetic_shard_size", "synthetic_reuse", "synthetic_max_attempts"):
             _check(getattr(self, name) >= 1, self, name, "1 or more")
@@ -111,7 +109,7 @@ class AugmentationArguments:
 @dataclass
 class AugmentingTrainingArguments(AugmentationArguments, TrainingArguments):
     """
-    [`~transformers.TrainingArguments`] and the arguments of augmentation. No default of `TrainingArguments` is changed.
+    [`~transformers.TrainingArguments`] and the arguments of augmentation. No default of the former is changed.
 
     Example:
 

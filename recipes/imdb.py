@@ -136,6 +136,7 @@ def references(ex: Experiment, split: int, train: datasets.Dataset) -> OutOfFold
 
 # 4. The augmented arms: the same Trainer call with a generator.
 def augmented(ex: Experiment, split: int, train: datasets.Dataset, arm: str, judge: Path) -> int:
+    reference: Any
     if arm == "trained":
         generator, reference = trained_generator(ex, split, train), references(ex, split, train)
     else:
@@ -145,9 +146,18 @@ def augmented(ex: Experiment, split: int, train: datasets.Dataset, arm: str, jud
     steps = 0
     for seed in range(ex.args.seeds):
         # One synthetic stream for all seeds of a split: generation is paid for once.
-        options = {"generator": generator, "filters": filters, "synthetic_dir": str(shards), "save": seed == 0}
-        options["synthetic_seed"] = derive_seed(ex.training.seed, "synthetic", split) % 2**31
-        result = ex.stage(f"split-{split}/{arm}-{seed}", partial(_train, ex, train=train, seed=seed, **options))
+        work = partial(
+            _train,
+            ex,
+            train=train,
+            seed=seed,
+            generator=generator,
+            filters=filters,
+            save=seed == 0,
+            synthetic_dir=str(shards),
+            synthetic_seed=derive_seed(ex.training.seed, "synthetic", split) % 2**31,
+        )
+        result = ex.stage(f"split-{split}/{arm}-{seed}", work)
         ex.runs.append(as_run(arm, split, seed, result))
         steps = result["steps"]
     if split == 0:
@@ -189,7 +199,8 @@ def report(ex: Experiment) -> None:
     order = ["baseline", "baseline_same_steps", *ex.args.generators]
     facts = ReportFacts(
         title=f"{ex.args.model} on {ex.args.dataset}".partition("#")[0],
-        settings=ex.facts | {"versions": {"transformers": transformers.__version__, "python": platform.python_version()}},
+        settings=ex.facts
+        | {"versions": {"transformers": transformers.__version__, "python": platform.python_version()}},
         runs=sorted(ex.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
         reference="baseline_same_steps",
         test="test",

@@ -29,7 +29,12 @@ def test_isolated_rng_is_repeatable_and_leaves_no_trace_even_after_an_error():
     first = draw()
     with isolated_rng(7):
         inside = draw()
-    with pytest.raises(KeyError), isolated_rng(7):
-        assert draw() == inside
-        raise KeyError
+
+    def fails():
+        with isolated_rng(7):
+            raise KeyError(draw())
+
+    with pytest.raises(KeyError) as caught:
+        fails()
+    assert caught.value.args == (inside,)
     assert [first, draw()] == expected

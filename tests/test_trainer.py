@@ -422,7 +422,10 @@ REFUSALS = {
     "ratio 1": ({"synthetic_ratio": 1.0}, r"synthetic_ratio=1\.0 is out of range: pass a share in \[0, 1\)"),
     "ratio -0.1": ({"synthetic_ratio": -0.1}, r"synthetic_ratio=-0\.1 is out of range"),
     "reuse 0": ({"synthetic_reuse": 0}, "synthetic_reuse=0 is out of range: pass 1 or more"),
-    "schedule": ({"synthetic_schedule": "square"}, "synthetic_schedule='square' is out of range: pass one of constant"),
+    "schedule": (
+        {"synthetic_schedule": "square"},
+        "synthetic_schedule='square' is out of range: pass one of constant",
+    ),
     "unknown label": (
         {"train_dataset": with_labels([0, 1, 2, 7])},
         r"labels \[2, 7\] in column 'label', but the generator knows 0 to 1",

@@ -19,6 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<user>' + message['content'] + '<end>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}"

@@ -178,5 +178,3 @@ def assert_equal_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Te
     assert one.keys() == other.keys()
     different = [name for name in one if not torch.equal(one[name], other[name])]
     assert not different, f"weights differ: {different}"
-
-

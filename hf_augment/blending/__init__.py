@@ -1,4 +1,4 @@
-"""Plans of indices: which row of which batch is real, and which is a slot of the synthetic stream. Knows no generator."""
+"""Plans of indices: which rows of a batch are real and which are slots of the synthetic stream. Knows no generator."""
 
 from hf_augment.blending.dataset import BlendedDataset, BlendingCollator
 from hf_augment.blending.rows import MapRows, StreamRows

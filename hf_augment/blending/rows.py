@@ -57,18 +57,18 @@ class MapRows(RealRows):
     def __init__(self, sampler: Iterable[int], num_rows: int, seed: int) -> None:
         if getattr(sampler, "generator", None) is not None:
             raise ValueError(
-                f"The train sampler {type(sampler).__name__} has a generator of its own, whose state a checkpoint does "
-                "not keep: build it with generator=None; it is then seeded by the epoch."
+                f"The train sampler {type(sampler).__name__} has a generator of its own, whose state a checkpoint "
+                "does not keep: build it with generator=None; it is then seeded by the epoch."
             )
         self.sampler, self.num_rows, self.seed = sampler, num_rows, seed
         self._fills: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
-    def base(self, epoch: int) -> Iterator[int]:  # noqa: D102
+    def base(self, epoch: int) -> Iterator[int]:
         with isolated_rng(derive_seed(self.seed, "order", epoch)):
             order = list(self.sampler)
         return iter(order)
 
-    def fill(self, epoch: int, position: int) -> int:  # noqa: D102
+    def fill(self, epoch: int, position: int) -> int:
         if self._fills[0] != epoch:
             self._fills = (epoch, derive_rng(self.seed, "fill", epoch).permutation(self.num_rows))
         return int(self._fills[1][position % self.num_rows])
@@ -94,7 +94,7 @@ class StreamRows(RealRows):
         self.stream, self.seed = stream, seed
         self._recent: deque[Any] = deque(maxlen=remembered)
 
-    def base(self, epoch: int) -> Iterator[Any]:  # noqa: D102
+    def base(self, epoch: int) -> Iterator[Any]:
         self._recent.clear()
         passes = 0
         while True:
@@ -110,6 +110,6 @@ class StreamRows(RealRows):
                 raise ValueError("train_dataset is a stream without a row: check its filters and its source.")
             passes += 1
 
-    def fill(self, epoch: int, position: int) -> Any:  # noqa: D102
+    def fill(self, epoch: int, position: int) -> Any:
         choice = derive_rng(self.seed, "fill", epoch, position).integers(len(self._recent))
         return self._recent[int(choice)]

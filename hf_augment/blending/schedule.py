@@ -49,8 +49,8 @@ class BlendPlan:
     The plan of a run on one rank: for every batch, its base rows, its slots, and how many slots are live.
 
     A batch of `batch_size` rows has `n_base` *base* rows, which walk through the real data once an epoch, and
-    `n_slots` *slots*. A live slot shows a synthetic example; every other slot shows one more real row, a *fill*. So the
-    ratio may fall (schedule, filters, an early stop) and batches, epoch length and learning-rate schedule stay. With
+    `n_slots` *slots*. A live slot shows a synthetic example; every other slot shows one more real row, a *fill*. So
+    the ratio may fall (schedule, filters, an early stop) and batches, epoch length and learning-rate schedule stay. With
     no live slot at all the plan is the baseline at equal steps.
 
     All ranks have the same numbers of base rows and slots, so no rank waits for another.
@@ -128,7 +128,7 @@ class BlendPlan:
 
 
 def slots_before(batch_size: int, ratio: float, batch: int) -> int:
-    """Slots of one rank in the first `batch` batches of an epoch: an exact floor, so that 0.3 of 10 rows is 3 in every batch."""
+    """Slots of one rank in the first `batch` batches of an epoch: an exact floor, 0.3 of 10 rows is always 3."""
     return math.floor(batch * batch_size * _exact(ratio))
 
 

@@ -17,6 +17,7 @@ from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     TrainingArguments,
     set_seed,
@@ -220,7 +221,7 @@ class TextClassifier:
             if hasattr(self.config, name):
                 setattr(self.config, name, args.dropout)
 
-    def new_model(self, seed: int) -> torch.nn.Module:
+    def new_model(self, seed: int) -> PreTrainedModel:
         """The pretrained weights and a new head, drawn from `seed`."""
         set_seed(seed)
         return AutoModelForSequenceClassification.from_pretrained(
@@ -325,8 +326,9 @@ def run_arm(
     changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, **augmentation}
     for name, value in (changed | ({"max_steps": max_steps} if max_steps is not None else {})).items():
         setattr(args, name, value)
+    model = classifier.new_model(seed)
     trainer = AugmentingTrainer(
-        classifier.new_model(seed),
+        model,
         args,
         train_dataset=train.map(classifier.tokenize, batched=True, keep_in_memory=True, desc="Tokenising"),
         processing_class=classifier.tokenizer,
@@ -349,7 +351,7 @@ def run_arm(
         result["correct"][name] = (np.argmax(logits, axis=-1) == output.label_ids).astype(int).tolist()
     if save and trainer.is_world_process_zero():
         # Not save_model, which adds a pickle of the arguments.
-        trainer.model.save_pretrained(folder / "model")
+        model.save_pretrained(folder / "model")
         classifier.tokenizer.save_pretrained(folder / "model")
     return result
 

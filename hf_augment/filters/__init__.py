@@ -5,6 +5,7 @@ from hf_augment.filters.fluency import Fluency, Perplexity
 from hf_augment.filters.label_agreement import ClassifierReference, LabelAgreement, OutOfFoldReference
 from hf_augment.filters.near_duplicates import EvaluationOverlap, Memorization, NearDuplicates
 
+
 __all__ = [
     "ClassifierReference",
     "EvaluationOverlap",

@@ -15,6 +15,7 @@ from hf_augment.filters.checks import check_number, read_texts
 from hf_augment.filters.fingerprints import callable_fingerprint
 from hf_augment.filters.text_index import split_words
 
+
 #: Below this many words, repetition is counted in pairs: "good good good" has a single triple.
 _SHORT = 10
 #: Stands for infinity and NaN, of which JSON knows neither: exp of it is still finite.

@@ -17,6 +17,7 @@ from hf_augment.filters.checks import check_number, check_texts, read_texts
 from hf_augment.filters.fingerprints import callable_fingerprint, texts_digest
 from hf_augment.schema import weights_fingerprint
 
+
 #: Examples in, an array `(n, num_labels)` of probabilities out.
 Reference = Callable[[Sequence[dict[str, Any]]], ArrayLike]
 

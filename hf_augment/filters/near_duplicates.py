@@ -12,6 +12,7 @@ from hf_augment.filters.checks import check_number, check_texts, read_texts
 from hf_augment.filters.fingerprints import texts_digest
 from hf_augment.filters.text_index import AlikeTexts, CopiedRuns, Match, Sketch, sketch_texts
 
+
 #: From so many texts on, indexing shows its progress.
 _SLOW_TO_INDEX = 5_000
 

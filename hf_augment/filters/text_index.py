@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
+
 #: Words in a shingle, for how alike two texts are.
 SHINGLE_WORDS = 3
 #: Words in a run that counts as copied; see `CopiedRuns`.

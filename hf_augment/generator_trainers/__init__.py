@@ -2,4 +2,5 @@
 
 from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
 
+
 __all__ = ["CausalLMGeneratorTrainer", "CausalLMGeneratorTrainingArguments"]

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+
 _FIELD = re.compile(r"\{(\w+)\}")
 _PREAMBLE = re.compile(
     r"(?:sure|certainly|of course|okay|here is|here are|here['\u2019]s)\b[^:\n]{0,160}:", re.IGNORECASE

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from transformers import LogitsProcessor
 
+
 _SENTENCE_END = re.compile(r"[.!?…][\"'\u201d\u2019)\]]*(?=\s|$)")
 
 

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from hf_augment.generators.sampling import pad_rows
 
+
 #: How many tokens are scored at once. Each has a row of logits, 200 kB for a vocabulary of 50,000.
 _SCORED_TOKENS = 2048
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+
 if TYPE_CHECKING:
     from evaluate import EvaluationModule
     from transformers import EvalPrediction

@@ -84,7 +84,9 @@ class SynthesisPipeline:
             empty = [i for i in range(self.shard_size) if i not in accepted]
             if not empty:
                 break
-            examples = self._candidates([labels[i] for i in empty], derive_seed(self.seed, "candidates", index, attempt))
+            examples = self._candidates(
+                [labels[i] for i in empty], derive_seed(self.seed, "candidates", index, attempt)
+            )
             shard.candidates += len(examples)
             passed = self._filter(empty, examples, labels, rejected, shard.reject_sample)
             self.remember([example for example, _ in passed.values()])

@@ -157,7 +157,8 @@ class ThreadProducer(Producer):
         try:
             for position, index in enumerate(self.shards):
                 with self._changed:
-                    self._changed.wait_for(lambda at=position: self._stopping or at <= self._asked + self.ahead)
+                    while not self._stopping and position > self._asked + self.ahead:
+                        self._changed.wait()
                     if self._stopping:
                         return
                 if not self.store.has(index):

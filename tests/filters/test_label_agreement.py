@@ -14,6 +14,7 @@ from transformers import BertConfig, BertForSequenceClassification, PreTrainedTo
 from hf_augment.filters import ClassifierReference, LabelAgreement, OutOfFoldReference
 from hf_augment.schema import weights_fingerprint
 
+
 WORDS = ["a", "dull", "bright", "film", "story", "very", "short", "long"]
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hf_augment.filters import EvaluationOverlap, Memorization, NearDuplicates
 from hf_augment.filters.text_index import AlikeTexts, rows_per_band, sketch_texts
 
+
 REVIEW = (
     "I went to see this with two friends on a rainy night. The first half is slow, the second half of the story never "
     "finds its feet, and by the time the ghost appears nobody in the room cared any more. The music by contrast is "

@@ -13,6 +13,7 @@ from hf_augment.generator_trainers.causal_lm import CompletionCollator, encode_d
 from hf_augment.generators import CausalLMGenerator, InstructPrompt, LabelPrompt, SamplingConfig
 from tests.tiny import tiny_causal_lm, tiny_gguf, tiny_tokenizer
 
+
 NAMES = ["neg", "pos"]
 TOKENIZER = tiny_tokenizer()
 PAD, END = TOKENIZER.pad_token_id, TOKENIZER.eos_token_id

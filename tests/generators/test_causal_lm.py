@@ -16,6 +16,7 @@ from hf_augment.generators import CausalLMGenerator, InstructPrompt, LabelPrompt
 from hf_augment.generators.sampling import GumbelSampler, cut_unfinished, pad_rows
 from tests.tiny import tiny_causal_lm, tiny_tokenizer
 
+
 NAMES = ["negative", "positive"]
 TOKENIZER = tiny_tokenizer()
 

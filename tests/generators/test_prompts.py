@@ -8,6 +8,7 @@ import pytest
 from hf_augment.generators import InstructPrompt, LabelPrompt, Prompt
 from hf_augment.generators.prompts import fill
 
+
 NAMES = ["neg", "pos"]
 
 

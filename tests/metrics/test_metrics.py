@@ -22,6 +22,7 @@ from transformers import EvalPrediction
 import hf_augment.metrics
 from hf_augment.metrics import classification_metrics, load_metric, metric_path
 
+
 NAMES = ["accuracy", "distinct_n", "expected_calibration_error", "f1", "self_bleu"]
 
 few_examples = settings(max_examples=25, deadline=None)

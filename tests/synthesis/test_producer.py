@@ -115,7 +115,8 @@ def test_an_interpreter_that_ends_while_the_thread_works_ends_cleanly(tmp_path):
                     torch.rand(128, 128) @ torch.rand(128, 128)
                 return super().generate(labels, seed)
 
-        producer(ThreadProducer, pathlib.Path({str(tmp_path)!r}), Heavy(), shards=range(10**6), ahead=10**6).wait_for(0)
+        folder = pathlib.Path({str(tmp_path)!r})
+        producer(ThreadProducer, folder, Heavy(), shards=range(10**6), ahead=10**6).wait_for(0)
         """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=120, check=False

@@ -7,6 +7,7 @@ import datasets
 import evaluate
 from sklearn.metrics import accuracy_score
 
+
 _DESCRIPTION = """
 Accuracy is the share of predictions that equal their reference.
 """

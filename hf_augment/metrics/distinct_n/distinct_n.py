@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import datasets
 import evaluate
 
+
 _DESCRIPTION = """
 Distinct-n is the number of distinct n-grams in a set of texts divided by the number of all their n-grams. It is near 1
 where texts share little and near 0 where they repeat each other, and falls as texts are added: compare sets of equal

@@ -6,6 +6,7 @@ import datasets
 import evaluate
 import numpy as np
 
+
 _DESCRIPTION = """
 The expected calibration error is how far a classifier's confidence is from its accuracy: examples are put into bins of
 equal width by confidence, and the gaps |accuracy - mean confidence| are averaged, weighted by the bins' sizes.

@@ -8,6 +8,7 @@ import evaluate
 import numpy as np
 from sklearn.metrics import f1_score
 
+
 _DESCRIPTION = """
 F1 is the harmonic mean of precision and recall: 2 * precision * recall / (precision + recall).
 """

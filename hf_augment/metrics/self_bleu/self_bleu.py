@@ -8,6 +8,7 @@ import evaluate
 from sacrebleu.metrics import BLEU
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
+
 _DESCRIPTION = """
 Self-BLEU is the mean BLEU of each text with all the other texts as its references. It is near 1 where texts repeat
 each other and near 0 where they share little.
