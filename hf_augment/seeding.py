@@ -33,7 +33,8 @@ def derive_seed(seed: int, purpose: str, *counters: int) -> int:
         purpose (`str`):
             What is drawn with it. Two purposes never share a stream.
         counters (`int`):
-            What is counted: a shard, an attempt, an epoch. Each zero or more.
+            What is counted: a shard, an attempt, an epoch. Each zero or more. One purpose always takes the same
+            number of them: a `SeedSequence` takes no notice of zeros at the end.
 
     Returns:
         `int`: A seed in `[0, 2**63)`, valid for `torch.Generator.manual_seed` and `np.random.default_rng`.

@@ -119,6 +119,10 @@ def trained_generator(ex: Experiment, split: int, train: datasets.Dataset) -> Ca
             save_strategy="no",
             logging_steps=10,
             report_to="none",
+            # Of all arguments of a process, the last ones decide how processes talk: the same for both trainers.
+            use_cpu=ex.training.use_cpu,
+            ddp_backend=ex.training.ddp_backend,
+            dataloader_pin_memory=ex.training.dataloader_pin_memory,
         )
         output = CausalLMGeneratorTrainer(generator, arguments, train).train()
         if PartialState().is_main_process:
@@ -216,7 +220,7 @@ def report(ex: Experiment) -> None:
         notes=notes,
     )
     if PartialState().is_main_process:
-        write_report(ex.stages.root / "report", facts, Console(width=None if sys.stdout.isatty() else 160))
+        write_report(ex.stages.root / "report", facts, Console(width=None if sys.stdout.isatty() else 100))
 
 
 def _train(ex: Experiment, folder: Path, train: datasets.Dataset, seed: int, **options: Any) -> dict[str, Any]:

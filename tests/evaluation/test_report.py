@@ -129,8 +129,9 @@ def test_tables_fit_a_terminal_of_100_columns(tmp_path):
     assert any(line.startswith("sst2: accuracy against baseline_same_steps") for line in printed)
 
 
-@pytest.fixture
-def hostile(tmp_path):
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("hostile")
     stores = {
         "trained": store(tmp_path / "t", (HOSTILE[:150], HOSTILE[120:]), sample=[reject(HOSTILE, reason=HOSTILE)])
     }
@@ -154,10 +155,10 @@ def test_hostile_text_is_text_in_markdown(hostile):
         '<img src="report.png" alt="Accuracy by arm, differences and acceptance" />'
     ]
     assert rendered.count("<code") == 1
-    # The cells hold the text, character for character, in four columns (two in the table of filters).
+    # The cells hold the text, character for character, in four columns.
     assert "| `code` ![i](http://evil.example/i.png) [a](javascript:alert(3))  [31mred [red]x[/red]" in rendered
     rows = re.findall(r"<tr>\s*<td>(?:accepted|rejected)</td>.*?</tr>", rendered, re.DOTALL)
-    assert [row.count("<td>") for row in rows] == [2, 4, 4, 4]
+    assert [row.count("<td>") for row in rows] == [4, 4, 4]
 
 
 def test_hostile_text_is_printed_as_it_is(hostile):

@@ -125,7 +125,7 @@ def test_the_program_need_not_be_a_file(tmp_path, monkeypatch):
 
 
 YAML_REFUSED = {
-    "unknown keys": ("nme: x\n1: y\non: z", "has the unknown keys ['1', 'True', 'nme']"),
+    "unknown keys": ("nme: x\n2: y\non: z", "has the unknown keys ['2', 'True', 'nme']"),
     "help is not a key": ("help: true", "unknown keys ['help']"),
     "config is not a key": ("config: other.yaml", "unknown keys ['config']"),
     "value": ("count: many", "argument --count: invalid int value: 'many'"),
