@@ -156,10 +156,10 @@ class BlendedRun:
 
         Returns:
             `dict[str, float]`: `synthetic_ratio`, the realised share of rows; `synthetic_reuse`, how often the
-            examples shown had been shown, this time included; `synthetic_age`, optimizer steps since their shard was begun;
-            `synthetic_acceptance` and `synthetic_acceptance_{filter}`, shares of candidates; `synthetic_per_second`,
-            accepted examples in a second of generation; and `synthetic_wait`, the share of wall time that training
-            waited for generation.
+            examples shown had been shown, this time included; `synthetic_age`, optimizer steps since their shard was
+            begun; `synthetic_acceptance` and `synthetic_acceptance_{filter}`, shares of candidates;
+            `synthetic_per_second`, accepted examples in a second of generation; and `synthetic_wait`, the share of
+            wall time that training waited for generation.
         """
         since, at, waited = self._since
         first, last = self.shape.batches_before(since), self.shape.batches_before(step)

@@ -48,10 +48,10 @@ class BlendPlan:
     """
     The plan of a run on one rank: for every batch, its base rows, its slots, and how many slots are live.
 
-    A batch of `batch_size` rows has `n_base` *base* rows, which walk through the real data once an epoch, and
-    `n_slots` *slots*. A live slot shows a synthetic example; every other slot shows one more real row, a *fill*. So
-    the ratio may fall (schedule, filters, an early stop) and batches, epoch length and learning-rate schedule stay. With
-    no live slot at all the plan is the baseline at equal steps.
+    A batch of `batch_size` rows has *base* rows, which walk through the real data once an epoch, and *slots*. A live
+    slot shows a synthetic example; every other slot shows one more real row, a *fill*. So the ratio may fall
+    (schedule, filters, an early stop) and batches, epoch length and learning-rate schedule stay. With no live slot at
+    all the plan is the baseline at equal steps.
 
     All ranks have the same numbers of base rows and slots, so no rank waits for another.
 
