@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +99,6 @@ class BlendedRun:
             Keeps them.
         rows (`RealRows`):
             The real rows.
-        step (`Callable[[], int]`):
-            The optimizer steps done so far, from the training state.
         label_key (`str`):
             Label column of the real rows.
         preprocess (`Callable`, *optional*):
@@ -116,7 +113,6 @@ class BlendedRun:
         pipeline: SynthesisPipeline,
         store: ShardStore,
         rows: RealRows,
-        step: Callable[[], int],
         label_key: str,
         preprocess: Preprocess | None,
     ) -> None:
@@ -136,9 +132,8 @@ class BlendedRun:
         else:
             self.producer = InlineProducer(pipeline, store, shards)
         self.prepared = PreparedShards(store, label_key, preprocess)
-        self.sampler = BlendedBatchSampler(
-            self.plan, layout, rows, self.accepted, epoch=lambda: step() // shape.steps_per_epoch
-        )
+        self.sampler = BlendedBatchSampler(self.plan, layout, rows, self.accepted, epoch=lambda: self.epoch)
+        self.epoch, self._next_epoch = 0, 0
         self._since = (0, time.perf_counter(), 0.0)
 
     def accepted(self, shard: int) -> np.ndarray:
@@ -146,8 +141,9 @@ class BlendedRun:
         self.producer.wait_for(shard)
         return self.prepared.accepted(shard)
 
-    def start_log(self, step: int) -> None:
-        """Starts the first stretch that [`log`] reports, at an optimizer step."""
+    def start(self, step: int) -> None:
+        """Training starts at this optimizer step: what epoch comes next, and what stretch [`log`] reports first."""
+        self._next_epoch = step // self.shape.steps_per_epoch
         self._since = (step, time.perf_counter(), self.producer.waited_seconds)
 
     def log(self, step: int) -> dict[str, float]:
@@ -173,9 +169,13 @@ class BlendedRun:
         figures["wait"] = (self.producer.waited_seconds - waited) / max(time.perf_counter() - at, 1e-9)
         return {("synthetic_" + name): round(value, 4) for name, value in figures.items()}
 
-    def close(self) -> None:
-        """Ends the producer."""
-        self.producer.close()
+    def start_epoch(self) -> None:
+        """The Trainer begins an epoch, of which no sampler under accelerate's skipping and sharding ones is told."""
+        self.epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
+
+    def close(self, wait: bool = True) -> None:
+        """Ends the producer; see [`Producer.close`]."""
+        self.producer.close(wait)
 
 
 def store_for(
@@ -187,7 +187,7 @@ def store_for(
 ) -> ShardStore:
     """The store of a run, in `synthetic_dir` or beside its checkpoints."""
     root = Path(augmentation.synthetic_dir or Path(output_dir) / "synthetic")
-    identity: dict[str, Any] = pipeline.identity()
+    identity: dict[str, Any] = pipeline.identity() | {"label_column": label_key}
     if pipeline.filters:
         # A filter with a memory remembers the shards of its rank.
         identity["world_size"] = layout.world_size

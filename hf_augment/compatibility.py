@@ -155,6 +155,11 @@ def count_labels(dataset: Any, label_key: str, num_labels: int) -> np.ndarray:
         labels = np.array(dataset.with_format(None)[label_key][:])
     else:
         labels = np.array([int(dataset[i][label_key]) for i in range(len(dataset))])
+    if labels.dtype.kind not in "iub":
+        raise ValueError(
+            f"train_dataset has labels of type {labels.dtype} in column {label_key!r}: encode them as integers, for "
+            f"example by train_dataset.class_encode_column({label_key!r})."
+        )
     unknown = np.unique(labels[(labels < 0) | (labels >= num_labels)])
     if len(unknown):
         raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoin
 from transformers.utils import logging
 
 from hf_augment.blended_run import BlendedRun, RunShape, store_for
-from hf_augment.blending import BlendedDataset, BlendingCollator, DrawLayout, MapRows, StreamRows
+from hf_augment.blending import BlendedDataset, BlendingCollator, BlendPlan, DrawLayout, MapRows, StreamRows
+from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, label_input
 from hf_augment.blending.rows import RealRows
 from hf_augment.compatibility import (
     check_arguments,
@@ -126,9 +128,14 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
             preprocess_logits_for_metrics,
         )
         self.generator, self.filters, self.preprocess = generator, tuple(filters), preprocess
+        # Every loader has a run of its own; the one that is trained on is `_run`.
+        self._runs: list[BlendedRun] = []
         self._run: BlendedRun | None = None
-        if self.augments and train_dataset is not None:
-            self._set_up_augmentation()
+        self._set_up_for: Any = None
+        if self.augments:
+            self.add_callback(_Progress(self))
+            if train_dataset is not None:
+                self._set_up_augmentation()
 
     def _set_up_augmentation(self) -> None:
         assert self.generator is not None
@@ -161,16 +168,20 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
             # The loss below is the mean of a batch; the Trainer must not take it for a sum over the whole step
             # (https://github.com/huggingface/transformers/issues/47688).
             self.model_accepts_loss_kwargs = False
-        self.add_callback(_StartOfLog(self))
+        shape = self._shape(dataset)
+        BlendPlan(
+            shape.batch_size, self.augmentation.synthetic_ratio, shape.batches_per_epoch, shape.batches_per_epoch
+        )
+        self._set_up_for = self.train_dataset
 
     def _check_columns(self) -> None:
         if self.preprocess is not None or self._transform() is not None:
             return
-        dataset = self.train_dataset
-        if isinstance(dataset, datasets.Dataset):
-            dataset = self._remove_unused_columns(dataset)
         have = {*self.generator.columns, self._label_key}  # type: ignore[union-attr]
-        missing = [name for name in row_keys(dataset) if name not in have]
+        missing = [name for name in row_keys(self.train_dataset) if name not in have]
+        if self.args.remove_unused_columns:
+            self._set_signature_columns_if_needed()
+            missing = [name for name in missing if name in (self._signature_columns or ())]
         if missing:
             raise ValueError(
                 f"train_dataset has the columns {missing}, which the generator's columns {sorted(have)} do not give: "
@@ -200,23 +211,27 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         """The training loader, with blended batches; the stock one without a generator or at ratio 0."""
         if not self.augments or self.train_dataset is None:
             return super().get_train_dataloader()
-        if self._run is not None:
-            self._run.close()
+        if self._set_up_for is not self.train_dataset:
+            self._set_up_augmentation()
         dataset, collator = self.train_dataset, self.data_collator
         if isinstance(dataset, datasets.Dataset):
             dataset = self._remove_unused_columns(dataset, description="training")
         else:
             collator = self._get_collator_with_removed_columns(collator, description="training")
+        used = self._signature_columns if self.args.remove_unused_columns else None
         if weighs_rows(self.augmentation):
             soft = self.augmentation.synthetic_labels == "soft"
             num_labels = len(self.generator.label_names)  # type: ignore[union-attr]
-            collator = BlendingCollator(collator, self.augmentation.synthetic_weight, num_labels, soft)
-        self._run = run = self._new_run(dataset)
+            weight = self.augmentation.synthetic_weight
+            collator = BlendingCollator(collator, weight, num_labels, soft, self.label_names)
+        run = self._new_run(dataset)
+        self._runs.append(run)
         blended = BlendedDataset(
             None if self._streams else dataset,
             run.prepared.reader,
             self._transform(),
             soft_labels=self.augmentation.synthetic_labels == "soft",
+            columns=used,
         )
         workers = self.args.dataloader_num_workers
         loader = torch_data.DataLoader(
@@ -242,7 +257,21 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         else:
             sampler = self._get_train_sampler(dataset)
             rows = MapRows(sampler, len(dataset), seed)  # type: ignore[arg-type]
-        shape = RunShape.of(
+        return BlendedRun(
+            self._shape(dataset),
+            self.augmentation,
+            self._layout,
+            self._pipeline,
+            self.shards,
+            rows,
+            self._label_key,
+            self.preprocess,
+        )
+
+    def _shape(self, dataset: Any) -> RunShape:
+        if self._streams and self.args.max_steps <= 0:
+            raise ValueError(f"max_steps={self.args.max_steps} for a stream: say how many steps to train.")
+        return RunShape.of(
             None if self._streams else len(dataset),
             self._train_batch_size,
             self.augmentation.synthetic_ratio,
@@ -252,17 +281,6 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
             self.args.max_steps,
             self.args.num_train_epochs,
         )
-        return BlendedRun(
-            shape,
-            self.augmentation,
-            self._layout,
-            self._pipeline,
-            self.shards,
-            rows,
-            lambda: self.state.global_step,
-            self._label_key,
-            self.preprocess,
-        )
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
         """
@@ -271,13 +289,22 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         checkpoint = resume_from_checkpoint
         if checkpoint is True:
             checkpoint = get_last_checkpoint(self.args.output_dir)
-        if isinstance(checkpoint, str):
+        if isinstance(checkpoint, (str, os.PathLike)):
             self._check_checkpoint(Path(checkpoint))
+        self._close_runs(wait=True)
+        finished = False
         try:
-            return super().train(resume_from_checkpoint, *args, **kwargs)
+            output = super().train(resume_from_checkpoint, *args, **kwargs)
+            finished = True
+            return output
         finally:
-            if self._run is not None:
-                self._run.close()
+            # An interrupted user does not wait for the shard that is being made.
+            self._close_runs(wait=finished)
+
+    def _close_runs(self, wait: bool) -> None:
+        for run in self._runs:
+            run.close(wait)
+        self._runs.clear()
 
     def compute_loss(
         self,
@@ -290,10 +317,11 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         The stock loss, unless synthetic rows have another weight or soft labels: then the weighted mean of the batch's
         cross-entropies, in float32.
         """
-        if "sample_weight" not in inputs:
+        if SAMPLE_WEIGHT not in inputs:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        weights, targets = inputs.pop("sample_weight"), inputs.pop("labels")
-        targets = inputs.pop("label_probabilities", targets)
+        weights = inputs.pop(SAMPLE_WEIGHT)
+        targets = inputs.pop(label_input(inputs, self.label_names)).view(-1)
+        targets = inputs.pop(LABEL_PROBABILITIES, targets)
         outputs = model(**inputs)
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
         losses = F.cross_entropy(logits.float(), targets, reduction="none")
@@ -344,8 +372,8 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
                 logger.warning(f"{name} was {saved['plan'][name]} in {checkpoint} and is {value} from here on.")
 
 
-class _StartOfLog(TrainerCallback):
-    """Tells the run at which step training starts, which only the loaded state knows."""
+class _Progress(TrainerCallback):
+    """Tells the run at which step training starts, which only the loaded state knows, and when an epoch begins."""
 
     def __init__(self, trainer: AugmentingTrainer) -> None:
         self.trainer = trainer
@@ -353,5 +381,12 @@ class _StartOfLog(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        self.trainer._run = self.trainer._runs[-1] if self.trainer._runs else None
         if self.trainer._run is not None:
-            self.trainer._run.start_log(state.global_step)
+            self.trainer._run.start(state.global_step)
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.trainer._run is not None:
+            self.trainer._run.start_epoch()

@@ -199,7 +199,7 @@ def test_weighted_and_soft_losses_against_a_naive_one(tmp_path):
     synthetic = -(soft * log_p[2:]).sum(-1)
     naive = (real.sum() + 0.5 * synthetic.sum()) / (2 + 0.5 * 2)
     torch.testing.assert_close(trainer.compute_loss(trainer.model, dict(batch)), naive)
-    trainer._run.close()
+    trainer._close_runs(wait=True)
 
 
 def test_accumulating_two_batches_is_one_batch_of_their_mean(tmp_path):
@@ -379,6 +379,84 @@ def test_a_collator_that_tokenises_needs_no_preprocess(tmp_path):
     assert trainer.state.global_step == 3
 
 
+def test_columns_that_nobody_uses_may_lie_beside_the_others(tmp_path):
+    rows = [{**row, "idx": i} for i, row in enumerate(TorchRows())]
+    assert train(tmp_path, ToyGenerator(), train_dataset=rows, max_steps=3).state.global_step == 3
+
+
+def test_a_model_with_a_sample_weight_of_its_own_keeps_it(tmp_path):
+    class Weighs(PadCollator):
+        def __call__(self, rows):
+            return super().__call__(rows) | {"sample_weight": torch.ones(len(rows))}
+
+    class Model(type(toy_model())):
+        def forward(self, sample_weight=None, **inputs):
+            assert sample_weight is not None
+            return super().forward(**inputs)
+
+    options = {"model": Model(toy_model().config), "data_collator": Weighs(), "remove_unused_columns": False}
+    for generator in (None, ToyGenerator()):
+        train(tmp_path, generator, max_steps=2, synthetic_weight=0.5, **options)
+
+
+class EndEpochAt(TrainerCallback):
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_epoch_stop = state.global_step % self.steps == 0
+
+
+def test_an_epoch_that_a_callback_ends_early_is_followed_by_another_one(tmp_path):
+    recorder = Recorder()
+    train(tmp_path, ToyGenerator(), data_collator=recorder, callbacks=[EndEpochAt(3)], num_train_epochs=4)
+    # The loader is one batch ahead: four are fetched in an epoch.
+    epochs = [recorder.batches[i : i + 3] for i in range(0, 16, 4)]
+    orders = [[ids for batch in epoch for synthetic, ids in batch if not synthetic] for epoch in epochs]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+class LooksAtTheData(TrainerCallback):
+    def __init__(self):
+        self.trainer = None
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 3:
+            assert len(list(self.trainer.get_train_dataloader())) == 20
+
+
+def test_a_loader_made_during_and_after_training_is_whole_and_disturbs_nothing(tmp_path):
+    callback = LooksAtTheData()
+    trainer = toy_trainer(tmp_path / "a", ToyGenerator(), callbacks=[callback], model=toy_model(dropout=0.0))
+    callback.trainer = trainer
+    trainer.train()
+    assert len(list(trainer.get_train_dataloader())) == 20
+    trainer._close_runs(wait=True)
+    alone = train(tmp_path / "b", ToyGenerator(), model=toy_model(dropout=0.0))
+    assert_equal_weights(weights(trainer.model), weights(alone.model))
+
+
+def test_labels_of_another_name_can_be_weighed_and_missing_ones_are_named(tmp_path):
+    class NoLabels(PadCollator):
+        def __call__(self, rows):
+            return {k: v for k, v in super().__call__(rows).items() if k != "labels"}
+
+    with pytest.raises(ValueError, match=r"none of label_names=\['labels'\]: .* name them in label_names"):
+        train(tmp_path, ToyGenerator(), data_collator=NoLabels(), synthetic_weight=0.5)
+
+
+def test_shards_of_another_label_column_are_not_mistaken(tmp_path):
+    shared = {"synthetic_dir": str(tmp_path / "shards"), "max_steps": 2}
+    train(tmp_path / "a", ToyGenerator(), **shared)
+    renamed = toy_dataset().rename_column("label", "labels")
+
+    class Renamed(PadCollator):
+        def __call__(self, rows):
+            return super().__call__([row | {"label": row["labels"]} for row in rows])
+
+    train(tmp_path / "b", ToyGenerator(), train_dataset=renamed, data_collator=Renamed(), **shared)
+
+
 def test_plain_training_arguments_blend_with_the_defaults(tmp_path):
     args = TrainingArguments(str(tmp_path), max_steps=3, use_cpu=True, report_to="none", disable_tqdm=True)
     args.dataloader_pin_memory = False
@@ -443,6 +521,13 @@ REFUSALS = {
     "batch of one": ({"per_device_train_batch_size": 1}, "leaves batches of 1 without a real row"),
     "rebalance": ({"train_sampling_strategy": "batch_rebalance"}, "use 'random' or 'group_by_length'"),
     "split batches": ({"accelerator_config": {"split_batches": True}}, r"accelerator_config\.split_batches=True"),
+    "stream without steps": ({"train_dataset": stream_of(), "synthetic_class_balance": "uniform"}, "max_steps"),
+    "ratio too small": ({"synthetic_ratio": 1e-4}, "leaves no synthetic row"),
+    "no batch": ({"dataloader_drop_last": True, "train_dataset": toy_dataset(1)}, "leaves no batch"),
+    "text labels": (
+        {"train_dataset": toy_dataset().cast_column("label", datasets.Value("string"))},
+        "encode them as integers",
+    ),
     "stream's balance": ({"train_dataset": stream_of(), "max_steps": 5}, "pass synthetic_class_balance='uniform'"),
     "tuples": ({"train_dataset": [(1, 2)]}, "rows of type tuple: .* return a dict"),
     "two filters of a name": ({"filters": [EveryThird(), EveryThird()]}, "two of one name"),
@@ -473,6 +558,8 @@ def test_a_checkpoint_of_another_generator_is_refused_before_training(tmp_path, 
     before = weights(trainer.model)
     with pytest.raises(ValueError, match=message):
         trainer.train(resume_from_checkpoint=True)
+    with pytest.raises(ValueError, match=message):
+        trainer.train(resume_from_checkpoint=tmp_path / "checkpoint-4")
     assert_equal_weights(weights(trainer.model), before)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -10,6 +10,10 @@ import torch.nn.functional as F  # noqa: N812
 import torch.utils.data as torch_data
 
 from hf_augment.blending.sampler import Slot
+
+
+# What the collator adds for the loss; no model or collator has inputs of these names.
+SAMPLE_WEIGHT, LABEL_PROBABILITIES = "hf_augment.sample_weight", "hf_augment.label_probabilities"
 
 
 class SlotReader(Protocol):
@@ -44,6 +48,8 @@ class BlendedDataset(torch_data.Dataset[Any]):
             dataset was given by `set_transform`.
         soft_labels (`bool`, *optional*, defaults to `False`):
             Whether synthetic rows carry their label probabilities to the collator.
+        columns (`Collection[str]`, *optional*):
+            The columns that will be used; a synthetic row need not have others. Defaults to those of a real row.
     """
 
     def __init__(
@@ -52,8 +58,9 @@ class BlendedDataset(torch_data.Dataset[Any]):
         slots: SlotReader,
         transform: Callable[[dict[str, list[Any]]], dict[str, Sequence[Any]]] | None = None,
         soft_labels: bool = False,
+        columns: Collection[str] | None = None,
     ) -> None:
-        self.dataset, self.slots = dataset, slots
+        self.dataset, self.slots, self.columns = dataset, slots, columns
         self.transform, self.soft_labels = transform, soft_labels
 
     def __len__(self) -> int:
@@ -65,7 +72,8 @@ class BlendedDataset(torch_data.Dataset[Any]):
         synthetic = iter(self._synthetic([key for key in keys if isinstance(key, Slot)]))
         rows = [next(synthetic) if isinstance(key, Slot) else next(real) for key in keys]
         # The first row of a batch is always a real one, and says what a row looks like.
-        return [_conform(row, rows[0]) if isinstance(row, SyntheticRow) else row for row in rows]
+        like = {k: v for k, v in rows[0].items() if self.columns is None or k in self.columns}
+        return [_conform(row, like) if isinstance(row, SyntheticRow) else row for row in rows]
 
     def __getitem__(self, key: Any) -> Any:
         return (self._synthetic([key]) if isinstance(key, Slot) else self._real([key]))[0]
@@ -111,7 +119,7 @@ class BlendingCollator:
     """
     Collates with the user's collator and adds what the loss needs of synthetic rows.
 
-    Adds `sample_weight`, float32 of shape `(batch,)`, and with `soft_labels` also `label_probabilities`, float32 of
+    Adds `SAMPLE_WEIGHT`, float32 of shape `(batch,)`, and with `soft_labels` also `LABEL_PROBABILITIES`, float32 of
     shape `(batch, num_labels)`, one-hot for real rows.
 
     Args:
@@ -123,22 +131,42 @@ class BlendingCollator:
             Number of classes.
         soft_labels (`bool`, *optional*, defaults to `False`):
             Whether to add the probabilities.
+        label_names (`Sequence[str]`, *optional*, defaults to `("labels",)`):
+            The label is in the first of these that the collator returns.
     """
 
     def __init__(
-        self, collator: Callable[[list[Any]], Any], synthetic_weight: float, num_labels: int, soft_labels: bool = False
+        self,
+        collator: Callable[[list[Any]], Any],
+        synthetic_weight: float,
+        num_labels: int,
+        soft_labels: bool = False,
+        label_names: Sequence[str] = ("labels",),
     ) -> None:
+        self.label_names = label_names
         self.collator, self.synthetic_weight = collator, synthetic_weight
         self.num_labels, self.soft_labels = num_labels, soft_labels
 
     def __call__(self, rows: list[Any]) -> Any:
         batch = self.collator(rows)
         weights = [self.synthetic_weight if isinstance(row, SyntheticRow) else 1.0 for row in rows]
-        batch["sample_weight"] = torch.tensor(weights, dtype=torch.float32)
+        batch[SAMPLE_WEIGHT] = torch.tensor(weights, dtype=torch.float32)
         if self.soft_labels:
-            probabilities = F.one_hot(batch["labels"], self.num_labels).float()
+            labels = batch[label_input(batch, self.label_names)].view(-1)
+            probabilities = F.one_hot(labels, self.num_labels).float()
             for i, row in enumerate(rows):
                 if isinstance(row, SyntheticRow) and row.label_probabilities is not None:
                     probabilities[i] = torch.tensor(row.label_probabilities)
-            batch["label_probabilities"] = probabilities
+            batch[LABEL_PROBABILITIES] = probabilities
         return batch
+
+
+def label_input(inputs: Any, label_names: Sequence[str]) -> str:
+    """The name of the labels among a model's inputs."""
+    for name in label_names:
+        if name in inputs:
+            return name
+    raise ValueError(
+        f"A batch has the inputs {list(inputs)}, none of label_names={list(label_names)}: synthetic_weight and soft "
+        "labels need the labels in it, so name them in label_names."
+    )

@@ -132,7 +132,7 @@ class BlendedBatchSampler(torch_data.Sampler[list[Any]]):
             the main process, before the keys go to any worker.
         epoch (`Callable[[], int]`):
             Called when an iteration starts. `set_epoch` does not reach a sampler under accelerate's skipping and
-            sharding ones, so the epoch is asked for, from the training state.
+            sharding ones, so the epoch is asked for.
     """
 
     def __init__(

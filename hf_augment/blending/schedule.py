@@ -112,7 +112,7 @@ class BlendPlan:
         carried = 0.0
         for m, slots in enumerate(self.slots.tolist()):
             carried += slots * self.schedule.factor(m / self.total_batches, self.schedule_fraction)
-            live[m] = math.floor(carried)
+            live[m] = min(math.floor(carried), slots)
             carried -= live[m]
         return live
 

@@ -145,7 +145,7 @@ class SynthesisPipeline:
             passed = []
             for (slot, example, earlier), verdict in zip(left, verdicts, strict=True):
                 if verdict.accepted:
-                    passed.append((slot, example, verdict if verdict.label_probabilities else earlier))
+                    passed.append((slot, example, verdict if verdict.label_probabilities is not None else earlier))
                     continue
                 rejected[f.name] += 1
                 if len(reject_sample) < self.rejects_kept:

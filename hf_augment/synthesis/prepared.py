@@ -136,11 +136,17 @@ def _column(array: pa.Array) -> Callable[[int], Any]:
     if isinstance(array, pa.FixedShapeTensorArray):
         tensors = array.to_numpy_ndarray()
         return lambda i: tensors[i]
-    if pa.types.is_list(array.type) and pa.types.is_integer(array.type.value_type):
+    whole = array.null_count == 0
+    if (
+        whole
+        and pa.types.is_list(array.type)
+        and pa.types.is_integer(array.type.value_type)
+        and not array.values.null_count
+    ):
         values, offsets = array.values.to_numpy(), array.offsets.to_numpy()
         # Lists, as a tokenised dataset has them: a tokenizer's padding adds lists.
         return lambda i: values[offsets[i] : offsets[i + 1]].tolist()
-    if pa.types.is_integer(array.type) or pa.types.is_floating(array.type):
+    if whole and (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
         numbers = array.to_numpy(zero_copy_only=False)
         return lambda i: numbers[i].item()
     return lambda i: array[i].as_py()

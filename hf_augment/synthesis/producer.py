@@ -32,7 +32,8 @@ class Producer(ABC):
         self.pipeline, self.store, self.shards = pipeline, store, shards
         self.waited_seconds = 0.0
         self.made: list[Shard] = []  # The accounts of what was made here, for the log.
-        self._replayed = False
+        self._remembered = 0  # How many of `shards`, from the first, the filters have been told of.
+        pipeline.forget()
 
     def wait_for(self, shard: int) -> None:
         """Returns when the shard is on disk; raises the error that keeps it from being made."""
@@ -47,23 +48,19 @@ class Producer(ABC):
     @abstractmethod
     def _wait_for(self, shard: int) -> None: ...
 
-    def close(self) -> None:  # noqa: B027 - only a thread has something to end
-        """Ends what runs in the background; may be called twice."""
+    def close(self, wait: bool = True) -> None:  # noqa: B027 - only a thread has something to end
+        """Ends what runs in the background, at once or, with `wait`, before it returns; may be called twice."""
 
     def _make(self, index: int) -> None:
-        self._replay(index)
+        position = self.shards.index(index)
+        # Those that an interrupted run left, or another one made meanwhile.
+        for earlier in self.shards[self._remembered : position]:
+            self.pipeline.remember(self.store.read(earlier).examples)
         shard = self.pipeline.make(index)
+        self._remembered = position + 1
         self.store.write(shard)
         shard.examples = []
         self.made.append(shard)
-
-    def _replay(self, index: int) -> None:
-        """Before the first shard is made, tells the filters of those that an interrupted run left."""
-        if not self._replayed:
-            self.pipeline.forget()
-            for earlier in self.shards[: self.shards.index(index)]:
-                self.pipeline.remember(self.store.read(earlier).examples)
-            self._replayed = True
 
 
 class InlineProducer(Producer):
@@ -115,13 +112,19 @@ class ThreadProducer(Producer):
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    def _wait_for(self, shard: int) -> None:
-        position = self.shards.index(shard)
+    def wait_for(self, shard: int) -> None:
+        """As [`Producer.wait_for`]; also what is on disk already moves the thread on."""
         with self._changed:
-            self._asked = max(self._asked, position)
+            self._asked = max(self._asked, self.shards.index(shard))
             self._start()
             self._changed.notify_all()
-            done = self._changed.wait_for(lambda: self._error or self.store.has(shard), timeout=self.timeout)
+        super().wait_for(shard)
+
+    def _wait_for(self, shard: int) -> None:
+        with self._changed:
+            done = self._changed.wait_for(
+                lambda: self._error or self._stopping or self.store.has(shard), timeout=self.timeout
+            )
         if self._error is not None:
             raise RuntimeError(
                 f"Generating synthetic shard {shard} failed: {type(self._error).__name__}: {self._error}. The shards "
@@ -132,16 +135,18 @@ class ThreadProducer(Producer):
                 f"Synthetic shard {shard} was not ready after synthetic_timeout={self.timeout:g} seconds: raise "
                 "synthetic_timeout, or lower synthetic_shard_size."
             )
+        if not self.store.has(shard):
+            raise RuntimeError(f"Synthetic shard {shard} was asked for after training had ended: make a new loader.")
 
-    def close(self) -> None:
-        """Stops the thread after the shard it is at."""
+    def close(self, wait: bool = True) -> None:
+        """Stops the thread after the shard it is at. Without `wait` it is joined when the interpreter ends."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if self._thread is not None:
+        if wait and self._thread is not None:
             self._thread.join()
             self._thread = None
-        atexit.unregister(self.close)
+            atexit.unregister(self.close)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopping:

@@ -4,7 +4,7 @@ import torch
 from torch.utils.data import default_collate
 
 from hf_augment.blending import BlendedDataset, BlendingCollator
-from hf_augment.blending.dataset import SyntheticRow
+from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, SyntheticRow
 from hf_augment.blending.sampler import Slot
 
 
@@ -68,5 +68,5 @@ def test_the_collator_weighs_rows_and_the_users_collator_sees_none_of_it():
     rows = BlendedDataset(REAL, Slots(), soft_labels=True).__getitems__([1, Slot(5), Slot(0)])
     batch = BlendingCollator(collate, synthetic_weight=0.5, num_labels=2, soft_labels=True)(rows)
     assert all(set(row) == {"x", "label"} for row in seen)
-    assert batch["sample_weight"].tolist() == [1.0, 0.5, 0.5]
-    assert batch["label_probabilities"].tolist() == [[0.0, 1.0], [0.25, 0.75], [1.0, 0.0]]
+    assert batch[SAMPLE_WEIGHT].tolist() == [1.0, 0.5, 0.5]
+    assert batch[LABEL_PROBABILITIES].tolist() == [[0.0, 1.0], [0.25, 0.75], [1.0, 0.0]]

@@ -33,6 +33,12 @@ def test_three_tenths_of_ten_rows_are_three_in_every_batch():
     assert set(BlendPlan(10, 0.3, 1000, 1000).slots.tolist()) == {3}
 
 
+@given(st.integers(10, 60), st.sampled_from([4, 8, 16]), st.sampled_from([0.5, 0.3, 1.0]))
+def test_a_warm_up_never_has_more_live_slots_than_slots(batches, batch_size, fraction):
+    plan = BlendPlan(batch_size, 0.5, batches, batches, RatioSchedule.LINEAR_WARMUP, fraction)
+    assert (plan.live <= plan.slots).all()
+
+
 def test_each_schedule_takes_the_course_it_is_named_for():
     def live(schedule, fraction=0.5):
         return BlendPlan(8, 0.5, 8, 8, schedule, fraction).live.tolist()

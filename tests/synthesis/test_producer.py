@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hf_augment import Verdict
 from hf_augment.synthesis import InlineProducer, ShardStore, SynthesisPipeline, ThreadProducer
 from tests.synthesis.test_pipeline import Remembers
 from tests.toys import LABELS, ToyGenerator
@@ -87,6 +88,37 @@ def test_the_threads_error_is_raised_in_the_waiting_one_and_paid_work_stays(tmp_
     one.close()
     assert one.store.indices() == [0, 1]
     one.wait_for(1)
+
+
+def test_what_is_on_disk_moves_the_thread_on_too(tmp_path):
+    one = producer(ThreadProducer, tmp_path, shards=range(100), ahead=2)
+    one.wait_for(0)
+    deadline = time.time() + 10
+    while len(one.store.indices()) < 3 and time.time() < deadline:
+        time.sleep(0.01)
+    one.wait_for(2)
+    while len(one.store.indices()) < 5 and time.time() < deadline:
+        time.sleep(0.01)
+    one.close()
+    assert one.store.indices() == [0, 1, 2, 3, 4]
+    with pytest.raises(RuntimeError, match="was asked for after training had ended"):
+        one.wait_for(50)
+
+
+def test_a_gap_among_the_shards_is_filled_with_what_was_there(tmp_path):
+    class Grows(Remembers):
+        def judge(self, examples, labels):
+            known = sum(map(len, self.told))
+            return [Verdict((known + i) % 3 != 0, 1.0, "") for i, _ in enumerate(examples)]
+
+    first = producer(InlineProducer, tmp_path, filters=[Grows()])
+    first.wait_for(5)
+    before = [first.store.read(i).examples for i in range(6)]
+    for index in (1, 3):
+        (first.store.folder / f"shard-{index:06d}.arrow").unlink()
+    second = producer(InlineProducer, tmp_path, filters=[Grows()])
+    second.wait_for(3)
+    assert [second.store.read(i).examples for i in range(6)] == before
 
 
 def test_waiting_ends_with_the_argument_to_raise(tmp_path):
