@@ -163,7 +163,8 @@ class BlendingCollator:
 
 def label_input(inputs: Any, label_names: Sequence[str]) -> str:
     """The name of the labels among a model's inputs."""
-    for name in label_names:
+    # A model whose forward names no label gives an empty list.
+    for name in (*label_names, "labels"):
         if name in inputs:
             return name
     raise ValueError(
