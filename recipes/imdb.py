@@ -32,6 +32,7 @@ from accelerate import PartialState
 from rich.console import Console
 
 from hf_augment import AugmentingTrainingArguments
+from hf_augment.blended_run import RunShape
 from hf_augment.evaluation import ReportFacts, write_report
 from hf_augment.experiments.arguments import parse_arguments
 from hf_augment.experiments.data import sample_per_class
@@ -90,18 +91,35 @@ class Experiment:
         self.runs: list[Any] = []
         self.stores: dict[str, ShardStore] = {}
 
+    def augmented_steps(self, num_rows: int) -> int:
+        """Optimizer steps of an augmented run on so many labelled texts."""
+        training = self.training
+        return RunShape.of(
+            num_rows,
+            training.train_batch_size,
+            training.synthetic_ratio,
+            training.world_size,
+            training.dataloader_drop_last,
+            training.gradient_accumulation_steps,
+            int(training.max_steps),
+            training.num_train_epochs,
+        ).total_steps
+
     def stage(self, name: str, work: Any, **facts: Any) -> dict[str, Any]:
         """Does a stage once."""
         return self.stages.run(name, self.facts | facts, work)
 
 
-# 1. The baseline: the stock Trainer on the labelled texts. The first one is kept, as a judge of prompted texts.
-def baseline(ex: Experiment, split: int, train: datasets.Dataset) -> Path:
+# 1. The baseline: the stock Trainer on the labelled texts. With slots for synthetic rows an epoch has more steps, so
+#    the fair comparison is the stock Trainer with as many. The first of these is kept, as a judge of prompted texts.
+def baselines(ex: Experiment, split: int, train: datasets.Dataset) -> Path:
+    steps = ex.augmented_steps(len(train))
     for seed in range(ex.args.seeds):
-        name = f"split-{split}/baseline-{seed}"
-        work = partial(_train, ex, train=train, seed=seed, save=True)
-        ex.runs.append(as_run("baseline", split, seed, ex.stage(name, work)))
-    return ex.stages.root / f"split-{split}/baseline-0/model"
+        for arm, limit in (("baseline", None), ("baseline_same_steps", steps)):
+            work = partial(_train, ex, train=train, seed=seed, max_steps=limit, save=seed == 0 and limit is not None)
+            result = ex.stage(f"split-{split}/{arm}-{seed}", work, max_steps=limit)
+            ex.runs.append(as_run(arm, split, seed, result))
+    return ex.stages.root / f"split-{split}/baseline_same_steps-0/model"
 
 
 # 2. The generator: a language model learns the texts of each class, from the training split only.
@@ -134,20 +152,21 @@ def trained_generator(ex: Experiment, split: int, train: datasets.Dataset) -> Ca
 
 
 # 3. The judges. Rows that trained the generator trained the baseline too, which would confirm copies of them; so the
-#    trained generator is judged out of fold, the prompted one by the baseline.
+#    trained generator is judged out of fold, the prompted one by the baseline with more steps.
 def references(ex: Experiment, split: int, train: datasets.Dataset) -> OutOfFoldReference:
     folds = sklearn.model_selection.StratifiedKFold(ex.args.reference_folds, shuffle=True, random_state=split)
-    judges, held_out = [], []
+    judges, held_out, steps = [], [], ex.augmented_steps(len(train))
     for k, (rest, fold) in enumerate(folds.split(train["text"][:], train["label"][:])):
         name = f"split-{split}/reference-{k}"
-        ex.stage(name, partial(_train, ex, train=train.select(rest), seed=k, evaluations={}, save=True))
+        work = partial(_train, ex, train=train.select(rest), seed=k, evaluations={}, save=True, max_steps=steps)
+        ex.stage(name, work, max_steps=steps)
         judges.append(ex.classifier.reference(ex.stages.root / name / "model"))
         held_out.append(train.select(fold)["text"][:])
     return OutOfFoldReference(judges, held_out)
 
 
 # 4. The augmented arms: the same Trainer call with a generator.
-def augmented(ex: Experiment, split: int, train: datasets.Dataset, arm: str, judge: Path) -> int:
+def augmented(ex: Experiment, split: int, train: datasets.Dataset, arm: str, judge: Path) -> None:
     reference: Any
     if arm == "trained":
         generator, reference = trained_generator(ex, split, train), references(ex, split, train)
@@ -155,7 +174,6 @@ def augmented(ex: Experiment, split: int, train: datasets.Dataset, arm: str, jud
         generator, reference = prompted_generator(ex), ex.classifier.reference(judge)
     filters = make_filters(ex.args, train, ex.data.evaluations, generator, reference)
     shards = ex.stages.root / f"split-{split}/{arm}-shards"
-    steps = 0
     for seed in range(ex.args.seeds):
         # One synthetic stream for all seeds of a split: generation is paid for once.
         work = partial(
@@ -171,11 +189,9 @@ def augmented(ex: Experiment, split: int, train: datasets.Dataset, arm: str, jud
         )
         result = ex.stage(f"split-{split}/{arm}-{seed}", work)
         ex.runs.append(as_run(arm, split, seed, result))
-        steps = result["steps"]
     if split == 0:
         (folder,) = shards.iterdir()
         ex.stores[arm] = ShardStore.open(folder)
-    return steps
 
 
 def prompted_generator(ex: Experiment) -> CausalLMGenerator:
@@ -188,15 +204,7 @@ def prompted_generator(ex: Experiment) -> CausalLMGenerator:
     return CausalLMGenerator.from_pretrained(ex.stages.root / "instruct-model/model")
 
 
-# 5. The fair comparison: the baseline once more, with the optimizer steps of the augmented arms.
-def same_steps(ex: Experiment, split: int, train: datasets.Dataset, steps: int) -> None:
-    for seed in range(ex.args.seeds):
-        name = f"split-{split}/baseline_same_steps-{seed}"
-        result = ex.stage(name, partial(_train, ex, train=train, seed=seed, max_steps=steps), max_steps=steps)
-        ex.runs.append(as_run("baseline_same_steps", split, seed, result))
-
-
-# 6. The report: what changed, what it cost, what the model was shown, and how much the generators know by themselves.
+# 5. The report: what changed, what it cost, what the model was shown, and how much the generators know by themselves.
 def report(ex: Experiment) -> None:
     notes = []
     if ex.args.zero_shot_rows and "instruct" in ex.args.generators:
@@ -209,10 +217,12 @@ def report(ex: Experiment) -> None:
             "test texts. Its knowledge of the task is what its texts can pass on."
         )
     order = ["baseline", "baseline_same_steps", *ex.args.generators]
+    # A report may be pushed: of a local path it says the last part alone.
+    settings = {name: Path(value).name if Path(value).exists() else value for name, value in ex.facts.items()}
+    settings |= {"transformers_version": transformers.__version__, "python_version": platform.python_version()}
     facts = ReportFacts(
-        title=f"{ex.args.model} on {ex.args.dataset}".partition("#")[0],
-        settings=ex.facts
-        | {"versions": {"transformers": transformers.__version__, "python": platform.python_version()}},
+        title=f"{_short(settings['model'])} on {_short(settings['dataset'])}",
+        settings=settings,
         runs=sorted(ex.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
         reference="baseline_same_steps",
         test="test",
@@ -221,6 +231,11 @@ def report(ex: Experiment) -> None:
     )
     if PartialState().is_main_process:
         write_report(ex.stages.root / "report", facts, Console(width=None if sys.stdout.isatty() else 100))
+
+
+def _short(source: str) -> str:
+    """A source without where in a wheel it lies."""
+    return source.partition("#")[0].removeprefix("wheel://").partition("/")[0] if "://" in source else source
 
 
 def _train(ex: Experiment, folder: Path, train: datasets.Dataset, seed: int, **options: Any) -> dict[str, Any]:
@@ -234,11 +249,11 @@ def main() -> None:
     ex = Experiment(args, training)
     for split in range(args.splits):
         train = sample_per_class(ex.data.train, args.train_per_class, training.seed, split)
-        judge = baseline(ex, split, train)
-        steps = [augmented(ex, split, train, arm, judge) for arm in args.generators]
-        same_steps(ex, split, train, max(steps))
+        judge = baselines(ex, split, train)
+        for arm in args.generators:
+            augmented(ex, split, train, arm, judge)
     report(ex)
-    # 7. The push, of what is on disk by now.
+    # 6. The push, of what is on disk by now.
     if training.push_to_hub:
         push_experiment(ex.stages.root, training.hub_model_id or Path(str(training.output_dir)).name, ex.stores)
 
