@@ -2,7 +2,9 @@
 Metrics in the `evaluate` library's format, shipped with the package: loading them asks no network.
 
 `accuracy`, `f1` and `expected_calibration_error` score classifiers; `distinct_n` and `self_bleu` measure how diverse
-texts are. Each is a folder that `evaluate.load` takes as it is.
+texts are. `frechet_distance`, `kernel_distance`, `precision_recall_density_coverage`, `nearest_neighbors`,
+`feature_diversity` and `classification_accuracy_score` compare synthetic examples with real ones by the features that
+any model has of them. Each is a folder that `evaluate.load` takes as it is.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ def metric_path(name: str) -> str:
 
     Args:
         name (`str`):
-            `"accuracy"`, `"distinct_n"`, `"expected_calibration_error"`, `"f1"` or `"self_bleu"`.
+            `"accuracy"`, `"classification_accuracy_score"`, `"distinct_n"`, `"expected_calibration_error"`, `"f1"`,
+            `"feature_diversity"`, `"frechet_distance"`, `"kernel_distance"`, `"nearest_neighbors"`,
+            `"precision_recall_density_coverage"` or `"self_bleu"`.
 
     Returns:
         `str`: The metric's folder.

@@ -1,0 +1,1 @@
+"""`frechet_distance` as a module of the `evaluate` library; see `frechet_distance.py`."""

@@ -1,0 +1,1 @@
+"""`kernel_distance` as a module of the `evaluate` library; see `kernel_distance.py`."""
