@@ -213,24 +213,24 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
             return super().get_train_dataloader()
         if self._set_up_for is not self.train_dataset:
             self._set_up_augmentation()
-        dataset, collator = self.train_dataset, self.data_collator
+        dataset: Any = self.train_dataset
+        collator: Any = self.data_collator
         if isinstance(dataset, datasets.Dataset):
             dataset = self._remove_unused_columns(dataset, description="training")
         else:
             collator = self._get_collator_with_removed_columns(collator, description="training")
         used = self._signature_columns if self.args.remove_unused_columns else None
-        if weighs_rows(self.augmentation):
-            soft = self.augmentation.synthetic_labels == "soft"
-            num_labels = len(self.generator.label_names)  # type: ignore[union-attr]
-            weight = self.augmentation.synthetic_weight
-            collator = BlendingCollator(collator, weight, num_labels, soft, self.label_names)
+        soft = self.augmentation.synthetic_labels == "soft"
+        num_labels = len(self.generator.label_names)  # type: ignore[union-attr]
+        weight = self.augmentation.synthetic_weight
+        collator = BlendingCollator(collator, weight, num_labels, soft, self.label_names)
         run = self._new_run(dataset)
         self._runs.append(run)
         blended = BlendedDataset(
             None if self._streams else dataset,
             run.prepared.reader,
             self._transform(),
-            soft_labels=self.augmentation.synthetic_labels == "soft",
+            soft_labels=soft,
             columns=used,
         )
         workers = self.args.dataloader_num_workers

@@ -10,7 +10,7 @@ import pytest
 
 from hf_augment import CausalLMGenerator, LabelPrompt, SamplingConfig
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
-from tests.toys import LABELS, toy_rows
+from tests.toys import LABELS, TEXT
 
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -38,7 +38,7 @@ def test_both_scripts_run(tmp_path, script):
     tokenizer = tiny_tokenizer()
     tiny_classifier().save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
-    toy_rows(20).to_parquet(tmp_path / "train.parquet")
+    TEXT.rows(20).to_parquet(tmp_path / "train.parquet")
     generator = CausalLMGenerator(
         tiny_causal_lm(tokenizer), tokenizer, LABELS, LabelPrompt(), sampling=SamplingConfig(max_new_tokens=8)
     )

@@ -1,32 +1,30 @@
 """Two processes on one machine, as `accelerate launch` starts them."""
 
+import json
+import os
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
-from tests.toys import assert_equal_weights
+from tests.toys import (
+    assert_equal_weights,
+    each_toy,  # noqa: F401 - the fixture `toy`
+)
 
 
 SCRIPT = """
     import json, os, pathlib, sys
     import torch.distributed as dist
     from transformers import TrainerCallback
-    from hf_augment.blending.dataset import SyntheticRow
-    from tests.toys import PadCollator, ToyGenerator, toy_dataset, toy_trainer
+    from tests.toys import TOYS, Recorder
 
-    folder, options = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+    toy, folder, options = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
     rank = int(os.environ["RANK"])
-
-    class Recorder(PadCollator):
-        seen = []
-        def __call__(self, rows):
-            for row in rows:
-                self.seen.append([isinstance(row, SyntheticRow), tuple(row["input_ids"])])
-            return super().__call__(rows)
 
     class StopAt(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
@@ -34,26 +32,26 @@ SCRIPT = """
                 control.should_training_stop = True
 
     fails = options.get("fails") == rank
-    generator = ToyGenerator(fail_at_call=1 if fails else None, log=folder / f"calls-{rank}")
-    trainer = toy_trainer(folder, generator, train_dataset=toy_dataset(37), data_collator=Recorder(),
+    generator = toy.generator(fail_at_call=1 if fails else None, log=folder / f"calls-{rank}")
+    recorder = Recorder(toy)
+    trainer = toy.trainer(folder, generator, train_dataset=toy.dataset(37), data_collator=recorder,
                           callbacks=[StopAt()], ddp_backend="gloo", **options.get("args", {}))
     trainer.train(resume_from_checkpoint=options.get("resume"))
-    (folder / f"seen-{rank}.json").write_text(json.dumps(Recorder.seen))
+    keys = {name: recorder.keys(name == "synthetic") for name in ("real", "synthetic")}
+    (folder / f"seen-{rank}.json").write_text(json.dumps(keys))
     if rank == 0:
         trainer.model.save_pretrained(folder / "final")
     dist.destroy_process_group()
 """
 
 
-def launch(folder, **options):
-    import json
-
+def launch(toy, folder, **options):
     folder.mkdir(exist_ok=True)
     script = folder / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     return subprocess.run(
-        [*command, str(script), str(folder), json.dumps(options)],
+        [*command, str(script), toy.name, str(folder), json.dumps(options)],
         capture_output=True,
         text=True,
         timeout=240,
@@ -64,36 +62,27 @@ def launch(folder, **options):
 
 
 def environment():
-    import os
-    from pathlib import Path
-
     return os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1"}
 
 
-def seen(folder):
-    import json
-
-    return [json.loads((folder / f"seen-{rank}.json").read_text()) for rank in (0, 1)]
+def seen(folder, what):
+    return [json.loads((folder / f"seen-{rank}.json").read_text())[what] for rank in (0, 1)]
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_real_rows_and_no_synthetic_one_and_resume_exactly(tmp_path):
+def test_two_processes_share_the_real_rows_and_no_synthetic_one_and_resume_exactly(tmp_path, toy):
     options = {"save_strategy": "steps", "save_steps": 3, "num_train_epochs": 2, "gradient_accumulation_steps": 2}
-    whole = launch(tmp_path / "whole", args=options)
+    whole = launch(toy, tmp_path / "whole", args=options)
     assert whole.returncode == 0, whole.stderr[-2000:]
-    synthetic = [{tuple(ids) for is_synthetic, ids in rows if is_synthetic} for rows in seen(tmp_path / "whole")]
-    assert synthetic[0]
-    assert not synthetic[0] & synthetic[1]
-    assert len(synthetic[0]) + len(synthetic[1]) == sum(s for rows in seen(tmp_path / "whole") for s, _ in rows)
-    real = [tuple(ids) for rows in seen(tmp_path / "whole") for s, ids in rows if not s]
-    from tests.toys import toy_dataset
+    synthetic = [key for keys in seen(tmp_path / "whole", "synthetic") for key in keys]
+    assert len(set(synthetic)) == len(synthetic) > 0
+    real = [key for keys in seen(tmp_path / "whole", "real") for key in keys]
+    assert set(real) == set(map(toy.key, toy.dataset(37)))
 
-    assert set(real) == {tuple(ids) for ids in toy_dataset(37)["input_ids"]}
-
-    cut = launch(tmp_path / "cut", args=options, stop_at=3)
+    cut = launch(toy, tmp_path / "cut", args=options, stop_at=3)
     assert cut.returncode == 0, cut.stderr[-2000:]
     calls = [(tmp_path / f"cut/calls-{rank}").read_text().split() for rank in (0, 1)]
-    rest = launch(tmp_path / "cut", args=options, resume=str(tmp_path / "cut/checkpoint-3"))
+    rest = launch(toy, tmp_path / "cut", args=options, resume=str(tmp_path / "cut/checkpoint-3"))
     assert rest.returncode == 0, rest.stderr[-2000:]
     assert_equal_weights(*(load_file(tmp_path / name / "final/model.safetensors") for name in ("whole", "cut")))
     after = [(tmp_path / f"cut/calls-{rank}").read_text().split() for rank in (0, 1)]
@@ -103,9 +92,9 @@ def test_two_processes_share_the_real_rows_and_no_synthetic_one_and_resume_exact
 
 
 @pytest.mark.slow
-def test_a_producer_that_fails_on_one_rank_ends_the_run_with_its_error(tmp_path):
+def test_a_producer_that_fails_on_one_rank_ends_the_run_with_its_error(tmp_path, toy):
     start = time.time()
-    failed = launch(tmp_path / "run", fails=1)
+    failed = launch(toy, tmp_path / "run", fails=1)
     took = time.time() - start
     assert failed.returncode != 0
     assert "the toy broke" in failed.stderr

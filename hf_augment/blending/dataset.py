@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 import torch.utils.data as torch_data
 
-from hf_augment.blending.sampler import Slot
+from hf_augment.blending.sampler import Batch, Slot
+from hf_augment.seeding import derive_seed, isolated_rng
 
 
 # What the collator adds for the loss; no model or collator has inputs of these names.
@@ -67,13 +68,14 @@ class BlendedDataset(torch_data.Dataset[Any]):
         # The real rows: the Trainer's number of examples, which an epoch passes over once.
         return len(self.dataset)
 
-    def __getitems__(self, keys: Sequence[Any]) -> list[Any]:
-        real = iter(self._real([key for key in keys if not isinstance(key, Slot)]))
-        synthetic = iter(self._synthetic([key for key in keys if isinstance(key, Slot)]))
+    def __getitems__(self, keys: Batch) -> Batch:
+        with isolated_rng(derive_seed(keys.seed, "rows")):
+            real = iter(self._real([key for key in keys if not isinstance(key, Slot)]))
+            synthetic = iter(self._synthetic([key for key in keys if isinstance(key, Slot)]))
         rows = [next(synthetic) if isinstance(key, Slot) else next(real) for key in keys]
         # The first row of a batch is always a real one, and says what a row looks like.
         like = {k: v for k, v in rows[0].items() if self.columns is None or k in self.columns}
-        return [_conform(row, like) if isinstance(row, SyntheticRow) else row for row in rows]
+        return Batch([_conform(row, like) if isinstance(row, SyntheticRow) else row for row in rows], keys.seed)
 
     def __getitem__(self, key: Any) -> Any:
         return (self._synthetic([key]) if isinstance(key, Slot) else self._real([key]))[0]
@@ -117,10 +119,10 @@ def _conform(row: SyntheticRow, like: dict[str, Any]) -> SyntheticRow:
 
 class BlendingCollator:
     """
-    Collates with the user's collator and adds what the loss needs of synthetic rows.
+    Collates with the user's collator, whose randomness it seeds, and adds what the loss needs of synthetic rows.
 
-    Adds `SAMPLE_WEIGHT`, float32 of shape `(batch,)`, and with `soft_labels` also `LABEL_PROBABILITIES`, float32 of
-    shape `(batch, num_labels)`, one-hot for real rows.
+    With another weight than 1 or soft labels it adds `SAMPLE_WEIGHT`, float32 of shape `(batch,)`, and with
+    `soft_labels` also `LABEL_PROBABILITIES`, float32 of shape `(batch, num_labels)`, one-hot for real rows.
 
     Args:
         collator (`Callable`):
@@ -147,8 +149,11 @@ class BlendingCollator:
         self.collator, self.synthetic_weight = collator, synthetic_weight
         self.num_labels, self.soft_labels = num_labels, soft_labels
 
-    def __call__(self, rows: list[Any]) -> Any:
-        batch = self.collator(rows)
+    def __call__(self, rows: Batch) -> Any:
+        with isolated_rng(derive_seed(rows.seed, "collate")):
+            batch = self.collator(rows)
+        if self.synthetic_weight == 1.0 and not self.soft_labels:
+            return batch
         weights = [self.synthetic_weight if isinstance(row, SyntheticRow) else 1.0 for row in rows]
         batch[SAMPLE_WEIGHT] = torch.tensor(weights, dtype=torch.float32)
         if self.soft_labels:

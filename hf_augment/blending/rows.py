@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,12 +14,22 @@ import torch.utils.data as torch_data
 from hf_augment.seeding import derive_rng, derive_seed, isolated_rng
 
 
+_END = object()
+
+
 class RealRows(ABC):
     """
     Yields what a batch sampler sends for a real row: a key that [`BlendedDataset`] turns into the row.
 
     Every rank walks the same keys, whatever its shards hold, so base keys and fill keys come from separate streams.
+
+    Args:
+        seed (`int`):
+            Base seed of whatever is drawn.
     """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
 
     @abstractmethod
     def base(self, epoch: int) -> Iterator[Any]:
@@ -60,7 +71,8 @@ class MapRows(RealRows):
                 f"The train sampler {type(sampler).__name__} has a generator of its own, whose state a checkpoint "
                 "does not keep: build it with generator=None; it is then seeded by the epoch."
             )
-        self.sampler, self.num_rows, self.seed = sampler, num_rows, seed
+        super().__init__(seed)
+        self.sampler, self.num_rows = sampler, num_rows
         self._fills: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
     def base(self, epoch: int) -> Iterator[int]:
@@ -91,7 +103,8 @@ class StreamRows(RealRows):
     """
 
     def __init__(self, stream: torch_data.IterableDataset, seed: int, remembered: int = 1024) -> None:
-        self.stream, self.seed = stream, seed
+        super().__init__(seed)
+        self.stream = stream
         self._recent: deque[Any] = deque(maxlen=remembered)
 
     def base(self, epoch: int) -> Iterator[Any]:
@@ -101,9 +114,13 @@ class StreamRows(RealRows):
             set_epoch: Callable[[int], None] | None = getattr(self.stream, "set_epoch", None)
             if set_epoch is not None:
                 set_epoch(passes)
-            seen = 0
-            for row in self.stream:
-                seen += 1
+            rows = iter(self.stream)
+            for seen in itertools.count():
+                # A stream may change its rows at random, each alike after a resume.
+                with isolated_rng(derive_seed(self.seed, "stream", passes, seen)):
+                    row = next(rows, _END)
+                if row is _END:
+                    break
                 self._recent.append(row)
                 yield row
             if seen == 0:

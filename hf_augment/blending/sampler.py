@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,11 +12,32 @@ import torch.utils.data as torch_data
 
 from hf_augment.blending.rows import RealRows
 from hf_augment.blending.schedule import BlendPlan, slots_before
-from hf_augment.seeding import derive_rng
+from hf_augment.seeding import derive_rng, derive_seed
 
 
 class Slot(int):
     """The key of a synthetic row: a slot number, told apart from a real row's index by its type."""
+
+
+class Batch(list[Any]):
+    """
+    The keys of a batch, later its rows, and the seed of whatever is drawn at random on its way to the model.
+
+    Args:
+        items (`Iterable[Any]`):
+            Keys or rows.
+        seed (`int`):
+            Depends on the batch's number alone, so random transforms and collators draw the same in any worker and
+            after a resume.
+    """
+
+    def __init__(self, items: Iterable[Any], seed: int) -> None:
+        super().__init__(items)
+        self.seed = seed
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By itself a list's subclass is made anew without arguments.
+        return Batch, (list(self), self.seed)
 
 
 @dataclass(frozen=True)
@@ -112,7 +133,7 @@ class BlendProgress:
         return np.searchsorted(self.plan.first_draw, draws, side="right") - 1
 
 
-class BlendedBatchSampler(torch_data.Sampler[list[Any]]):
+class BlendedBatchSampler(torch_data.Sampler[Batch]):
     """
     Yields the batches of an epoch, of all ranks in turn, as lists of keys for [`BlendedDataset`].
 
@@ -152,7 +173,7 @@ class BlendedBatchSampler(torch_data.Sampler[list[Any]]):
     def __len__(self) -> int:
         return self.plan.batches_per_epoch * self.layout.world_size
 
-    def __iter__(self) -> Iterator[list[Any]]:
+    def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch()
         base = self.rows.base(epoch)
         for index in range(len(self)):
@@ -163,13 +184,14 @@ class BlendedBatchSampler(torch_data.Sampler[list[Any]]):
             num_slots = int(self.plan.slots[batch])
             keys = [key for _, key in zip(range(self.plan.batch_size - num_slots), base, strict=False)]
             if rank != self.layout.rank:
-                yield [None] * self.plan.batch_size
+                yield Batch([None] * self.plan.batch_size, seed=0)
                 continue
             slots = self._slots(batch)
             position = self.layout.world_size * self._slots_before(local) + rank * num_slots
             # More than the empty slots at the end of an epoch, when the base rows have run out.
             fills = self.plan.batch_size - len(keys) - len(slots)
-            yield [*keys, *(self.rows.fill(epoch, position + i) for i in range(fills)), *slots]
+            filled = (self.rows.fill(epoch, position + i) for i in range(fills))
+            yield Batch([*keys, *filled, *slots], derive_seed(self.rows.seed, "batch", batch, rank))
 
     def _slots_before(self, batch: int) -> int:
         return slots_before(self.plan.batch_size, self.plan.synthetic_ratio, batch)

@@ -124,8 +124,11 @@ class PreparedReader:
 
 def _arrow(values: Any) -> pa.Array:
     first = values[0]
-    if hasattr(first, "__array__") and np.ndim(first) > 1:
-        return pa.FixedShapeTensorArray.from_numpy_ndarray(np.stack([np.asarray(value) for value in values]))
+    # Arrow has no tensors of booleans.
+    if hasattr(first, "__array__") and np.ndim(first) > 1 and np.asarray(first).dtype != bool:
+        stacked = np.stack([np.asarray(value) for value in values])
+        # Arrow would keep the memory of a permuted array, and its own reading of it fails.
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(stacked))
     if hasattr(first, "tolist"):
         return pa.array([value.tolist() for value in values])
     return pa.array(values)
@@ -135,7 +138,8 @@ def _column(array: pa.Array) -> Callable[[int], Any]:
     """A function from a row's number to its value: slices of NumPy arrays where it can, since they are hot."""
     if isinstance(array, pa.FixedShapeTensorArray):
         tensors = array.to_numpy_ndarray()
-        return lambda i: tensors[i]
+        # A copy, since torch takes no array that cannot be written to.
+        return lambda i: tensors[i].copy()
     whole = array.null_count == 0
     if (
         whole

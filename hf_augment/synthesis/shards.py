@@ -115,7 +115,7 @@ class ShardStore:
         account = asdict(shard)
         for stored_elsewhere in ("slots", "labels", "examples", "label_probabilities"):
             del account[stored_elsewhere]
-        write_atomically(self._account(shard.index), json.dumps(account, indent=1, default=_summarise).encode())
+        write_atomically(self._account(shard.index), json.dumps(account, indent=1, default=summarise_array).encode())
         sink = pa.BufferOutputStream()
         table = self._dataset(shard).with_format("arrow")[:]
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -125,7 +125,8 @@ class ShardStore:
     def read(self, index: int) -> Shard:
         """Reads a shard back whole."""
         account = json.loads(self._account(index).read_text())
-        columns = datasets.Dataset.from_file(str(self._arrow(index))).to_dict()
+        stored = datasets.Dataset.from_file(str(self._arrow(index)))
+        columns = {name: _values(stored, name) for name in stored.column_names}
         raw = [name for name in columns if name not in (self.label_column, "slot", "label_probabilities")]
         return Shard(
             **account,
@@ -168,25 +169,49 @@ class ShardStore:
 
     def _dataset(self, shard: Shard) -> datasets.Dataset:
         names = list(shard.examples[0]) if shard.examples else []
-        raw = datasets.Dataset.from_dict({name: [e[name] for e in shard.examples] for name in names})
+        raw = {name: [e[name] for e in shard.examples] for name in names}
         ours = {
             self.label_column: datasets.ClassLabel(names=list(self.label_names)),
             "slot": datasets.Value("int64"),
             "label_probabilities": datasets.List(datasets.Value("float64")),
         }
         columns = {
-            **raw.to_dict(),
+            **raw,
             self.label_column: shard.labels,
             "slot": shard.slots,
             "label_probabilities": [p and list(p) for p in shard.label_probabilities],
         }
-        return datasets.Dataset.from_dict(columns, features=datasets.Features({**raw.features, **ours}))
+        return datasets.Dataset.from_dict(columns, features=datasets.Features({**_features(raw), **ours}))
 
     def _arrow(self, index: int) -> Path:
         return self.folder / f"shard-{index:06d}.arrow"
 
     def _account(self, index: int) -> Path:
         return self.folder / f"shard-{index:06d}.json"
+
+
+ARRAYS = {2: datasets.Array2D, 3: datasets.Array3D, 4: datasets.Array4D, 5: datasets.Array5D}
+
+
+def _features(columns: dict[str, list[Any]]) -> dict[str, Any]:
+    """The features that `datasets` infers, but arrays of one shape stay arrays instead of nested lists."""
+    features: dict[str, Any] = {}
+    for name, values in columns.items():
+        shapes = {value.shape if isinstance(value, np.ndarray) else None for value in values}
+        kind = ARRAYS.get(np.ndim(values[0])) if len(shapes) == 1 and None not in shapes else None
+        if kind is None:
+            features[name] = datasets.Dataset.from_dict({name: values}).features[name]
+        else:
+            features[name] = kind(shape=values[0].shape, dtype=str(np.result_type(*values)))
+    return features
+
+
+def _values(dataset: datasets.Dataset, name: str) -> list[Any]:
+    feature: Any = dataset.features[name]
+    if type(feature) in ARRAYS.values():
+        # Left to itself, the format makes int64 of every integer.
+        return list(dataset.with_format("numpy", dtype=np.dtype(feature.dtype))[name][:])
+    return dataset[name][:]
 
 
 def acceptance(accounts: list[Shard]) -> dict[str, float]:
@@ -226,6 +251,7 @@ def write_atomically(path: Path, content: Any) -> None:
     os.replace(partial, path)
 
 
-def _summarise(value: Any) -> str:
-    # Only samples of rejects hold values that JSON does not know, such as arrays.
-    return f"{type(value).__name__} of shape {np.shape(value)}"
+def summarise_array(value: Any) -> Any:
+    """What stands for an array where only text can stand: among the rejects of an account, and in tables."""
+    array = np.asarray(value)
+    return array.item() if array.ndim == 0 else f"{array.dtype} array of {'×'.join(map(str, array.shape))}"

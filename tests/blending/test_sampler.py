@@ -75,6 +75,15 @@ def test_a_resumed_sampler_goes_on_with_the_same_keys():
     assert rest == whole[3:]
 
 
+def test_every_batch_has_a_seed_of_its_own_and_keeps_it_on_resume():
+    seeds = [[batch.seed for batch in batches(rank, 2, epoch)[0]] for rank in range(2) for epoch in range(2)]
+    assert [len(of_an_epoch) for of_an_epoch in seeds] == [5] * 4
+    assert len({seed for of_an_epoch in seeds for seed in of_an_epoch}) == 20
+    assert [batch.seed for batch in batches(1, 2, epoch=1, skip=3)[0]] == seeds[3][3:]
+    rejecting = batches(1, 2, epoch=1, accepted=lambda shard: np.zeros(8, dtype=bool))[0]
+    assert [batch.seed for batch in rejecting] == seeds[3]
+
+
 def test_rejected_slots_become_real_rows_and_nothing_else_moves():
     def even(shard):
         return np.arange(8) % 2 == 0

@@ -4,17 +4,20 @@ import pytest
 from hf_augment import Filter, Verdict
 from hf_augment.synthesis import SynthesisPipeline
 from hf_augment.synthesis.pipeline import class_weights
-from tests.toys import EveryThird, ToyGenerator
+from tests.toys import (
+    EveryThird,
+    comparable,
+    each_toy,  # noqa: F401 - the fixture `toy`
+)
 
 
-def pipeline(generator=None, filters=(), weights=(0.5, 0.5), seed=1, shard_size=8, max_attempts=3):
-    return SynthesisPipeline(
-        generator or ToyGenerator(), filters, np.array(weights), seed, shard_size, max_attempts, rejects_kept=3
-    )
+def pipeline(generator, filters=(), weights=(0.5, 0.5), seed=1, shard_size=8, max_attempts=3):
+    return SynthesisPipeline(generator, filters, np.array(weights), seed, shard_size, max_attempts, rejects_kept=3)
 
 
 def contents(shard):
-    return shard.slots, shard.labels, shard.examples, shard.label_probabilities, shard.candidates, shard.rejected
+    examples = comparable(shard.examples)
+    return shard.slots, shard.labels, examples, shard.label_probabilities, shard.candidates, shard.rejected
 
 
 class Nothing(Filter):
@@ -43,43 +46,43 @@ class Remembers(Filter):
         return "0"
 
 
-def test_a_shard_depends_on_its_number_and_not_on_what_was_made_before():
-    one, other = pipeline(filters=[EveryThird()]), pipeline(filters=[EveryThird()])
+def test_a_shard_depends_on_its_number_and_not_on_what_was_made_before(toy):
+    one, other = (pipeline(toy.generator(), [EveryThird(toy)]) for _ in range(2))
     for index in (0, 1, 2):
         one.make(index)
     assert contents(one.make(3)) == contents(other.make(3))
-    assert contents(one.make(3)) != contents(pipeline(seed=2, filters=[EveryThird()]).make(3))
+    assert contents(one.make(3)) != contents(pipeline(toy.generator(), [EveryThird(toy)], seed=2).make(3))
 
 
-def test_labels_follow_the_weights_over_shards():
-    made = pipeline(weights=(0.7, 0.2, 0.1), shard_size=10)
+def test_labels_follow_the_weights_over_shards(toy):
+    made = pipeline(toy.generator(), weights=(0.7, 0.2, 0.1), shard_size=10)
     assert all(sorted(made.labels(i)) != made.labels(i) for i in range(20)), "in random order"
     counts = np.bincount(np.concatenate([made.labels(i) for i in range(200)]))
     assert counts.tolist() == [1400, 400, 200]
-    assert set(np.bincount(pipeline(weights=(0.5, 0.5), shard_size=7).labels(0))) == {3, 4}
+    assert set(np.bincount(pipeline(toy.generator(), shard_size=7).labels(0))) == {3, 4}
 
 
-def test_rejected_slots_are_tried_again_and_then_stay_empty():
-    filtered = pipeline(filters=[EveryThird()], shard_size=30, max_attempts=2)
+def test_rejected_slots_are_tried_again_and_then_stay_empty(toy):
+    filtered = pipeline(toy.generator(), [EveryThird(toy)], shard_size=30, max_attempts=2)
     shard = filtered.make(0)
     assert [len(set(shard.slots)), len(shard.examples)] == [len(shard.slots)] * 2
     first = shard.candidates - 30
     assert 0 < first < 30, "the second attempt is for the empty slots alone"
     assert shard.rejected == {"every_third": shard.candidates - len(shard.slots)}
-    assert all(int(example["text"].split()[-1]) % 3 for example in shard.examples)
+    assert all(toy.number(example) % 3 for example in shard.examples)
     assert [set(reject) for reject in shard.reject_sample] == [{"filter", "reason", "score", "label", "example"}] * 3
     assert set(shard.label_probabilities) == {(0.75, 0.25), (0.25, 0.75)}
 
 
-def test_a_filter_that_rejects_all_ends_after_the_attempts():
-    generator = ToyGenerator()
+def test_a_filter_that_rejects_all_ends_after_the_attempts(toy):
+    generator = toy.generator()
     shard = pipeline(generator, [Nothing()], max_attempts=4).make(0)
     assert (shard.slots, shard.candidates, len(generator.calls)) == ([], 32, 4)
 
 
-def test_later_filters_see_what_earlier_ones_accepted_and_all_are_told_the_outcome():
+def test_later_filters_see_what_earlier_ones_accepted_and_all_are_told_the_outcome(toy):
     memory = Remembers()
-    made = pipeline(filters=[memory, EveryThird(), Nothing()], max_attempts=1)
+    made = pipeline(toy.generator(), [memory, EveryThird(toy), Nothing()], max_attempts=1)
     shard = made.make(0)
     assert shard.rejected["remembers"] == 0
     assert shard.rejected["every_third"] + shard.rejected["nothing"] == 8
@@ -98,19 +101,19 @@ def test_rare_first_of_balanced_classes_is_uniform():
     assert class_weights("rare_first", np.array([5, 5])).tolist() == [0.5, 0.5]
 
 
-def test_a_retry_is_compared_with_what_earlier_attempts_accepted():
+def test_a_retry_is_compared_with_what_earlier_attempts_accepted(toy):
     memory = Remembers()
-    shard = pipeline(filters=[memory, EveryThird()], max_attempts=3).make(0)
+    shard = pipeline(toy.generator(), [memory, EveryThird(toy)], max_attempts=3).make(0)
     assert len(memory.told) > 1
-    told = [example["text"] for examples in memory.told for example in examples]
-    assert sorted(told) == sorted(example["text"] for example in shard.examples)
+    told = [toy.key(example) for examples in memory.told for example in examples]
+    assert sorted(told) == sorted(map(toy.key, shard.examples))
 
 
-def test_a_generator_that_breaks_its_word_is_named():
-    short, wrong = ToyGenerator(), ToyGenerator()
-    short.generate = lambda labels, seed: [{"text": "one"}]
-    wrong.generate = lambda labels, seed: [{"sentence": "one"} for _ in labels]
+def test_a_generator_that_breaks_its_word_is_named(toy):
+    short, wrong = toy.generator(), toy.generator()
+    short.generate = lambda labels, seed: toy.generator().generate(labels[:1], seed)
+    wrong.generate = lambda labels, seed: [{"another": "one"} for _ in labels]
     with pytest.raises(ValueError, match=r"ToyGenerator\.generate returned 1 examples for 8 labels"):
         pipeline(short).make(0)
-    with pytest.raises(ValueError, match=r"with the keys \['sentence'\], but its columns are \['text'\]"):
+    with pytest.raises(ValueError, match=rf"with the keys \['another'\], but its columns are \['{toy.name}'\]"):
         pipeline(wrong).make(0)

@@ -11,62 +11,70 @@ import torch
 from hf_augment import Verdict
 from hf_augment.synthesis import InlineProducer, ShardStore, SynthesisPipeline, ThreadProducer
 from tests.synthesis.test_pipeline import Remembers
-from tests.toys import LABELS, ToyGenerator
+from tests.toys import (
+    LABELS,
+    TEXT,
+    ToyGenerator,
+    comparable,
+    each_toy,  # noqa: F401 - the fixture `toy`
+)
 
 
 def running():
     return [thread for thread in threading.enumerate() if thread.name == "hf_augment-producer"]
 
 
-def producer(kind, tmp_path, generator=None, filters=(), shards=range(6), **kwargs):
-    made = SynthesisPipeline(generator or ToyGenerator(), filters, np.array([0.5, 0.5]), 1, 4, 2)
+def producer(kind, tmp_path, generator, filters=(), shards=range(6), **kwargs):
+    made = SynthesisPipeline(generator, filters, np.array([0.5, 0.5]), 1, 4, 2)
     return kind(made, ShardStore(tmp_path, made.identity(), "label", LABELS), shards, **kwargs)
 
 
+def examples(store, shards):
+    return comparable([store.read(index).examples for index in shards])
+
+
 @pytest.mark.parametrize("kind", [InlineProducer, ThreadProducer])
-def test_what_is_waited_for_is_on_disk_and_the_same_whoever_made_it(kind, tmp_path):
-    one = producer(kind, tmp_path)
+def test_what_is_waited_for_is_on_disk_and_the_same_whoever_made_it(kind, tmp_path, toy):
+    one = producer(kind, tmp_path, toy.generator())
     one.wait_for(2)
     one.close()
-    reference = SynthesisPipeline(ToyGenerator(), (), np.array([0.5, 0.5]), 1, 4, 2)
-    for index in range(3):
-        assert one.store.read(index).examples == reference.make(index).examples
+    reference = SynthesisPipeline(toy.generator(), (), np.array([0.5, 0.5]), 1, 4, 2)
+    assert examples(one.store, range(3)) == comparable([reference.make(index).examples for index in range(3)])
 
 
 @pytest.mark.parametrize("kind", [InlineProducer, ThreadProducer])
-def test_nothing_on_disk_is_made_again_and_filters_are_told_of_it(kind, tmp_path):
-    first = producer(kind, tmp_path, filters=[Remembers()])
+def test_nothing_on_disk_is_made_again_and_filters_are_told_of_it(kind, tmp_path, toy):
+    first = producer(kind, tmp_path, toy.generator(), [Remembers()])
     first.wait_for(1)
     first.close()
     made = first.store.indices()
-    memory, generator = Remembers(), ToyGenerator()
+    memory, generator = Remembers(), toy.generator()
     second = producer(kind, tmp_path, generator, [memory])
     second.wait_for(1)
     assert generator.calls == []
     second.wait_for(5)
     second.close()
     assert len(generator.calls) == 6 - len(made)
-    assert memory.told == [second.store.read(i).examples for i in range(6)]
+    assert comparable(memory.told) == examples(second.store, range(6))
 
 
-def test_inline_leaves_the_global_random_state_even_with_a_careless_generator(tmp_path):
+def test_inline_leaves_the_global_random_state_even_with_a_careless_generator(tmp_path, toy):
     class Careless(ToyGenerator):
         def generate(self, labels, seed):
-            return [{"text": str(torch.rand(()).item())} for _ in labels]
+            return super().generate(labels, torch.randint(1000, ()).item())
 
     state = torch.get_rng_state()
-    one = producer(InlineProducer, tmp_path, Careless())
+    one = producer(InlineProducer, tmp_path, Careless(toy))
     one.wait_for(0)
     assert torch.equal(torch.get_rng_state(), state)
     torch.rand(3)
-    other = producer(InlineProducer, tmp_path / "other", Careless())
+    other = producer(InlineProducer, tmp_path / "other", Careless(toy))
     other.wait_for(0)
-    assert other.store.read(0).examples == one.store.read(0).examples
+    assert examples(other.store, [0]) == examples(one.store, [0])
 
 
 def test_the_thread_works_ahead_but_not_far_and_starts_with_the_first_question(tmp_path):
-    generator = ToyGenerator()
-    one = producer(ThreadProducer, tmp_path, generator, shards=range(100), ahead=3)
+    one = producer(ThreadProducer, tmp_path, TEXT.generator(), shards=range(100), ahead=3)
     assert not running()
     one.wait_for(0)
     assert running()
@@ -81,7 +89,7 @@ def test_the_thread_works_ahead_but_not_far_and_starts_with_the_first_question(t
 
 
 def test_the_threads_error_is_raised_in_the_waiting_one_and_paid_work_stays(tmp_path):
-    one = producer(ThreadProducer, tmp_path, ToyGenerator(fail_at_call=2))
+    one = producer(ThreadProducer, tmp_path, TEXT.generator(fail_at_call=2))
     with pytest.raises(RuntimeError, match=r"shard 3 failed: ArithmeticError: the toy broke\. The shards") as caught:
         one.wait_for(3)
     assert isinstance(caught.value.__cause__, ArithmeticError)
@@ -91,7 +99,7 @@ def test_the_threads_error_is_raised_in_the_waiting_one_and_paid_work_stays(tmp_
 
 
 def test_what_is_on_disk_moves_the_thread_on_too(tmp_path):
-    one = producer(ThreadProducer, tmp_path, shards=range(100), ahead=2)
+    one = producer(ThreadProducer, tmp_path, TEXT.generator(), shards=range(100), ahead=2)
     one.wait_for(0)
     deadline = time.time() + 10
     while len(one.store.indices()) < 3 and time.time() < deadline:
@@ -105,20 +113,20 @@ def test_what_is_on_disk_moves_the_thread_on_too(tmp_path):
         one.wait_for(50)
 
 
-def test_a_gap_among_the_shards_is_filled_with_what_was_there(tmp_path):
+def test_a_gap_among_the_shards_is_filled_with_what_was_there(tmp_path, toy):
     class Grows(Remembers):
         def judge(self, examples, labels):
             known = sum(map(len, self.told))
             return [Verdict((known + i) % 3 != 0, 1.0, "") for i, _ in enumerate(examples)]
 
-    first = producer(InlineProducer, tmp_path, filters=[Grows()])
+    first = producer(InlineProducer, tmp_path, toy.generator(), [Grows()])
     first.wait_for(5)
-    before = [first.store.read(i).examples for i in range(6)]
+    before = examples(first.store, range(6))
     for index in (1, 3):
         (first.store.folder / f"shard-{index:06d}.arrow").unlink()
-    second = producer(InlineProducer, tmp_path, filters=[Grows()])
+    second = producer(InlineProducer, tmp_path, toy.generator(), [Grows()])
     second.wait_for(3)
-    assert [second.store.read(i).examples for i in range(6)] == before
+    assert examples(second.store, range(6)) == before
 
 
 def test_waiting_ends_with_the_argument_to_raise(tmp_path):
@@ -127,7 +135,7 @@ def test_waiting_ends_with_the_argument_to_raise(tmp_path):
             time.sleep(0.5)
             return super().generate(labels, seed)
 
-    one = producer(ThreadProducer, tmp_path, Slow(), timeout=0.05)
+    one = producer(ThreadProducer, tmp_path, Slow(TEXT), timeout=0.05)
     with pytest.raises(TimeoutError, match=r"synthetic_timeout=0\.05 seconds: raise"):
         one.wait_for(0)
     assert one.waited_seconds >= 0.05
@@ -138,7 +146,7 @@ def test_an_interpreter_that_ends_while_the_thread_works_ends_cleanly(tmp_path):
     script = f"""
         import pathlib, torch
         from tests.synthesis.test_producer import producer
-        from tests.toys import ToyGenerator
+        from tests.toys import TEXT, ToyGenerator
         from hf_augment.synthesis import ThreadProducer
 
         class Heavy(ToyGenerator):
@@ -148,7 +156,7 @@ def test_an_interpreter_that_ends_while_the_thread_works_ends_cleanly(tmp_path):
                 return super().generate(labels, seed)
 
         folder = pathlib.Path({str(tmp_path)!r})
-        producer(ThreadProducer, folder, Heavy(), shards=range(10**6), ahead=10**6).wait_for(0)
+        producer(ThreadProducer, folder, Heavy(TEXT), shards=range(10**6), ahead=10**6).wait_for(0)
         """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=120, check=False

@@ -1,22 +1,35 @@
 import json
+import tempfile
 
 import datasets
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from hf_augment.synthesis import PreparedShards, Shard, ShardStore
-from tests.toys import LABELS, tokenize
+from tests.toys import (
+    IMAGE,
+    LABELS,
+    TEXT,
+    comparable,
+    each_toy,  # noqa: F401 - the fixture `toy`
+    tokenize,
+)
 
 
 IDENTITY = {"generator": "toy", "seed": 1, "shard_size": 4}
 
 
-def shard(index=0):
+def shard(examples, index=0):
+    """Of two examples."""
     return Shard(
         index,
         slots=[4 * index, 4 * index + 2],
         labels=[1, 0],
-        examples=[{"text": "a bright <b>film</b>\n"}, {"text": "dull"}],
+        examples=examples,
         label_probabilities=[(0.25, 0.75), None],
         candidates=6,
         rejected={"fluency": 4},
@@ -27,29 +40,39 @@ def shard(index=0):
     )
 
 
+def toy_shard(toy, index=0):
+    return shard(toy.generator().generate([1, 0], seed=index), index)
+
+
+def array_shard(values):
+    return shard([{"x": value} for value in values])
+
+
 @pytest.fixture
 def store(tmp_path):
     return ShardStore(tmp_path, IDENTITY, "label", LABELS)
 
 
-def test_a_shard_comes_back_as_it_went_and_no_file_is_a_pickle(store):
-    store.write(shard(1))
+def test_a_shard_comes_back_as_it_went_and_no_file_is_a_pickle(store, toy):
+    went = toy_shard(toy, 1)
+    store.write(went)
     back = store.read(1)
     for name in ("index", "slots", "labels", "examples", "label_probabilities", "candidates", "rejected", "seconds"):
-        assert getattr(back, name) == getattr(shard(1), name), name
-    assert back.reject_sample[0]["example"] == {"x": "ndarray of shape (2, 3)"}
+        assert comparable(getattr(back, name)) == comparable(getattr(went, name)), name
+    assert back.reject_sample[0]["example"] == {"x": "float64 array of 2×3"}
     assert store.accepted(back).tolist() == [True, False, True, False]
     assert sorted(path.suffix for path in store.folder.iterdir()) == [".arrow", ".json", ".json"]
 
 
-def test_all_shards_are_one_dataset_anybody_can_open(store):
-    store.write(shard(0))
-    store.write(Shard(1))
-    store.write(shard(2))
+def test_all_shards_are_one_dataset_anybody_can_open(store, toy):
+    shards = [toy_shard(toy, 0), Shard(1), toy_shard(toy, 2)]
+    for each in shards:
+        store.write(each)
     dataset = store.dataset()
-    assert dataset["text"][:] == ["a bright <b>film</b>\n", "dull"] * 2
+    assert list(map(toy.key, dataset)) == [toy.key(example) for each in shards for example in each.examples]
     assert dataset["slot"][:] == [0, 2, 8, 10]
-    assert dataset.features["label"] == datasets.ClassLabel(names=list(LABELS))
+    ours = {"slot": datasets.Value("int64"), "label_probabilities": datasets.List(datasets.Value("float64"))}
+    assert dataset.features == toy.features | {"label": datasets.ClassLabel(names=list(LABELS))} | ours
     assert store.indices() == [0, 1, 2]
     assert [account.candidates for account in store.accounts()] == [6, 0, 6]
 
@@ -59,8 +82,8 @@ def test_a_store_of_nothing_says_so(store):
         store.dataset()
 
 
-def test_another_identity_is_another_folder(tmp_path, store):
-    store.write(shard(0))
+def test_another_identity_is_another_folder(tmp_path, store, toy):
+    store.write(toy_shard(toy))
     other = ShardStore(tmp_path, IDENTITY | {"generator": "other"}, "label", LABELS)
     again = ShardStore(tmp_path, dict(reversed(IDENTITY.items())), "label", LABELS)
     assert not other.has(0)
@@ -71,41 +94,105 @@ def test_another_identity_is_another_folder(tmp_path, store):
     assert vars(opened) == vars(store)
 
 
-def test_what_a_kill_left_half_written_is_not_a_shard(store):
-    store.write(shard(0))
+def test_what_a_kill_left_half_written_is_not_a_shard(store, toy):
+    store.write(toy_shard(toy))
     (store.folder / "shard-000001.json").write_text("{}")
     (store.folder / "shard-000001.arrow.123.partial").write_bytes(b"half")
     assert not store.has(1)
     assert store.indices() == [0]
 
 
-def test_prepared_rows_are_slices_of_the_preprocessed_columns(store):
-    store.write(shard(2))
-    prepared = PreparedShards(store, "label", tokenize)
+def test_prepared_rows_are_the_examples_in_their_slots_with_what_preprocess_adds(store, toy):
+    went = toy_shard(toy, 2)
+    store.write(went)
+    prepared = PreparedShards(store, "label", toy.preprocess)
     assert prepared.accepted(2).tolist() == [True, False, True, False]
-    row = prepared.reader.read(8)
-    assert row == {
-        "text": "a bright <b>film</b>\n",
-        "label": 1,
-        "input_ids": tokenize({"text": ["a bright <b>film</b>\n"]})["input_ids"][0],
-        "attention_mask": [1, 1, 1],
-    }
-    assert isinstance(row["input_ids"], list)
+    for slot, i in ((8, 0), (10, 1)):
+        added = toy.preprocess({name: [went.examples[i][name]] for name in toy.features}) if toy.preprocess else {}
+        row = went.examples[i] | {"label": went.labels[i]} | {name: values[0] for name, values in added.items()}
+        assert comparable(prepared.reader.read(slot)) == comparable(row)
     assert prepared.reader.label_probabilities(8) == [0.25, 0.75]
     assert prepared.reader.label_probabilities(10) is None
 
 
-def test_arrays_stay_arrays(store):
-    store.write(shard(0))
-    pixels = np.arange(2 * 3 * 4 * 4, dtype=np.uint8).reshape(2, 3, 4, 4)
-    prepared = PreparedShards(store, "label", lambda columns: {"pixels": list(pixels)})
+def test_texts_keep_their_markup_and_tokens_are_lists(store):
+    texts = ["a bright <b>film</b>\n", "dull"]
+    store.write(shard([{"text": text} for text in texts]))
+    assert store.dataset()["text"][:] == texts
+    prepared = PreparedShards(store, "label", tokenize)
     prepared.accepted(0)
-    back = prepared.reader.read(2)["pixels"]
-    assert back.dtype == np.uint8
-    assert np.array_equal(back, pixels[1])
+    row = prepared.reader.read(0)
+    assert (row["text"], row["attention_mask"]) == (texts[0], [1, 1, 1])
+    assert isinstance(row["input_ids"], list)
 
 
-def test_a_preprocess_that_drops_rows_is_named(store):
-    store.write(shard(0))
+# --- arrays ------------------------------------------------------------------------------------------------------
+
+
+def views(array):
+    """The same values as memory may hold them: whole, every second one, or with the axes the other way round."""
+    return st.sampled_from([array, np.repeat(array, 2, axis=0)[::2], np.asfortranarray(array)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_arrays_of_one_shape_come_back_as_they_went(data):
+    dtype = data.draw(st.sampled_from(["uint8", "int32", "float16", "float32", "float64"]))
+    shape = data.draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))
+    values = [data.draw(arrays(dtype, shape).flatmap(views)) for _ in range(2)]
+    with tempfile.TemporaryDirectory() as folder:
+        store = ShardStore(folder, IDENTITY, "label", LABELS)
+        store.write(array_shard(values))
+        prepared = PreparedShards(store, "label")
+        prepared.accepted(0)
+        read = [example["x"] for example in store.read(0).examples]
+        rows = [prepared.reader.read(slot)["x"] for slot in (0, 2)]
+        assert store.dataset().features["x"].dtype == dtype
+    for came in (read, rows):
+        assert comparable(came) == comparable([np.ascontiguousarray(value) for value in values])
+        # A tensor made of an array that cannot be written to is a warning.
+        assert all(torch.from_numpy(array).shape == array.shape for array in came)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["arrays", "tensors"])
+def test_what_preprocess_makes_of_arrays_stays_arrays(store, kind):
+    store.write(toy_shard(TEXT))
+    pixels = np.arange(2 * 3 * 4 * 5, dtype=np.uint8).reshape(2, 3, 4, 5)
+    prepared = PreparedShards(store, "label", lambda columns: {"pixels": list(kind(pixels))})
+    prepared.accepted(0)
+    assert comparable(prepared.reader.read(2)["pixels"]) == comparable(pixels[1])
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["arrays", "tensors"])
+def test_preprocess_may_put_the_channels_first(store, kind):
+    went = toy_shard(IMAGE)
+    store.write(went)
+
+    def channels_first(columns):
+        return {"pixel_values": [np.moveaxis(image, -1, 0) for image in columns["image"]]}
+
+    prepared = PreparedShards(
+        store, "label", lambda columns: {k: list(map(kind, v)) for k, v in channels_first(columns).items()}
+    )
+    prepared.accepted(0)
+    expected = np.ascontiguousarray(np.moveaxis(went.examples[1]["image"], -1, 0))
+    assert comparable(prepared.reader.read(2)["pixel_values"]) == comparable(expected)
+
+
+def test_arrays_of_two_types_lose_nothing(store):
+    values = [np.full((2, 2), 1, dtype=np.uint8), np.full((2, 2), 0.5, dtype=np.float32)]
+    store.write(array_shard(values))
+    assert all(np.array_equal(e["x"], value) for e, value in zip(store.read(0).examples, values, strict=True))
+
+
+def test_masks_can_be_prepared(store):
+    store.write(array_shard([np.eye(2, dtype=bool)] * 2))
+    prepared = PreparedShards(store, "label")
+    prepared.accepted(0)
+    assert prepared.reader.read(2)["x"] == np.eye(2, dtype=bool).tolist()
+
+
+def test_a_preprocess_that_drops_rows_is_named(store, toy):
+    store.write(toy_shard(toy))
     with pytest.raises(ValueError, match="preprocess returned 1 values in column 'input_ids' for 2 examples"):
         PreparedShards(store, "label", lambda columns: {"input_ids": [[1]]}).accepted(0)
