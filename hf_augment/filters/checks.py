@@ -1,4 +1,4 @@
-"""What every filter checks: its numbers, its texts, and the column it reads."""
+"""What every filter checks: its numbers, its texts or images, and the column it reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import math
 import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
+
+from hf_augment.images import stack_images
 
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False, hint: str) -> None:
@@ -42,3 +46,25 @@ def read_texts(examples: Sequence[dict[str, Any]], text_column: str) -> list[str
             )
         texts.append(text)
     return texts
+
+
+def check_images(name: str, images: Any) -> np.ndarray:
+    """Returns the images, or raises a `ValueError` unless they are one array as of [`stack_images`]."""
+    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+        described = f"{images.dtype} of shape {images.shape}" if isinstance(images, np.ndarray) else f"{type(images)}"
+        raise ValueError(
+            f"`{name}` must be a uint8 array of shape (images, height, width, channels) with at least one image, but "
+            f"is {described}. Make it with `image_arrays(dataset)`."
+        )
+    return images
+
+
+def read_images(examples: Sequence[dict[str, Any]], image_column: str) -> np.ndarray:
+    """The images of some examples as one array, or a `ValueError` that says which columns there are."""
+    for example in examples:
+        if image_column not in example:
+            raise ValueError(
+                f"`image_column` is {image_column!r}, but the columns of an example are {sorted(example)}. Give the "
+                "filter the name of the generator's image column."
+            )
+    return stack_images([example[image_column] for example in examples])

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 
 def texts_digest(texts: Iterable[str]) -> str:
     """Sixteen hexadecimal digits of the SHA-256 of texts in their order."""
@@ -15,6 +17,13 @@ def texts_digest(texts: Iterable[str]) -> str:
         # The length keeps ["ab", "c"] and ["a", "bc"] apart.
         digest.update(b"%d:" % len(data))
         digest.update(data)
+    return digest.hexdigest()[:16]
+
+
+def images_digest(images: np.ndarray) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of images in their order, and of their size."""
+    digest = hashlib.sha256(f"{images.shape}".encode())
+    digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()[:16]
 
 

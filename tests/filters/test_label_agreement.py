@@ -1,46 +1,11 @@
-"""Whom the filter asks, what it makes of the answer, and how a reference is identified."""
-
-import copy
-import random
+"""What the filter makes of its reference's answer, and how weights are identified."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from hf_augment.filters import ClassifierReference, LabelAgreement, OutOfFoldReference
+from hf_augment.filters import LabelAgreement
 from hf_augment.schema import weights_fingerprint
-
-
-WORDS = ["a", "dull", "bright", "film", "story", "very", "short", "long"]
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", *WORDS])}
-    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]")
-
-
-@pytest.fixture
-def model():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        config = BertConfig(
-            vocab_size=len(WORDS) + 2,
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-            max_position_embeddings=16,
-            num_labels=3,
-            initializer_range=1.0,
-        )
-        return BertForSequenceClassification(config)
 
 
 def examples(*texts):
@@ -89,93 +54,22 @@ def test_no_candidates_ask_nobody():
     assert LabelAgreement(lambda asked: 1 / 0).judge([], []) == []
 
 
-def test_classifier_reference_is_the_softmax_of_the_model(model, tokenizer):
-    texts = ["a dull film", "bright", "a very very long story", "unknown words", "short film"]
-    reference = ClassifierReference(model.train(), tokenizer, max_length=4, batch_size=2)
-    global_states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
-    probabilities = reference(examples(*texts))
-    assert torch.equal(torch.get_rng_state(), global_states[0])
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == global_states[1:]
-    for text, row in zip(texts, probabilities, strict=True):
-        ids = [tokenizer.convert_tokens_to_ids(word) for word in text.split()][:4]
-        logits = model(input_ids=torch.tensor([ids])).logits[0]
-        np.testing.assert_allclose(row, logits.softmax(-1).detach(), atol=1e-6)
-    assert probabilities.max() > 0.5  # not merely uniform
-    assert reference([]).shape == (0, 3)
-
-
-def test_classifier_reference_has_its_own_tokenizer(model, tokenizer):
-    reference = ClassifierReference(model, tokenizer)
-    before = reference(examples("a very long story"))
-    mine = tokenizer.backend_tokenizer
-    assert reference.tokenizer.backend_tokenizer is not mine
-    mine.enable_truncation(1)
-    np.testing.assert_array_equal(reference(examples("a very long story")), before)
-    mine.no_truncation()
-
-
-def test_classifier_reference_fingerprint(model, tokenizer):
-    reference = ClassifierReference(model, tokenizer)
-    fingerprint = reference.fingerprint()
-    assert ClassifierReference(copy.deepcopy(model), tokenizer, batch_size=1).fingerprint() == fingerprint
-    assert ClassifierReference(model, tokenizer, max_length=64).fingerprint() != fingerprint
-    more = copy.deepcopy(tokenizer)
-    more.add_tokens(["dull film"])
-    assert ClassifierReference(model, more).fingerprint() != fingerprint
-    assert LabelAgreement(reference).fingerprint() == f"label_agreement(threshold=0.5, reference={fingerprint})"
-    assert LabelAgreement(reference, target_acceptance=1).fingerprint() == (
-        f"label_agreement(target_acceptance=1.0, reference={fingerprint})"
-    )
-    model.classifier.bias.data[0] += 1
-    assert reference.fingerprint() != fingerprint
-
-
-def test_the_order_of_classes_must_agree(model, tokenizer):
-    model.config.id2label = {0: "neg", 1: "neutral", 2: "pos"}
-    reference = ClassifierReference(model, tokenizer)
-    LabelAgreement(reference, label_names=("neg", "neutral", "pos"))
+def test_the_order_of_classes_must_agree():
+    reference = saying([0.2, 0.3, 0.5])
+    reference.label_names = ("neg", "neutral", "pos")
+    LabelAgreement(reference, label_names=["neg", "neutral", "pos"])
     LabelAgreement(reference, label_names=["bad", "fair", "good"])
     with pytest.raises(ValueError, match=r"`label_names` is \['pos', 'neutral', 'neg'\], but the reference has"):
         LabelAgreement(reference, label_names=["pos", "neutral", "neg"])
 
 
-@settings(derandomize=True, deadline=None, max_examples=50)
-@given(
-    st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(" ".join), min_size=2, unique=True),
-    st.integers(2, 4),
-)
-def test_a_memorised_row_is_never_judged_by_who_saw_it(rows, count):
-    folds = [rows[fold::count] for fold in range(min(count, len(rows)))]
-
-    def trained_without(fold):
-        def reference(asked):
-            assert {example["text"] for example in asked} <= set(folds[fold])
-            return np.tile([fold, 1 - fold], (len(asked), 1))
-
-        return reference
-
-    reference = OutOfFoldReference([trained_without(fold) for fold in range(len(folds))], folds)
-    shuffled = random.Random(0).sample(rows, len(rows))
-    expected = [next(fold for fold, texts in enumerate(folds) if text in texts) for text in shuffled]
-    assert reference(examples(*shuffled))[:, 0].tolist() == expected
-
-
-def test_the_nearest_row_chooses_the_reference():
-    folds = [["a dull film", "such a long story"], ["a bright film", "what music"], ["a dull story"]]
-    reference = OutOfFoldReference([saying([1, 0])] * 3, folds)
-    nearest = reference.folds_of(examples("bright bright film", "The music!", "a dull, dull story", "nothing known"))
-    assert nearest == [1, 1, 2, 0]
-    reordered = OutOfFoldReference([saying([1, 0])] * 2, [["film dull"], ["dull film"]])
-    assert reordered.folds_of(examples("dull film", "film dull", "Dull film")) == [1, 0, 0]
-    assert reference([]).shape == (0,)
-
-
-def test_out_of_fold_fingerprint():
-    def make(folds):
-        return OutOfFoldReference([saying([1, 0])] * 2, folds).fingerprint()
-
-    assert make([["a b"], ["c", "d"]]) == make([["a b"], ["c", "d"]])
-    assert make([["a b"], ["c", "d"]]) != make([["a b", "c"], ["d"]])
+def test_the_fingerprint_covers_acceptance_and_reference():
+    reference = saying([1, 0])
+    reference.fingerprint = lambda: "abc"
+    assert LabelAgreement(reference).fingerprint() == "label_agreement(threshold=0.5, reference=abc)"
+    assert LabelAgreement(reference, target_acceptance=1).fingerprint() == (
+        "label_agreement(target_acceptance=1.0, reference=abc)"
+    )
 
 
 def test_weights_fingerprint_covers_names_dtypes_shapes_and_bytes():
@@ -233,22 +127,8 @@ def test_weights_fingerprint_of_tied_weights():
         (lambda: LabelAgreement(saying([0.5, 0.5])).judge([{}, {}], [0, 0]), r"shape \(2, num_labels\).*\(1, 2\)"),
         (lambda: LabelAgreement(saying([1, 0]), label_names="abc").judge([{}], [0]), r"\(1, 3\).*\(1, 2\)"),
         (lambda: LabelAgreement(saying([0.5, 0.5])).judge([{}], [2]), "`labels` go from 2 to 2"),
-        (lambda: OutOfFoldReference([len], [["a"]]), "at least 2, but are 1 and 1"),
-        (lambda: OutOfFoldReference([len, len], [["a"]]), "equally many and at least 2, but are 2 and 1"),
-        (lambda: OutOfFoldReference([len, len], [["a"], []]), r"`folds\[1\]` must hold at least one text"),
-        (lambda: OutOfFoldReference([len, len], [["a"], ["b", "a"]]), "folds 0 and 1 both have 'a'"),
     ],
 )
 def test_wrong_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
-
-
-def test_wrong_models_are_named(model, tokenizer):
-    with pytest.raises(ValueError, match="`max_length` must be a whole number of at least 1, but is 0"):
-        ClassifierReference(model, tokenizer, max_length=0)
-    with pytest.raises(ValueError, match=r"`batch_size`.*2\.5"):
-        ClassifierReference(model, tokenizer, batch_size=2.5)
-    model.config.problem_type = "multi_label_classification"
-    with pytest.raises(ValueError, match="problem_type='multi_label_classification'"):
-        ClassifierReference(model, tokenizer)
