@@ -1,11 +1,14 @@
-# `make quickstart` and `make test` need Python 3.11 or newer and make, nothing else.
+# `make quickstart`, `make quickstart-images` and `make test` need Python 3.11 or newer and make, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test test-slow lint types check clean
+.PHONY: quickstart quickstart-images test test-slow lint types check clean
 
 quickstart: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml
+
+quickstart-images: .venv/installed
+	$(BIN)/python recipes/cifar10.py --config recipes/configs/cifar10_quickstart.yaml
 
 test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow"

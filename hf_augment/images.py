@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image, UnidentifiedImageError
 
 
@@ -50,30 +52,40 @@ def image_arrays(dataset: datasets.Dataset, column: str = "image", num_channels:
         raise ValueError(f"image_column={column!r} is not a column of the dataset, which has {dataset.column_names}.")
     if len(dataset) == 0:
         raise ValueError(f"The dataset has no row, so column {column!r} has no image: check its split and filters.")
+    # A transform takes rows as they are decoded, which they are not yet.
+    dataset = dataset.with_format(None)
     feature = dataset.features[column]
     if isinstance(feature, datasets.Image):
         # Encoded, since a decoder that meets a corrupt image does not say in which row.
         encoded = dataset.select_columns([column]).cast_column(column, datasets.Image(decode=False))[column][:]
-        values: Sequence[Any] = [_decode(value, row) for row, value in enumerate(encoded)]
-    else:
-        values = dataset.with_format("numpy")[column][:]
+        return stack_images([_decode(feature, value, row) for row, value in enumerate(encoded)], num_channels)
+    for row in np.flatnonzero(dataset.with_format("arrow")[:][column].is_null())[:1]:
+        raise ValueError(_NOTHING.format(row=row))
+    while hasattr(feature, "feature"):
+        feature = feature.feature  # Nested lists.
+    # Left to itself, the format makes int64 of every integer.
+    exact = {"dtype": np.uint8} if getattr(feature, "dtype", None) == "uint8" else {}
+    try:
+        with np.errstate(invalid="raise"):
+            values = dataset.with_format("numpy", **exact)[column][:]
+    except FloatingPointError as error:
+        raise ValueError(f"Column {column!r} has images in which numbers are missing: drop such rows.") from error
     return stack_images(values, num_channels)
 
 
-def _decode(value: dict[str, Any] | None, row: int) -> np.ndarray:
-    if value is None:
-        raise ValueError(f"Row {row} has no image: drop such rows.")
+_NOTHING = "Row {row} has no image: drop such rows."
+
+
+def _decode(feature: datasets.Image, value: dict[str, Any] | None, row: int) -> Any:
+    if value is None or value == {"bytes": None, "path": None}:
+        raise ValueError(_NOTHING.format(row=row))
     try:
-        with Image.open(io.BytesIO(value["bytes"]) if value["bytes"] is not None else value["path"]) as image:
-            # Images of one bit and palettes have numbers that are no intensities.
-            if image.mode not in MODES.values():
-                raise ValueError(
-                    f"Row {row} is an image of mode {image.mode!r}: convert all images to one of "
-                    f"{sorted(MODES.values())}, as by `image.convert('RGB')`."
-                )
-            return np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise ValueError(f"Row {row} is a corrupt image ({error}): drop or replace it.") from error
+        # As the dataset would: the right way up, and in the mode of its column.
+        return datasets.Image(mode=feature.mode).decode_example(value)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        # Pillow's own words are the address of a buffer.
+        why = "of no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"Row {row} is a corrupt image ({why}): drop or replace it.") from error
 
 
 def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.ndarray:
@@ -111,6 +123,12 @@ def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.n
 
 
 def _array(value: Any, row: int) -> np.ndarray:
+    # Images of one bit and palettes have numbers that are no intensities.
+    if isinstance(value, Image.Image) and value.mode not in MODES.values():
+        raise ValueError(
+            f"Row {row} is an image of mode {value.mode!r}: convert all images to one of {sorted(MODES.values())}, as "
+            "by `image.convert('RGB')`, or a column of them by `cast_column(name, datasets.Image(mode='RGB'))`."
+        )
     array = np.asarray(value)
     if array.ndim == 2:
         array = array[:, :, None]
@@ -126,3 +144,31 @@ def _array(value: Any, row: int) -> np.ndarray:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return f"{shape[0]}×{shape[1]} {MODES[shape[2]]}"
+
+
+def write_grid(path: Path, rows: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """
+    Writes a picture of images, a named row at a time.
+
+    Args:
+        path (`Path`):
+            Of the PNG.
+        rows (`Mapping[str, Sequence[np.ndarray]]`):
+            Images of one shape, uint8 `(height, width, channels)`, under the name that stands beside them.
+    """
+    height, columns = 0.55, max(map(len, rows.values()))
+    figure = Figure(figsize=(1.6 + height * columns, height * len(rows) + 0.1), layout="constrained")
+    for axes, (name, images) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
+        # A white line between two images.
+        padded = [np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=255) for image in images]
+        strip = np.concatenate(padded, axis=1)
+        axes.imshow(strip if strip.shape[2] == 3 else strip[:, :, 0], cmap="gray", vmin=0, vmax=255)
+        # A pair of dollars would be a formula.
+        label = name.replace("$", "\\$")
+        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    path.write_bytes(picture.getvalue())

@@ -10,12 +10,13 @@ import hf_augment
 
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
-    {"seeding", "schema"},
-    {"generators", "filters", "metrics"},
+    {"seeding", "schema", "images", "small_resnet"},
+    {"generators", "filters", "metrics", "image_rows"},
     {"synthesis", "blending"},
     {"training_args"},
     {"compatibility", "blended_run", "trainer", "generator_trainers", "evaluation"},
-    {"hub", "experiments"},
+    {"hub"},
+    {"experiments"},
 ]
 SAME_ROOM = [{"compatibility", "blended_run", "trainer"}]
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]

@@ -1,151 +1,353 @@
-"""The recipe from end to end with tiny models in local folders, and what it refuses."""
+"""The recipes from end to end with tiny parts in local folders, and what they refuse."""
 
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
+from safetensors.torch import load_file
 
 from hf_augment import ShardStore
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
-from tests.toys import toy_rows
+from tests.toys import COLOURS, LABELS, TEXT, assert_equal_weights
 
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory):
-    """A dataset in parquet, a classifier and a language model."""
-    folder = tmp_path_factory.mktemp("parts")
-    (folder / "data").mkdir()
-    toy_rows(60).to_parquet(folder / "data/train.parquet")
-    toy_rows(20, seed=1).to_parquet(folder / "data/test.parquet")
-    tokenizer = tiny_tokenizer()
-    for name, model in (("classifier", tiny_classifier()), ("lm", tiny_causal_lm(tokenizer))):
-        model.save_pretrained(folder / name)
-        tokenizer.save_pretrained(folder / name)
-    return folder
+class Parts(ABC):
+    """What a recipe is tried on: data and models in a folder, and what to expect of them."""
+
+    kind: str
+    recipe: str
+    column: str
+    #: Of a generator whose examples are not all rejected.
+    shards: str
+    #: Arguments of the whole story, and its arms.
+    story: tuple[str, ...]
+    arms: tuple[str, ...]
+    report: tuple[str, ...] = ("report.md", "report.png", "results.json")
+
+    def __init__(self, root):
+        self.root = root
+        self.build()
+
+    @abstractmethod
+    def build(self):
+        """Writes data and models."""
+
+    @abstractmethod
+    def own_arguments(self):
+        """Arguments of this recipe."""
+
+    def arguments(self):
+        defaults = {
+            "dataset": self.root / "data",
+            "output_dir": self.root / "run",
+            "train_per_class": 8,
+            "num_train_epochs": 2,
+            "per_device_train_batch_size": 16,
+            "generator_num_train_epochs": 1,
+            "generator_batch_size": 8,
+            "min_label_probability": 0.05,
+            "synthetic_shard_size": 16,
+            "save_strategy": "no",
+            "dataloader_pin_memory": "false",
+            # Too long for the name of a file, which a report asks of every value.
+            "run_name": 300 * "x",
+        }
+        pairs = [(f"--{name}", str(value)) for name, value in (defaults | self.own_arguments()).items()]
+        holdout = f"again|{self.root / 'data'}|test|{self.column}|label|negative=negative,positive=positive"
+        return ["--holdouts", holdout, *(word for pair in pairs for word in pair)]
+
+    def start(self, *arguments, launcher=(), **options):
+        command = [sys.executable, *launcher, str(ROOT / "recipes" / self.recipe), *self.arguments()]
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": str(self.root / "home"), "HF_HUB_OFFLINE": "1"}
+        return subprocess.Popen([*command, *map(str, arguments)], env=environment, cwd=self.root, text=True, **options)
+
+    def run(self, *arguments, launcher=(), timeout=170):
+        with self.start(*arguments, launcher=launcher, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def recipe_arguments(parts):
-    defaults = {
-        "dataset": parts / "data",
-        "model": parts / "classifier",
-        "generator_model": parts / "lm",
-        "instruct_model": parts / "lm",
-        "instruct_negative": "negative",
-        "instruct_positive": "positive",
-        "output_dir": parts / "run",
-        "train_per_class": 8,
-        "num_train_epochs": 2,
-        "generator_num_train_epochs": 1,
-        "max_length": 24,
-        "generator_max_length": 24,
-        "max_new_tokens": 8,
-        "min_label_probability": 0.05,
-        "synthetic_shard_size": 16,
-        "zero_shot_rows": 4,
-        "save_strategy": "no",
-        "dataloader_pin_memory": "false",
-    }
-    holdout = f"again|{parts / 'data'}|test|text|label|negative=negative,positive=positive"
-    pairs = [(f"--{name}", str(value)) for name, value in defaults.items()]
-    return ["--holdouts", holdout, *(word for pair in pairs for word in pair)]
+class TextParts(Parts):
+    kind, recipe, column, shards = "text", "imdb.py", "text", "instruct-shards"
+    story = ("--generators", "trained", "instruct")
+    arms = ("baseline", "baseline_same_steps", "trained", "instruct")
+
+    def build(self):
+        (self.root / "data").mkdir()
+        TEXT.rows(60).to_parquet(self.root / "data/train.parquet")
+        TEXT.rows(20, seed=1).to_parquet(self.root / "data/test.parquet")
+        tokenizer = tiny_tokenizer()
+        for name, model in (("classifier", tiny_classifier()), ("lm", tiny_causal_lm(tokenizer))):
+            model.save_pretrained(self.root / name)
+            tokenizer.save_pretrained(self.root / name)
+
+    def own_arguments(self):
+        return {
+            "model": self.root / "classifier",
+            "generator_model": self.root / "lm",
+            "instruct_model": self.root / "lm",
+            "instruct_negative": "negative",
+            "instruct_positive": "positive",
+            "max_length": 24,
+            "generator_max_length": 24,
+            "max_new_tokens": 8,
+            "zero_shot_rows": 4,
+        }
 
 
-def run(parts, *arguments, launcher=(), timeout=250):
-    command = [sys.executable, *launcher, str(ROOT / "recipes/imdb.py"), *recipe_arguments(parts)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HOME": str(parts / "home"), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [*command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        env=environment,
-        cwd=parts,
-    )
+class ImageParts(Parts):
+    kind, recipe, column, shards = "image", "cifar10.py", "img", "trained-shards"
+    story = ()
+    arms = ("baseline", "baseline_same_steps", "crop", "trained", "trained_crop")
+    report = (*Parts.report, "samples.png")
+
+    def build(self):
+        good, few = self.rows(60), self.rows(20, seed=1)
+        self.save("data", good, few)
+        fourth = [good[i][self.column] for i in range(4)]
+        for name, image in {
+            "sizes": fourth[3].resize((32, 40)),
+            "modes": fourth[3].convert("RGBA"),
+            "corrupt": {"bytes": b"no image", "path": None},
+            "missing": None,
+        }.items():
+            self.save(name, self.dataset([*fourth[:3], image], [0, 1, 0, 1]), few)
+        self.save("one_class", good.filter(lambda row: row["label"] == 0), few)
+        self.save("large", good, self.rows(4, size=40))
+        self.save("grey", good, few.map(lambda row: {self.column: row[self.column].convert("L")}))
+        table = good.data.table
+        labels = [7, *good["label"][1:]]
+        (self.root / "labels").mkdir()
+        pq.write_table(table.set_column(1, table.field(1), [labels]), self.root / "labels/train.parquet")
+
+    def rows(self, count, size=32, seed=0):
+        rng, labels = np.random.default_rng(seed), [i % 2 for i in range(count)]
+        noise = rng.integers(0, 56, (count, size, size, 3))
+        images = [Image.fromarray((COLOURS[label] + noise[i]).astype(np.uint8)) for i, label in enumerate(labels)]
+        return self.dataset(images, labels)
+
+    def dataset(self, images, labels):
+        features = {self.column: datasets.Image(), "label": datasets.ClassLabel(names=list(LABELS))}
+        return datasets.Dataset.from_dict({self.column: images, "label": labels}, datasets.Features(features))
+
+    def save(self, name, train, test):
+        (self.root / name).mkdir()
+        train.to_parquet(self.root / name / "train.parquet")
+        test.to_parquet(self.root / name / "test.parquet")
+
+    def own_arguments(self):
+        return {
+            "width": 4,
+            "classic": "crop",
+            "generator_width": 2,
+            "generator_latent_size": 4,
+            "quality_per_class": 4,
+        }
+
+
+KINDS = {of.kind: of for of in (TextParts, ImageParts)}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def parts(request, tmp_path_factory):
+    return KINDS[request.param](tmp_path_factory.mktemp(request.param))
 
 
 @pytest.mark.slow
 def test_the_whole_story_and_again_from_what_is_on_disk(parts):
-    first = run(parts, "--generators", "trained", "instruct", "--seeds", "2")
+    first = parts.run(*parts.story, "--seeds", "2")
     assert first.returncode == 0, first.stderr[-3000:]
-    results = json.loads((parts / "run/report/results.json").read_text())
+    root = parts.root / "run"
+    results = json.loads((root / "report/results.json").read_text())
     runs = results["runs"]
-    assert [(r["arm"], r["seed"]) for r in runs] == [
-        (arm, seed) for arm in ("baseline", "baseline_same_steps", "trained", "instruct") for seed in (0, 1)
-    ]
+    assert [(r["arm"], r["seed"]) for r in runs] == [(arm, seed) for arm in parts.arms for seed in (0, 1)]
     steps = {r["arm"]: r["steps"] for r in runs}
-    assert steps == {"baseline": 2, "baseline_same_steps": 4, "trained": 4, "instruct": 4}
+    assert steps == {arm: 2 if arm == "baseline" else 4 for arm in parts.arms}
     assert all(set(r["metrics"]) == {"test", "again"} for r in runs)
     assert {d["verdict"] for d in results["differences"]} <= {"helps", "hurts", "no detectable effect"}
-    (store,) = (parts / "run/split-0/instruct-shards").iterdir()
-    assert set(ShardStore.open(store).dataset().column_names) == {"text", "label", "slot", "label_probabilities"}
+    assert {path.name for path in (root / "report").iterdir()} == set(parts.report)
+    # What may be pushed says nothing of where things lie here.
+    texts = [*root.glob("report/*.*[nd]"), *root.glob("split-0/*/model/*.json")]
+    assert len(texts) > 10
+    assert [path for path in texts if str(parts.root) in path.read_text()] == []
+    (folder,) = (root / "split-0" / parts.shards).iterdir()
+    columns = {parts.kind, "label", "slot", "label_probabilities"}
+    assert set(ShardStore.open(folder).dataset().column_names) == columns
     # Of pickles only what the stock Trainer writes, and only in its checkpoints.
-    assert not [path for path in (parts / "run").rglob("*") if path.suffix in {".bin", ".pkl", ".pt", ".pth"}]
+    pickles = [path for path in root.rglob("*") if path.suffix in {".bin", ".pkl", ".pt", ".pth"}]
+    assert all(path.parent.name.startswith("checkpoint-") for path in pickles)
 
     start = time.time()
-    second = run(parts, "--generators", "trained", "instruct", "--seeds", "2")
+    second = parts.run(*parts.story, "--seeds", "2")
     assert second.returncode == 0, second.stderr[-3000:]
     assert "train_runtime" not in second.stdout
-    assert json.loads((parts / "run/report/results.json").read_text()) == results
+    assert json.loads((root / "report/results.json").read_text()) == results
     assert time.time() - start < 60
 
-    other = run(parts, "--learning_rate", "1e-3")
+    other = parts.run("--learning_rate", "3e-3")
     assert other.returncode != 0
-    assert "was made with learning_rate='2e-05', and now it is '0.001'" in other.stderr
+    assert "was made with learning_rate=" in other.stderr
+    assert "and now it is '0.003'" in other.stderr
 
 
 @pytest.mark.slow
 def test_the_story_with_two_processes(parts):
     # What `accelerate launch` runs; by itself it starts several processes on a CPU through MPI alone.
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
-    output = ("--output_dir", parts / "run-2")
-    done = run(parts, *output, "--use_cpu", "true", "--ddp_backend", "gloo", launcher=launcher)
+    output = ("--output_dir", parts.root / "run-2")
+    done = parts.run(*output, "--use_cpu", "true", "--ddp_backend", "gloo", launcher=launcher)
     assert done.returncode == 0, done.stderr[-3000:]
-    results = json.loads((parts / "run-2/report/results.json").read_text())
-    assert {r["arm"]: r["steps"] for r in results["runs"]} == {"baseline": 2, "baseline_same_steps": 2, "trained": 2}
+    results = json.loads((parts.root / "run-2/report/results.json").read_text())
+    arms = [arm for arm in parts.arms if arm != "instruct"]
+    assert {r["arm"]: r["steps"] for r in results["runs"]} == dict.fromkeys(arms, 2)
 
 
-BAD = {
-    "text column": (["--text_column", "sentence"], "text_column='sentence' is not a column"),
+def run_until(parts, reached, *arguments, timeout=120):
+    """Runs a recipe and kills it as soon as it has reached something; returns what it has printed."""
+    log, start = parts.root / "log.txt", time.time()
+    with log.open("w") as file, parts.start(*arguments, stdout=file, stderr=subprocess.STDOUT) as process:
+        try:
+            while not reached():
+                assert process.poll() is None, log.read_text()[-3000:]
+                assert time.time() - start < timeout
+                time.sleep(0.05)
+        finally:
+            process.kill()
+    return log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", ["image"], indirect=True)
+def test_a_killed_training_of_the_generator_goes_on_as_if_it_had_not_been(parts):
+    arguments = ["--generator_num_train_epochs", "400", "--generator_save_steps", "20"]
+    arguments += ["--generator_ema_decay", "0.9", "--generator_diff_augment", "translation"]
+    killed, whole = (parts.root / name / "split-0/generator" for name in ("killed", "whole"))
+
+    def finished(folder):
+        marker = folder / "stage.json"
+        return marker.exists() and "result" in json.loads(marker.read_text())
+
+    # Some time after step 200 of 800.
+    late = "checkpoints/checkpoint-[2-7]?0"
+    run_until(parts, lambda: any(killed.glob(late)), *arguments, "--output_dir", "killed")
+    assert not finished(killed)
+    shutil.copytree(parts.root / "killed", parts.root / "whole")
+    shutil.rmtree(whole)
+    printed = [
+        run_until(parts, lambda folder=folder: finished(folder), *arguments, "--output_dir", folder.parts[-3])
+        for folder in (killed, whole)
+    ]
+    # Of the log of step 100.
+    assert ["'epoch': '50'" in text for text in printed] == [False, True]
+    assert_equal_weights(*(load_file(folder / "model/model.safetensors") for folder in (killed, whole)))
+
+
+#: Arguments that are refused, and with what words; `{root}` is the folder of the parts.
+BAD_ANYWHERE = {
     "label column": (["--label_column", "stars"], "label_column='stars' is not a column"),
-    "unknown label": (["--label_map", "good=positive"], r"label_map='good=positive' names ['good']"),
+    "unknown label": (["--label_map", "good=positive"], "label_map='good=positive' names ['good']"),
     "dataset that is not there": (["--dataset", "./nowhere"], "'./nowhere' does not exist"),
-    "no network": (["--dataset", "stanfordnlp/imdb"], "could not be loaded from the Hub"),
-    "no network for the model": (
-        ["--model", "google-bert/bert-base-uncased"],
-        "model='google-bert/bert-base-uncased'",
-    ),
-    "no network for the generator": (["--generator_model", "openai-community/gpt2"], "openai-community/gpt2"),
+    "holdouts": (["--holdouts", "sst2"], "holdouts has 'sst2': write name|source|split|data_column|label_column"),
     "too few rows": (["--train_per_class", "1000"], "train_per_class=1000 is more than the"),
+    "one row of each class": (["--train_per_class", "1"], "there must be 2 of every class"),
     "ratio": (["--synthetic_ratio", "1.0"], "synthetic_ratio=1.0 is out of range"),
-    "generator's labels": (
-        ["--generators", "instruct", "--instruct_negative", "bad"],
-        "are not the labels of",
-    ),
+    "no ratio": (["--synthetic_ratio", "0.0"], "synthetic_ratio=0 leaves nothing to compare"),
+    "a batch of one": (["--per_device_train_batch_size", "1"], "leaves batches of 1 without a real row"),
+    "no test rows": (["--max_test_rows", "0"], "count=0 random rows is not possible"),
     "unknown argument": (["--synthetic_ration", "0.5"], "--synthetic_ration"),
-    "unknown arm": (["--generators", "magic"], "generators=['magic'] must be some of"),
+}
+BAD = {
+    "text": BAD_ANYWHERE
+    | {
+        "text column": (["--text_column", "sentence"], "text_column='sentence' is not a column"),
+        "no network": (["--dataset", "stanfordnlp/imdb"], "could not be loaded from the Hub"),
+        "no network for the model": (
+            ["--model", "google-bert/bert-base-uncased"],
+            "model='google-bert/bert-base-uncased'",
+        ),
+        "no network for the generator": (["--generator_model", "openai-community/gpt2"], "openai-community/gpt2"),
+        "generator's labels": (
+            ["--generators", "instruct", "--instruct_negative", "bad"],
+            "are not the labels of",
+        ),
+        "unknown arm": (["--generators", "magic"], "generators=['magic'] must be some of"),
+    },
+    "image": BAD_ANYWHERE
+    | {
+        "image column": (["--image_column", "image"], "image_column='image' is not a column"),
+        "no network": (["--dataset", "uoft-cs/cifar10"], "could not be loaded from the Hub"),
+        "images of several sizes": (["--dataset", "{root}/sizes"], "Row 3 is 40×32 RGB and row 0 is 32×32 RGB"),
+        "images of another mode": (["--dataset", "{root}/modes"], "Row 3 is an image of mode 'RGBA'"),
+        "a corrupt image": (["--dataset", "{root}/corrupt"], "Row 3 is a corrupt image (of no known format)"),
+        "a missing image": (["--dataset", "{root}/missing"], "Row 3 has no image"),
+        "labels without a name": (
+            ["--dataset", "{root}/labels"],
+            "the labels [7], but its ClassLabel names only 2",
+        ),
+        "a class without images": (["--dataset", "{root}/one_class"], "is more than the 0 rows of 'positive'"),
+        "test images of another size": (["--dataset", "{root}/large"], "The images of 'test' have shape (40, 40, 3)"),
+        "grey test images": (["--dataset", "{root}/grey"], "The images of 'test' have shape (32, 32, 1)"),
+        "image size": (["--image_size", "30"], "For the generator, image_size=30 must be 32 or 64"),
+        "classic augmentation": (["--classic", "crop", "cutmix"], "classic has ['cutmix'], which is none of"),
+        "the generator's loss": (["--generator_loss", "wgan"], "For the generator, loss='wgan' must be one of"),
+        "a generator's batch of one": (["--generator_batch_size", "1"], "must be 2 or more, for batch norm"),
+        "a generator's batch of all": (["--generator_batch_size", "17"], "more than the 16 labelled images"),
+        "unknown arm": (["--generators", "instruct"], "generators=['instruct'] must be 'trained', or none"),
+        "model": (["--model", "microsoft/resnet-18"], "model='microsoft/resnet-18' must be 'small_resnet18'"),
+    },
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_ends_with_one_line_before_any_training(parts, case, monkeypatch, capfd):
-    arguments, message = BAD[case]
-    output = parts / f"bad-{list(BAD).index(case)}"
-    monkeypatch.setattr(sys, "argv", ["imdb.py", *recipe_arguments(parts), "--output_dir", str(output), *arguments])
-    monkeypatch.syspath_prepend(str(ROOT / "recipes"))
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / "recipes/imdb.py"), run_name="__main__")
-    # A string given to sys.exit is printed, and the status is 1.
-    line = ended.value.code if isinstance(ended.value.code, str) else capfd.readouterr().err.strip().splitlines()[-1]
-    assert line.startswith("error: ")
-    assert "\n" not in line
-    assert message in line
+@pytest.fixture
+def refused(monkeypatch, capfd):
+    """Runs a recipe in this process and returns the one line with which it ends."""
+
+    def run(recipe, arguments):
+        monkeypatch.setattr(sys, "argv", [recipe, *map(str, arguments)])
+        monkeypatch.syspath_prepend(str(ROOT / "recipes"))
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / "recipes" / recipe), run_name="__main__")
+        # A string given to sys.exit is printed, and the status is 1.
+        code = ended.value.code
+        line = code if isinstance(code, str) else capfd.readouterr().err.strip().splitlines()[-1]
+        assert line.startswith("error: ")
+        assert "\n" not in line
+        return line
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("parts", "case"), [(kind, case) for kind, cases in BAD.items() for case in cases], indirect=["parts"]
+)
+def test_bad_input_ends_with_one_line_before_any_training(parts, case, refused):
+    arguments, message = BAD[parts.kind][case]
+    output = parts.root / f"bad-{case.replace(' ', '-')}"
+    arguments = ["--output_dir", output, *(word.format(root=parts.root) for word in arguments)]
+    assert message in refused(parts.recipe, [*parts.arguments(), *arguments])
     assert not list(output.rglob("stage.json"))
+
+
+@pytest.mark.parametrize("config", sorted(path.name for path in (ROOT / "recipes/configs").glob("*.yaml")))
+def test_configurations_are_understood(config, tmp_path, refused):
+    recipe = "cifar10.py" if config.startswith("cifar10") else "imdb.py"
+    arguments = ["--config", ROOT / "recipes/configs" / config, "--dataset", tmp_path / "nowhere"]
+    # All other arguments are read before the data.
+    assert refused(recipe, arguments).endswith("nowhere' does not exist: pass a folder, a file or a Hub id.")

@@ -10,16 +10,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare, summarise
-from hf_augment.synthesis.shards import ShardStore, acceptance, write_atomically
+from hf_augment.synthesis.shards import ShardStore, acceptance, summarise_array, write_atomically
 
 
 COLOURS = ("#5b6770", "#93a1ad", "#0b7a75", "#d1603d", "#7b4b94", "#b8860b")
+
+
+#: Title, header, rows.
+TableRows = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 
 @dataclass
@@ -42,6 +47,10 @@ class ReportFacts:
             The synthetic examples by arm.
         notes (`list[str]`, *optional*):
             Sentences that belong beside the table.
+        tables (`list[TableRows]`, *optional*):
+            Further tables: title, header, rows.
+        pictures (`dict[str, str]`, *optional*):
+            Further pictures that lie in the report's folder: file names and what they show.
     """
 
     title: str
@@ -51,6 +60,8 @@ class ReportFacts:
     test: str
     stores: dict[str, ShardStore]
     notes: list[str] = field(default_factory=list)
+    tables: list[TableRows] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
 
     @property
     def evaluations(self) -> list[str]:
@@ -95,6 +106,7 @@ def write_report(folder: Path, facts: ReportFacts, console: Console | None = Non
         "differences": [asdict(d) | {"verdict": d.verdict} for d in differences],
         "acceptance": funnels,
         "notes": facts.notes,
+        "tables": facts.tables,
     }
     write_atomically(folder / "results.json", json.dumps(results, indent=1, default=str).encode())
     picture = io.BytesIO()
@@ -104,6 +116,7 @@ def write_report(folder: Path, facts: ReportFacts, console: Console | None = Non
     for name in facts.evaluations:
         tables.append(_arm_table(facts, name))
         tables.append(_difference_table(facts, name, [d for d in differences if d.evaluation == name]))
+    tables += facts.tables
     tables += [_funnel_table(arm, funnel) for arm, funnel in funnels.items()]
     tables += [_sample_table(arm, rows) for arm, rows in samples.items()]
     write_atomically(folder / "report.md", _markdown(facts, tables).encode())
@@ -118,9 +131,6 @@ def write_report(folder: Path, facts: ReportFacts, console: Console | None = Non
         console.print(_printable(note))
     console.print(Text(f"Report: {folder / 'report.md'}, picture: {folder / 'report.png'}"), soft_wrap=True)
     return results
-
-
-TableRows = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 
 
 def _arm_table(facts: ReportFacts, evaluation: str) -> TableRows:
@@ -188,7 +198,7 @@ def _sample_table(arm: str, rows: list[tuple[str, ...]]) -> TableRows:
 
 
 def _text(example: dict[str, Any]) -> str:
-    text = " ".join(str(value) for value in example.values())
+    text = " ".join(str(value) if np.ndim(value) == 0 else summarise_array(value) for value in example.values())
     return text if len(text) <= 160 else text[:159] + "…"
 
 
@@ -210,6 +220,8 @@ def _markdown(facts: ReportFacts, tables: Sequence[TableRows]) -> str:
         if rows:
             lines += [f"## {_escape(title)}", "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
             lines += [f"| {' | '.join(map(_escape, row))} |" for row in rows] + [""]
+    for name, caption in facts.pictures.items():
+        lines += [f"## {_escape(caption)}", "", f"![{_escape(caption)}]({name})", ""]
     lines += [*(f"- {_escape(note)}" for note in facts.notes), "", "## Settings", "", "```json"]
     lines += [json.dumps(facts.settings, indent=1, ensure_ascii=True, default=str).replace("```", "` ` `"), "```", ""]
     return "\n".join(lines)

@@ -1,8 +1,9 @@
-"""Labelled texts from anywhere, as one shape: the columns `text` and `label`."""
+"""Labelled rows from anywhere, as one shape: the column of the data and `label`, a `ClassLabel`."""
 
 from __future__ import annotations
 
 import glob
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,14 +64,10 @@ def load_texts(
         OSError: If it cannot be loaded.
         ValueError: If a split, a column or a label is not known, or no row is left.
     """
-    dataset = _load(source, split)
-    wanted = {"text_column": (text_column,), "label_column": (label_column,), "keep_columns": keep_columns}
-    for argument, column in ((argument, column) for argument, columns in wanted.items() for column in columns):
-        if column not in dataset.column_names:
-            raise ValueError(f"{argument}={column!r} is not a column of {source!r}, which has {dataset.column_names}.")
+    dataset = load_split(source, split, text_column=text_column, label_column=label_column, keep_columns=keep_columns)
     if {"text", "label"} & set(keep_columns):
         raise ValueError(f"keep_columns={keep_columns} has a name that the result uses itself: rename that column.")
-    names, label_names = _labels(dataset, source, label_column, label_map, label_names)
+    names, label_names = read_labels(dataset, source, label_column, label_map, label_names)
     texts = [text if isinstance(text, str) else "" for text in dataset[text_column][:]]
     keep = [i for i, (text, name) in enumerate(zip(texts, names, strict=True)) if text.strip() and name]
     if not keep:
@@ -87,10 +84,131 @@ def load_texts(
     return result.cast_column("label", datasets.ClassLabel(names=label_names))
 
 
-def _labels(
+def load_split(source: str, split: str, **columns: str | tuple[str, ...]) -> datasets.Dataset:
+    """
+    Loads a split as it is, and checks that it has the columns.
+
+    Args:
+        source (`str`):
+            As for [`load_texts`].
+        split (`str`):
+            As for [`load_texts`].
+        columns (`str` or `tuple[str, ...]`):
+            The columns it must have, by the name of the argument that names them.
+
+    Raises:
+        OSError: If it cannot be loaded.
+        ValueError: If the split or a column is not known.
+    """
+    dataset = _load(source, split)
+    for argument, wanted in columns.items():
+        for column in (wanted,) if isinstance(wanted, str) else wanted:
+            if column not in dataset.column_names:
+                raise ValueError(
+                    f"{argument}={column!r} is not a column of {source!r}, which has {dataset.column_names}."
+                )
+    return dataset
+
+
+def load_train_and_test(
+    args: Any,
+    load: Callable[[str, list[str] | None, tuple[str, ...]], datasets.Dataset],
+    keys: Callable[[datasets.Dataset], Sequence[Hashable]],
+    seed: int,
+) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """
+    The labelled rows and the test rows: of two splits, or of one that is divided. A labelled row that repeats another
+    one or is in the test set is left out: neither a fold nor a test may know it.
+
+    Args:
+        args (`ExperimentArguments`):
+            `train_split`, `test_split`, `group_column`, `test_fraction` and `max_test_rows` of it.
+        load (`Callable`):
+            Takes a split, the label names (`None`: the dataset's own) and columns to keep; returns labelled rows.
+        keys (`Callable`):
+            Rows to values that are equal for rows which are the same.
+        seed (`int`):
+            Of the division and of the choice of test rows.
+
+    Returns:
+        `tuple[datasets.Dataset, datasets.Dataset]`: Both with the same classes.
+
+    Raises:
+        ValueError: If `test_fraction` is out of range, or leaves a part without a row.
+    """
+    if not 0 < args.test_fraction < 1:
+        raise ValueError(f"test_fraction={args.test_fraction} must be above 0 and below 1.")
+    if args.group_column is not None:
+        whole = load(args.train_split, None, (args.group_column,))
+        both = split_by_group(whole, args.group_column, args.test_fraction, seed)
+        train, test = both["train"], both["test"]
+    elif args.test_split is None:
+        whole = load(args.train_split, None, ())
+        train, test = split_by_label(whole, args.test_fraction, seed)
+    else:
+        train = load(args.train_split, None, ())
+        test = load(args.test_split, train.features["label"].names, ())
+    train = without_duplicates(train, keys, test)
+    if len(train) == 0:
+        raise ValueError(f"{args.dataset!r} has no labelled row that is not in the test set too: check the splits.")
+    return train, sample_rows(test, args.max_test_rows, seed)
+
+
+def load_holdouts(
+    args: Any, load: Callable[..., datasets.Dataset], label_names: list[str], seed: int
+) -> dict[str, datasets.Dataset]:
+    """
+    The sets of another domain.
+
+    Args:
+        args (`ExperimentArguments`):
+            `holdouts` and `max_test_rows` of it.
+        load (`Callable`):
+            Such as [`load_texts`].
+        label_names (`list[str]`):
+            The classes.
+        seed (`int`):
+            Of the choice of rows.
+
+    Raises:
+        ValueError: If one is not written as it should be, or its name is taken.
+    """
+    holdouts: dict[str, datasets.Dataset] = {}
+    for holdout in args.holdouts:
+        parts = holdout.split("|")
+        if len(parts) != 6:
+            raise ValueError(f"holdouts has {holdout!r}: write name|source|split|data_column|label_column|label_map.")
+        name, *where = parts
+        if name in ("test", *holdouts):
+            raise ValueError(f"holdouts has {holdout!r}, but there is a set of the name {name!r} already: rename it.")
+        holdouts[name] = sample_rows(load(*where, label_names), args.max_test_rows, seed)
+    return holdouts
+
+
+def read_labels(
     dataset: datasets.Dataset, source: str, column: str, label_map: str | None, label_names: list[str] | None
 ) -> tuple[list[str], list[str]]:
-    """The name of each row's label, `""` for none, and the classes."""
+    """
+    Reads labels of any form.
+
+    Args:
+        dataset (`datasets.Dataset`):
+            With the column.
+        source (`str`):
+            Its name, for errors.
+        column (`str`):
+            Of the labels.
+        label_map (`str`, *optional*):
+            As for [`load_texts`].
+        label_names (`list[str]`, *optional*):
+            As for [`load_texts`].
+
+    Returns:
+        `tuple[list[str], list[str]]`: The name of each row's label, `""` for none, and the classes.
+
+    Raises:
+        ValueError: If a label or the column's type is not known.
+    """
     mapping = parse_map(label_map)
     feature, raw = dataset.features[column], dataset[column][:]
     if not isinstance(feature, datasets.ClassLabel | datasets.Value):
@@ -101,6 +219,12 @@ def _labels(
     if own is None:
         names = ["" if value is None else str(value) for value in raw]
     else:
+        beyond = sorted({value for value in raw if value is not None and value >= len(own)})
+        if beyond:
+            raise ValueError(
+                f"label_column={column!r} of {source!r} has the labels {beyond}, but its ClassLabel names only "
+                f"{len(own)} classes: correct it, or drop those rows."
+            )
         names = ["" if value is None or value < 0 else own[value] for value in raw]
     found = own or [str(value) for value in sorted({value for value in raw if value not in (None, "")})]
     if mapping:
@@ -185,12 +309,41 @@ def split_by_group(
     )
 
 
-def without_duplicates(dataset: datasets.Dataset) -> datasets.Dataset:
-    """The first row of each text: a text must not be in two folds."""
-    seen: dict[str, int] = {}
-    for i, text in enumerate(dataset["text"][:]):
-        seen.setdefault(text, i)
-    return dataset if len(seen) == len(dataset) else dataset.select(sorted(seen.values()))
+def split_by_label(
+    dataset: datasets.Dataset, test_fraction: float, seed: int
+) -> tuple[datasets.Dataset, datasets.Dataset]:
+    """
+    A random part for tests, the same share of every class; both parts in the dataset's order.
+
+    Raises:
+        ValueError: If one of them would have no row.
+    """
+    labels = np.array(dataset["label"][:])
+    rng, test = derive_rng(seed, "split_by_label"), np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        test[rows[: round(test_fraction * len(rows))]] = True
+    if test.all() or not test.any():
+        raise ValueError(
+            f"test_fraction={test_fraction} of each class, of {len(labels)} rows in all, would leave train or test "
+            "empty: pass another one."
+        )
+    return dataset.select(np.flatnonzero(~test)), dataset.select(np.flatnonzero(test))
+
+
+def without_duplicates(
+    dataset: datasets.Dataset,
+    keys: Callable[[datasets.Dataset], Sequence[Hashable]],
+    other: datasets.Dataset | None = None,
+) -> datasets.Dataset:
+    """The first row of each key, and none whose key is in `other`."""
+    seen = set(keys(other)) if other is not None and len(other) else set()
+    rows = []
+    for row, key in enumerate(keys(dataset) if len(dataset) else ()):
+        if key not in seen:
+            seen.add(key)
+            rows.append(row)
+    return dataset if len(rows) == len(dataset) else dataset.select(rows)
 
 
 def sample_rows(dataset: datasets.Dataset, count: int | None, seed: int, *counters: int) -> datasets.Dataset:

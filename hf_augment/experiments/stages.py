@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from hf_augment.synthesis.shards import write_atomically
 
@@ -52,27 +54,49 @@ class Stages:
             `dict[str, Any]`: The result.
 
         Raises:
-            ValueError: If the stage was done with other facts.
+            ValueError: If the stage was done or begun with other facts.
         """
         state, folder = PartialState(), self.root / name
         marker = folder / "stage.json"
         # Read before anybody can write, and written after everybody has read.
-        done = json.loads(marker.read_text()) if marker.exists() else None
+        begun = json.loads(marker.read_text()) if marker.exists() else None
         state.wait_for_everyone()
         facts = json.loads(json.dumps(facts))
-        if done is not None:
-            for key in sorted(facts.keys() | done["facts"].keys()):
-                if facts.get(key) != done["facts"].get(key):
+        if begun is not None:
+            for key in sorted(facts.keys() | begun["facts"].keys()):
+                if facts.get(key) != begun["facts"].get(key):
                     raise ValueError(
-                        f"{folder} was made with {key}={done['facts'].get(key)!r}, and now it is {facts.get(key)!r}: "
+                        f"{folder} was made with {key}={begun['facts'].get(key)!r}, and now it is {facts.get(key)!r}: "
                         "pass what it was, another output_dir, or delete the folder."
                     )
-            self.reused.append(name)
-            return done["result"]
+            if "result" in begun:
+                self.reused.append(name)
+                return begun["result"]
         folder.mkdir(parents=True, exist_ok=True)
+        # Before the work, too: what an interrupted training left is not gone on with by another one.
+        self._write(marker, {"facts": facts})
         result = work(folder)
         state.wait_for_everyone()
-        if state.is_main_process:
-            write_atomically(marker, json.dumps({"facts": facts, "result": result}, indent=1).encode())
+        self._write(marker, {"facts": facts, "result": result})
         state.wait_for_everyone()
         return json.loads(json.dumps(result))
+
+    def _write(self, marker: Path, content: dict[str, Any]) -> None:
+        if PartialState().is_main_process:
+            write_atomically(marker, json.dumps(content, indent=1).encode())
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The Trainer's last checkpoint in a folder; one that was being written when the process ended does not count."""
+    # The state is what it writes last.
+    states = folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
+    whole = [state.parent for state in states if _is_json(state)]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True

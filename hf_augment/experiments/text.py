@@ -1,10 +1,8 @@
-"""The parts of a text experiment: its arguments, its data, its generators and filters, and one trained arm."""
+"""Text experiments: their arguments, data, classifier, generators and filters."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,70 +11,54 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
+from accelerate import PartialState
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
-from hf_augment.evaluation.comparison import ArmRun
+from hf_augment.experiments.arms import Classifier, LabelledData
 from hf_augment.experiments.data import (
+    load_holdouts,
     load_texts,
+    load_train_and_test,
     sample_per_class,
     sample_rows,
-    split_by_group,
-    without_duplicates,
 )
+from hf_augment.experiments.experiment import Experiment, ExperimentArguments
 from hf_augment.experiments.sources import resolve
 from hf_augment.filters import (
     ClassifierReference,
     EvaluationOverlap,
     Filter,
     Fluency,
-    LabelAgreement,
     Memorization,
     NearDuplicates,
+    NearestTextFold,
     Perplexity,
 )
-from hf_augment.generators import CausalLMGenerator, InstructPrompt, LabelPrompt, SamplingConfig
-from hf_augment.metrics import classification_metrics
+from hf_augment.generator_trainers import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
+from hf_augment.generators import CausalLMGenerator, Generator, InstructPrompt, LabelPrompt, SamplingConfig
 from hf_augment.seeding import derive_seed
-from hf_augment.trainer import AugmentingTrainer
 
 
 @dataclass
-class TextExperimentArguments:
+class TextExperimentArguments(ExperimentArguments):
     """What a text experiment is made of; the defaults are the documented one on IMDB. `help` says what each is."""
 
     dataset: str = field(
         default="stanfordnlp/imdb",
         metadata={"help": "Hub id, folder, file or wheel:// source of the labelled texts."},
     )
-    train_split: str = field(default="train", metadata={"help": "Split to train on."})
-    test_split: str = field(default="test", metadata={"help": "Split to test on."})
     text_column: str = field(default="text", metadata={"help": "Column of the texts."})
-    label_column: str = field(default="label", metadata={"help": "Column of the labels."})
-    label_map: str | None = field(
-        default=None, metadata={"help": "theirs=ours,theirs=ours; rows with other labels are left out."}
-    )
-    group_column: str | None = field(
-        default=None,
-        metadata={"help": "Split train_split by this column, for data without a test split: no group on both sides."},
-    )
-    test_fraction: float = field(default=0.2, metadata={"help": "Share of the groups that are tested on."})
-    train_per_class: int | None = field(default=None, metadata={"help": "Labelled texts of each class. Default: all."})
-    max_test_rows: int | None = field(default=None, metadata={"help": "Random test texts. Default: all."})
     holdouts: list[str] = field(
         default_factory=lambda: ["sst2|stanfordnlp/sst2|validation|sentence|label|negative=neg,positive=pos"],
-        metadata={"help": "Sets of another domain, each name|source|split|text_column|label_column|label_map."},
+        metadata={"help": "Sets of another domain, each name|source|split|data_column|label_column|label_map."},
     )
-    splits: int = field(default=1, metadata={"help": "Draws of the labelled texts (with train_per_class)."})
-    seeds: int = field(default=1, metadata={"help": "Classifiers of each arm on each split."})
     model: str = field(default="google-bert/bert-base-uncased", metadata={"help": "The classifier."})
     dropout: float = field(default=0.2, metadata={"help": "Dropout of hidden layers and attention."})
     max_length: int = field(default=256, metadata={"help": "Tokens of a text that the classifier sees."})
@@ -103,12 +85,6 @@ class TextExperimentArguments:
     temperature: float = field(default=1.0, metadata={"help": "Of sampling."})
     top_k: int = field(default=50, metadata={"help": "Of sampling; 0 for all tokens."})
     generation_batch_size: int = field(default=64, metadata={"help": "Texts sampled at a time."})
-    reference_folds: int = field(
-        default=2, metadata={"help": "Classifiers, each trained without one fold, that judge the trained generator."}
-    )
-    min_label_probability: float = field(
-        default=0.5, metadata={"help": "Least probability of the requested label; 0 turns label agreement off."}
-    )
     duplicate_threshold: float = field(
         default=0.7, metadata={"help": "Similarity from which a text is a copy (of a synthetic, train or test text)."}
     )
@@ -122,16 +98,13 @@ class TextExperimentArguments:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = set(self.generators) - {"trained", "instruct"}
         if unknown or not self.generators:
             raise ValueError(f"generators={self.generators} must be some of 'trained' and 'instruct'.")
-        for name in ("splits", "seeds", "max_length", "max_new_tokens", "generation_batch_size"):
+        for name in ("max_length", "max_new_tokens", "generation_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
-        if self.reference_folds < 2:
-            raise ValueError(f"reference_folds={self.reference_folds} must be 2 or more.")
-        if self.splits > 1 and self.train_per_class is None:
-            raise ValueError(f"splits={self.splits} needs train_per_class: all labelled texts are one split.")
 
     def sampling(self) -> SamplingConfig:
         """How texts are drawn."""
@@ -143,58 +116,27 @@ class TextExperimentArguments:
         )
 
 
-@dataclass
-class TextData:
-    """
-    The texts of an experiment.
-
-    Args:
-        train (`datasets.Dataset`):
-            All labelled texts, without duplicates, from which splits are drawn.
-        evaluations (`dict[str, datasets.Dataset]`):
-            The test set under `"test"`, and the hold-outs.
-    """
-
-    train: datasets.Dataset
-    evaluations: dict[str, datasets.Dataset]
-
-    @property
-    def label_names(self) -> list[str]:
-        """The classes."""
-        return list(self.train.features["label"].names)
-
-
-def load_text_data(args: TextExperimentArguments, seed: int) -> TextData:
+def load_text_data(args: TextExperimentArguments, seed: int) -> LabelledData:
     """Loads all the experiment's texts; every name, column and label is checked here, before anything is trained."""
-    columns = (args.text_column, args.label_column, args.label_map)
-    if args.group_column is None:
-        train = load_texts(args.dataset, args.train_split, *columns)
-        test = load_texts(args.dataset, args.test_split, *columns, label_names=train.features["label"].names)
-    else:
-        whole = load_texts(args.dataset, args.train_split, *columns, keep_columns=(args.group_column,))
-        both = split_by_group(whole, args.group_column, args.test_fraction, seed)
-        train, test = both["train"], both["test"]
+
+    def load(split: str, label_names: list[str] | None, keep_columns: tuple[str, ...]) -> datasets.Dataset:
+        columns = (args.text_column, args.label_column, args.label_map)
+        return load_texts(args.dataset, split, *columns, label_names, keep_columns)
+
+    train, test = load_train_and_test(args, load, lambda rows: rows["text"][:], seed)
     names = list(train.features["label"].names)
-    evaluations = {"test": sample_rows(test, args.max_test_rows, seed)}
-    for holdout in args.holdouts:
-        parts = holdout.split("|")
-        if len(parts) != 6:
-            raise ValueError(f"holdouts has {holdout!r}: write name|source|split|text_column|label_column|label_map.")
-        name, source, split, text, label, mapping = parts
-        evaluations[name] = sample_rows(
-            load_texts(source, split, text, label, mapping, names), args.max_test_rows, seed
-        )
     if "instruct" in args.generators and {args.instruct_negative, args.instruct_positive} != set(names):
         raise ValueError(
             f"instruct_negative={args.instruct_negative!r} and instruct_positive={args.instruct_positive!r} are not "
             f"the labels of {args.dataset!r}, {names}: pass its names."
         )
-    train = without_duplicates(train)
-    sample_per_class(train, args.train_per_class, seed)
-    return TextData(train, evaluations)
+    data = LabelledData(train, {"test": test})
+    data.evaluations |= load_holdouts(args, load_texts, names, seed)
+    sample_per_class(data.train, args.train_per_class, seed)
+    return data
 
 
-class TextClassifier:
+class TextClassifier(Classifier):
     """
     A sequence classifier by name: its tokenizer, and a fresh model for every run.
 
@@ -223,6 +165,7 @@ class TextClassifier:
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
             if hasattr(self.config, name):
                 setattr(self.config, name, args.dropout)
+        self.processing_class = self.tokenizer
 
     def new_model(self, seed: int) -> PreTrainedModel:
         """The pretrained weights and a new head, drawn from `seed`."""
@@ -234,6 +177,15 @@ class TextClassifier:
     def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
         """The function of `Dataset.map(batched=True)`, for real and synthetic rows."""
         return dict(self.tokenizer(columns["text"], truncation=True, max_length=self.max_length))
+
+    @property
+    def preprocess(self) -> Callable[..., Any]:
+        """Tokenising."""
+        return self.tokenize
+
+    def rows(self, dataset: datasets.Dataset, description: str) -> datasets.Dataset:
+        """Tokenised rows."""
+        return dataset.map(self.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {description}")
 
     def reference(self, folder: Path) -> ClassifierReference:
         """A trained model of this kind, as a judge of candidates."""
@@ -280,111 +232,109 @@ def load_generator(args: TextExperimentArguments, arm: str, label_names: Sequenc
     )
 
 
-def make_filters(
-    args: TextExperimentArguments,
-    train: datasets.Dataset,
-    evaluations: dict[str, datasets.Dataset],
-    generator: CausalLMGenerator,
-    reference: Callable[..., Any],
-) -> list[Filter]:
-    """The filters of an arm, cheap ones first."""
-    threshold = args.duplicate_threshold
-    evaluation_texts = [text for dataset in evaluations.values() for text in dataset["text"][:]]
-    filters: list[Filter] = [
-        Fluency(min_words=args.min_words),
-        NearDuplicates(threshold=threshold),
-        Memorization(train["text"][:], threshold=threshold),
-        EvaluationOverlap(evaluation_texts, threshold=threshold),
-    ]
-    if args.max_perplexity is not None:
-        filters.append(Perplexity(generator.negative_log_likelihood, max_perplexity=args.max_perplexity))
-    if args.min_label_probability > 0:
-        names = list(generator.label_names)
-        filters.append(LabelAgreement(reference, min_probability=args.min_label_probability, label_names=names))
-    return filters
-
-
-def run_arm(
-    folder: Path,
-    classifier: TextClassifier,
-    args: TrainingArguments,
-    train: datasets.Dataset,
-    evaluations: dict[str, datasets.Dataset],
-    seed: int,
-    generator: CausalLMGenerator | None = None,
-    filters: Sequence[Filter] = (),
-    max_steps: int | None = None,
-    save: bool = False,
-    **augmentation: Any,
-) -> dict[str, Any]:
+class TextExperiment(Experiment):
     """
-    Trains a classifier and evaluates it; goes on from a checkpoint that an interrupted run left in `folder`.
+    Does a language model help a text classifier?
 
     Args:
-        folder (`Path`):
-            Of checkpoints, and of the model with `save`.
-        classifier (`TextClassifier`):
-            The kind of classifier.
-        args (`TrainingArguments`):
-            Of the Trainer; its `output_dir` and `seed` are replaced, and with `max_steps` that too.
-        train (`datasets.Dataset`):
-            Labelled texts.
-        evaluations (`dict[str, datasets.Dataset]`):
-            What to evaluate on.
-        seed (`int`):
-            Of head, order and dropout.
-        generator (`CausalLMGenerator`, *optional*):
-            Feeds the training.
-        filters (`Sequence[Filter]`, *optional*):
-            Judge what it makes.
-        max_steps (`int`, *optional*):
-            Optimizer steps, instead of epochs.
-        save (`bool`, *optional*, defaults to `False`):
-            Whether to keep the model, in `folder/model`.
-        augmentation (`Any`):
-            Further arguments to replace, such as `synthetic_dir`.
-
-    Returns:
-        `dict[str, Any]`: `steps`, `seconds`, `metrics`, `correct`, `log`, as for [`ArmRun`].
+        args (`TextExperimentArguments`):
+            What to compare.
+        training (`AugmentingTrainingArguments`):
+            How to train the classifiers.
     """
-    args = copy.copy(args)
-    changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, **augmentation}
-    for name, value in (changed | ({"max_steps": max_steps} if max_steps is not None else {})).items():
-        setattr(args, name, value)
-    model = classifier.new_model(seed)
-    trainer = AugmentingTrainer(
-        model,
-        args,
-        train_dataset=train.map(classifier.tokenize, batched=True, keep_in_memory=True, desc="Tokenising"),
-        processing_class=classifier.tokenizer,
-        compute_metrics=classification_metrics,
-        generator=generator,
-        filters=filters,
-        preprocess=classifier.tokenize if generator is not None else None,
-    )
-    start = time.perf_counter()
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)))
-    result: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": time.perf_counter() - start}
-    result |= {"metrics": {}, "correct": {}, "log": trainer.state.log_history}
-    for name, dataset in evaluations.items():
-        rows = dataset.map(classifier.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {name}")
-        output = trainer.predict(rows, metric_key_prefix=name)
-        logits = output.predictions[0] if isinstance(output.predictions, tuple) else output.predictions
-        metrics = {key.removeprefix(f"{name}_"): value for key, value in (output.metrics or {}).items()}
-        wanted = ("accuracy", "f1", "f1_macro", "expected_calibration_error")
-        result["metrics"][name] = {key: metrics[key] for key in wanted}
-        result["correct"][name] = (np.argmax(logits, axis=-1) == output.label_ids).astype(int).tolist()
-    if save and trainer.is_world_process_zero():
-        # Not save_model, which adds a pickle of the arguments.
-        model.save_pretrained(folder / "model")
-        classifier.tokenizer.save_pretrained(folder / "model")
-    return result
 
+    shown = (*Experiment.shown, "zero_shot_rows")
+    args: TextExperimentArguments
 
-def as_run(arm: str, split: int, seed: int, result: dict[str, Any]) -> ArmRun:
-    """The result of [`run_arm`] as a run of the comparison."""
-    names = {f.name for f in dataclasses.fields(ArmRun)}
-    return ArmRun(arm, split, seed, **{key: value for key, value in result.items() if key in names})
+    def load(self) -> LabelledData:
+        """See [`Experiment.load`]."""
+        return load_text_data(self.args, self.training.seed)
+
+    def make_classifier(self) -> TextClassifier:
+        """See [`Experiment.make_classifier`]."""
+        return TextClassifier(self.args, self.data.label_names)
+
+    def check_generators(self) -> None:
+        """See [`Experiment.check_generators`]."""
+        for arm in self.args.generators:
+            check_generator(self.args, arm)
+
+    def train_generator(self, folder: Path, train: datasets.Dataset, split: int) -> dict[str, Any]:
+        """A language model learns the texts of each class."""
+        generator = load_generator(self.args, "trained", self.data.label_names)
+        arguments = CausalLMGeneratorTrainingArguments(
+            output_dir=str(folder / "checkpoints"),
+            num_train_epochs=self.args.generator_num_train_epochs,
+            per_device_train_batch_size=self.args.generator_batch_size,
+            learning_rate=self.args.generator_learning_rate,
+            lora_rank=self.args.generator_lora_rank,
+            max_length=self.args.generator_max_length,
+            save_strategy="no",
+            logging_steps=10,
+            **self.generator_training(split),
+        )
+        output = CausalLMGeneratorTrainer(generator, arguments, train).train()
+        if PartialState().is_main_process:
+            generator.save_pretrained(folder / "model")
+        return {"loss": output.training_loss, "steps": output.global_step}
+
+    def open_generator(self, folder: Path) -> Generator:
+        """See [`Experiment.open_generator`]."""
+        return CausalLMGenerator.from_pretrained(folder)
+
+    def generator(self, split: int, train: datasets.Dataset, name: str) -> Generator:
+        """See [`Experiment.generator`]; a prompted one is the same for all splits."""
+        return self.prompted() if name == "instruct" else super().generator(split, train, name)
+
+    def prompted(self) -> CausalLMGenerator:
+        """The instruct model, kept as a generator."""
+
+        def work(folder: Path) -> dict[str, Any]:
+            if PartialState().is_main_process:
+                load_generator(self.args, "instruct", self.data.label_names).save_pretrained(folder / "model")
+            return {}
+
+        self.stage("instruct-model", work)
+        return CausalLMGenerator.from_pretrained(self.stages.root / "instruct-model/model")
+
+    def reference(self, split: int, train: datasets.Dataset, name: str, judge: Path) -> Callable[..., Any]:
+        """See [`Experiment.reference`]; a prompted generator has not seen the rows, so one judge will do."""
+        if name == "instruct":
+            return self.classifier.reference(judge)
+        return super().reference(split, train, name, judge)
+
+    def fold_of(self, folds: Sequence[datasets.Dataset], judge: Path) -> NearestTextFold:
+        """See [`Experiment.fold_of`]."""
+        return NearestTextFold([fold["text"][:] for fold in folds])
+
+    def filters(
+        self, train: datasets.Dataset, generator: Any, reference: Callable[..., Any], judge: Path
+    ) -> list[Filter]:
+        """Cheap ones first."""
+        args, threshold = self.args, self.args.duplicate_threshold
+        evaluation_texts = [text for dataset in self.data.evaluations.values() for text in dataset["text"][:]]
+        filters: list[Filter] = [
+            Fluency(min_words=args.min_words),
+            NearDuplicates(threshold=threshold),
+            Memorization(train["text"][:], threshold=threshold),
+            EvaluationOverlap(evaluation_texts, threshold=threshold),
+        ]
+        if args.max_perplexity is not None:
+            filters.append(Perplexity(generator.negative_log_likelihood, max_perplexity=args.max_perplexity))
+        return filters + self.label_agreement(generator, reference)
+
+    def extras(self) -> dict[str, Any]:
+        """How much the instruct model knows by itself."""
+        test, rows = self.data.evaluations["test"], self.args.zero_shot_rows
+        if not rows or "instruct" not in self.args.generators:
+            return {}
+        seed = self.training.seed
+        known = self.stage("zero-shot", lambda _: zero_shot(self.prompted(), test, rows, seed), rows=rows)
+        note = (
+            f"The instruct model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on {known['n']} "
+            "test texts. Its knowledge of the task is what its texts can pass on."
+        )
+        return {"notes": [note]}
 
 
 def zero_shot(generator: CausalLMGenerator, dataset: datasets.Dataset, rows: int, seed: int) -> dict[str, Any]:

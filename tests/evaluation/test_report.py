@@ -135,7 +135,16 @@ def hostile(tmp_path_factory):
     stores = {
         "trained": store(tmp_path / "t", (HOSTILE[:150], HOSTILE[120:]), sample=[reject(HOSTILE, reason=HOSTILE)])
     }
-    what = facts(tmp_path, title=HOSTILE, notes=[HOSTILE], stores=stores, settings={"text": HOSTILE + "\n```\n# out"})
+    settings = {"text": HOSTILE + "\n```\n# out"}
+    what = facts(
+        tmp_path,
+        title=HOSTILE,
+        notes=[HOSTILE],
+        stores=stores,
+        settings=settings,
+        tables=[(HOSTILE, ("class", "share"), [(HOSTILE, "0.5")])],
+        pictures={"samples.png": HOSTILE},
+    )
     return write(tmp_path, what, width=400)
 
 
@@ -151,9 +160,9 @@ def test_hostile_text_is_text_in_markdown(hostile):
     assert {tag.strip("/") for tag in tags} == {
         *("h1", "h2", "p", "img", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "pre", "code")
     }
-    assert re.findall(r"<img[^>]*>", rendered) == [
-        '<img src="report.png" alt="Accuracy by arm, differences and acceptance" />'
-    ]
+    report, samples = re.findall(r"<img[^>]*/>", rendered)
+    assert report == '<img src="report.png" alt="Accuracy by arm, differences and acceptance" />'
+    assert samples.startswith('<img src="samples.png" alt="&lt;script&gt;alert(1)&lt;/script&gt; &lt;img src=x')
     assert rendered.count("<code") == 1
     # The cells hold the text, character for character, in four columns.
     assert "| `code` ![i](http://evil.example/i.png) [a](javascript:alert(3))  [31mred [red]x[/red]" in rendered
@@ -186,6 +195,50 @@ def test_examples_are_of_different_filters(tmp_path):
     assert [row[2] for row in rows[2:]] == ["short 0", "copy", "short 1"]
     assert rows[3] == ("rejected", "negative", "copy", "near_duplicates: of 3: x")
     assert len(example_rows(store(tmp_path / "none"), each=3)) == 2
+
+
+def test_further_tables_and_pictures_are_shown(tmp_path):
+    tables = [("Quality", ("measure", "value"), [("copies", "0.0 %"), ("recall", "0.25")]), ("Nothing", ("x",), [])]
+    pictures = {"samples.png": "Training images, then generated ones"}
+    results, printed, markdown = write(tmp_path, facts(tmp_path, tables=tables, pictures=pictures))
+    assert json.loads(json.dumps(results["tables"])) == [
+        ["Quality", ["measure", "value"], [["copies", "0.0 %"], ["recall", "0.25"]]],
+        ["Nothing", ["x"], []],
+    ]
+    rendered = MarkdownIt("commonmark").enable("table").render(markdown)
+    assert "<h2>Quality</h2>" in rendered
+    assert "<td>copies</td>\n<td>0.0 %</td>" in rendered
+    assert '<img src="samples.png" alt="Training images, then generated ones" />' in rendered
+    assert "Quality" in printed
+    assert re.search(r"│ copies +│ 0.0 % +│", printed)
+    # A table without rows is left out, and after the comparison come its explanations.
+    assert "Nothing" not in printed + markdown
+    order = (
+        "sst2: accuracy against",
+        "## Quality",
+        "trained: share accepted",
+        "samples.png",
+        "- Zero-shot",
+        "Settings",
+    )
+    assert [markdown.index(part) for part in order] == sorted(markdown.index(part) for part in order)
+
+
+def test_arrays_among_examples_and_rejects_are_named_by_their_shape(tmp_path):
+    made = ShardStore(tmp_path / "images", {"shard_size": 4}, "label", LABELS)
+    image = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    sample = [{"filter": "feature_copies", "reason": "near", "score": 0.0, "label": 0, "example": {"image": image}}]
+    example = {"image": image, "name": "a cat"}
+    made.write(
+        Shard(0, [0], [1], [example], [None], candidates=2, rejected={"feature_copies": 1}, reject_sample=sample)
+    )
+    assert example_rows(made) == [
+        ("accepted", "positive", "uint8 array of 8×8×3 a cat", ""),
+        ("rejected", "negative", "uint8 array of 8×8×3", "feature_copies: near"),
+    ]
+    results, _, markdown = write(tmp_path, facts(tmp_path, stores={"trained": made}))
+    assert results["acceptance"]["trained"]["acceptance_feature_copies"] == 0.5
+    assert "uint8 array of 8×8×3 a cat" in markdown
 
 
 def test_arms_may_have_different_filters_and_stores_may_be_empty(tmp_path):

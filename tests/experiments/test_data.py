@@ -2,17 +2,24 @@
 
 import bz2
 import json
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hf_augment.experiments.data import (
+    load_holdouts,
     load_texts,
+    load_train_and_test,
     parse_map,
     sample_per_class,
     sample_rows,
     split_by_group,
+    split_by_label,
     without_duplicates,
 )
 from tests.toys import LABELS
@@ -136,6 +143,11 @@ def test_labels_that_are_not_known(folder, tmp_path):
     numbers = write(tmp_path / "a.csv", "text,label\nx,0\ny,1\nz,7\n")
     with pytest.raises(ValueError, match=r"labels \['7'\], which are none of \['0', '1'\]: map.*label_map='7=0'"):
         load(numbers, label_names=["0", "1"])
+    # Numbers for which the ClassLabel has no name, as nothing but a file can have.
+    table = datasets.Dataset.from_dict({"text": ["x", "y", "z"], "label": [0, 2, 7]}).data.table
+    pq.write_table(table.replace_schema_metadata(rows([]).features.arrow_schema.metadata), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"'label' of .* has the labels \[2, 7\], but its ClassLabel names only 2"):
+        load(tmp_path / "a.parquet")
 
 
 def test_columns_that_are_not_there(folder):
@@ -240,11 +252,141 @@ def test_a_side_without_a_group(fraction, groups):
         split_by_group(grouped([str(i) for i in range(groups)]), "film", fraction, seed=0)
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 2), min_size=8, max_size=60),
+    fraction=st.floats(0.3, 0.7),
+    seed=st.integers(0, 2**31),
+)
+def test_the_same_share_of_every_class_is_held_out(labels, fraction, seed):
+    dataset = rows(labels, names=("a", "b", "c"))
+    train, test = split_by_label(dataset, fraction, seed)
+    positions = [[int(text.split()[1]) for text in side["text"][:]] for side in (train, test)]
+    assert sorted(positions[0] + positions[1]) == list(range(len(labels)))
+    assert all(side == sorted(side) for side in positions)
+    counts = np.bincount(labels, minlength=3)
+    assert np.bincount(test["label"][:], minlength=3).tolist() == [round(fraction * count) for count in counts]
+    assert split_by_label(dataset, fraction, seed)[1]["text"][:] == test["text"][:]
+
+
+def test_other_rows_are_held_out_by_other_seeds():
+    dataset = rows([0, 1] * 20)
+    draws = {tuple(split_by_label(dataset, 0.25, seed)[1]["text"][:]) for seed in range(4)}
+    assert len(draws) == 4
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.9])
+def test_a_side_without_a_row(fraction):
+    with pytest.raises(ValueError, match=rf"test_fraction={fraction} of each class, of 8 rows in all, would leave"):
+        split_by_label(rows([0, 1] * 4), fraction, 0)
+
+
+def wanted(**kwargs):
+    """Arguments of an experiment, as far as its data go."""
+    defaults = {
+        "train_split": "train",
+        "test_split": "test",
+        "group_column": None,
+        "test_fraction": 0.25,
+        "max_test_rows": None,
+        "holdouts": [],
+    }
+    return SimpleNamespace(**(defaults | kwargs))
+
+
+class Loads:
+    """Plays a loader: rows by split, and what was asked for."""
+
+    def __init__(self, **splits):
+        self.splits, self.calls = splits, []
+
+    def __call__(self, split, label_names, keep_columns):
+        self.calls.append((split, label_names, keep_columns))
+        return self.splits[split]
+
+
+def texts(dataset):
+    return dataset["text"][:]
+
+
+def test_train_and_test_of_two_splits():
+    load = Loads(train=rows([0, 1] * 10), test=rows([1] * 30, [f"test {i}" for i in range(30)]))
+    train, test = load_train_and_test(wanted(), load, texts, 3)
+    assert train is load.splits["train"]
+    assert test is load.splits["test"]
+    # The test set has the classes of the training set.
+    assert load.calls == [("train", None, ()), ("test", list(LABELS), ())]
+    _, few = load_train_and_test(wanted(max_test_rows=4), load, texts, 3)
+    assert few["text"][:] == sample_rows(load.splits["test"], 4, 3)["text"][:]
+
+
+def test_train_and_test_of_one_split():
+    load = Loads(train=rows([0, 1] * 10))
+    train, test = load_train_and_test(wanted(test_split=None), load, texts, 3)
+    assert load.calls == [("train", None, ())]
+    assert np.bincount(test["label"][:]).tolist() == [2, 2]
+    assert set(train["text"][:]) | set(test["text"][:]) == set(load.splits["train"]["text"][:])
+    assert len(train) == 16
+
+
+def test_train_and_test_of_groups():
+    whole = rows([0, 1] * 10).add_column("film", [f"film {i // 2}" for i in range(20)])
+    load = Loads(train=whole)
+    train, test = load_train_and_test(wanted(group_column="film", test_fraction=0.2), load, texts, 3)
+    assert load.calls == [("train", None, ("film",))]
+    assert (len(train), len(test), train.column_names) == (16, 4, ["text", "label"])
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, 2.0])
+@pytest.mark.parametrize("other", [{"test_split": None}, {"group_column": "film"}, {}])
+def test_a_share_that_is_none(fraction, other):
+    with pytest.raises(ValueError, match=f"test_fraction={fraction} must be above 0 and below 1"):
+        load_train_and_test(wanted(test_fraction=fraction, **other), Loads(), texts, 0)
+
+
+def test_holdouts(folder, tmp_path):
+    stars = write(tmp_path / "stars.csv", "review,stars\ngood,5\nbad,1\nso so,3\n")
+    holdouts = [
+        f"again|{folder}|test|text|label|",
+        f"stars|{stars}|train|review|stars|5=positive,1=negative",
+    ]
+    loaded = load_holdouts(wanted(holdouts=holdouts), load_texts, list(LABELS), 0)
+    assert {name: dataset.to_dict() for name, dataset in loaded.items()} == {
+        "again": {"text": ["dull"], "label": [0]},
+        "stars": {"text": ["good", "bad"], "label": [1, 0]},
+    }
+    few = load_holdouts(wanted(holdouts=holdouts, max_test_rows=1), load_texts, list(LABELS), 0)
+    assert {name: len(dataset) for name, dataset in few.items()} == {"again": 1, "stars": 1}
+
+
+@pytest.mark.parametrize("bad", ["sst2", "a|b|c|d|e", "a|b|c|d|e|f|g"])
+def test_holdouts_of_another_form(bad):
+    with pytest.raises(ValueError, match=r"holdouts has '.*': write name\|source\|split\|data_column\|label_column"):
+        load_holdouts(wanted(holdouts=[bad]), load_texts, list(LABELS), 0)
+
+
+@pytest.mark.parametrize("names", [["test"], ["again", "again"]])
+def test_names_of_holdouts_that_are_taken(folder, names):
+    holdouts = [f"{name}|{folder}|test|text|label|" for name in names]
+    with pytest.raises(ValueError, match=f"there is a set of the name '{names[-1]}' already: rename it"):
+        load_holdouts(wanted(holdouts=holdouts), load_texts, list(LABELS), 0)
+
+
 def test_the_first_of_each_text_stays():
     dataset = rows([0, 1, 1, 0], ["a", "b", "a", "c"])
-    assert without_duplicates(dataset).to_dict() == {"text": ["a", "b", "c"], "label": [0, 1, 0]}
+    assert without_duplicates(dataset, texts).to_dict() == {"text": ["a", "b", "c"], "label": [0, 1, 0]}
     unique = rows([0, 1])
-    assert without_duplicates(unique) is unique
+    assert without_duplicates(unique, texts) is unique
+    assert texts(without_duplicates(dataset, texts, rows([0], ["b"]))) == ["a", "c"]
+
+
+def test_a_labelled_row_that_is_tested_on_is_left_out():
+    load = Loads(train=rows([0, 1, 0], ["a", "b", "c"]), test=rows([1, 0], ["b", "d"]))
+    train, test = load_train_and_test(wanted(), load, texts, 0)
+    assert (texts(train), texts(test)) == (["a", "c"], ["b", "d"])
+    load = Loads(train=rows([0, 1], ["b", "d"]), test=rows([1, 0], ["b", "d"]))
+    with pytest.raises(ValueError, match="no labelled row that is not in the test set"):
+        load_train_and_test(wanted(dataset="x"), load, texts, 0)
 
 
 def test_some_rows():

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from hf_augment.experiments.stages import Stages
+from hf_augment.experiments.stages import Stages, last_checkpoint
 
 
 class Work:
@@ -49,11 +49,14 @@ def test_interrupted_work_is_done_again_and_finds_what_it_left(tmp_path):
     work = Work({"n": 1}, failures=1)
     with pytest.raises(ArithmeticError, match="cut"):
         Stages(tmp_path).run("train", {"seed": 1}, work)
-    assert not (tmp_path / "train/stage.json").exists()
+    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"facts": {"seed": 1}}
     assert (tmp_path / "train/trace-1").exists()
-    # Nothing was done, so other facts are no contradiction.
-    assert Stages(tmp_path).run("train", {"seed": 2}, work) == {"n": 1}
-    assert len(work.folders) == 2
+    # What it left was made with these facts, and is not gone on with by others.
+    with pytest.raises(ValueError, match="train was made with seed=1, and now it is 2: pass what it was, another"):
+        Stages(tmp_path).run("train", {"seed": 2}, work)
+    again = Stages(tmp_path)
+    assert again.run("train", {"seed": 1}, work) == {"n": 1}
+    assert (len(work.folders), again.reused) == (2, [])
 
 
 @pytest.mark.parametrize(
@@ -75,10 +78,10 @@ def test_other_facts_are_refused_by_name(tmp_path, facts, message):
     assert again.folders == []
 
 
-def test_a_result_that_json_does_not_know_leaves_no_marker(tmp_path):
+def test_a_result_that_json_does_not_know_is_no_result(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         Stages(tmp_path).run("train", {}, Work({"model": object()}))
-    assert [path.name for path in (tmp_path / "train").iterdir()] == ["trace-1"]
+    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"facts": {}}
     assert Stages(tmp_path).run("train", {}, Work({"n": 1})) == {"n": 1}
 
 
@@ -88,14 +91,29 @@ def test_a_marker_is_whole_or_not_there(tmp_path, monkeypatch):
 
     def cut(partial, path):
         seen.append((json.loads(partial.read_text()), path.exists()))
-        raise KeyboardInterrupt
+        if "result" in seen[-1][0]:
+            raise KeyboardInterrupt
+        replace(partial, path)
 
     monkeypatch.setattr(os, "replace", cut)
     with pytest.raises(KeyboardInterrupt):
         Stages(tmp_path).run("train", {"seed": 1}, Work({"n": 1}))
-    assert seen == [({"facts": {"seed": 1}, "result": {"n": 1}}, False)]
-    assert not (tmp_path / "train/stage.json").exists()
+    assert seen == [({"facts": {"seed": 1}}, False), ({"facts": {"seed": 1}, "result": {"n": 1}}, True)]
+    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"facts": {"seed": 1}}
     monkeypatch.setattr(os, "replace", replace)
     again = Work({"n": 2})
     assert Stages(tmp_path).run("train", {"seed": 1}, again) == {"n": 2}
     assert len(again.folders) == 1
+
+
+def test_the_last_checkpoint_that_was_written_whole(tmp_path):
+    folder = tmp_path / "checkpoints"
+    assert last_checkpoint(folder) is None
+    for step in (5, 10, 900, 1000):
+        (folder / f"checkpoint-{step}").mkdir(parents=True)
+        (folder / f"checkpoint-{step}/model.safetensors").write_text("x")
+    assert last_checkpoint(folder) is None
+    for step in (5, 10, 900):
+        (folder / f"checkpoint-{step}/trainer_state.json").write_text("{}")
+    # By number, not by name; and the last one was being written when the process was killed.
+    assert last_checkpoint(folder) == str(folder / "checkpoint-900")
