@@ -156,8 +156,8 @@ def write_grid(path: Path, rows: Mapping[str, Sequence[np.ndarray]]) -> None:
         rows (`Mapping[str, Sequence[np.ndarray]]`):
             Images of one shape, uint8 `(height, width, channels)`, under the name that stands beside them.
     """
-    height, columns = 0.55, max(map(len, rows.values()))
-    figure = Figure(figsize=(1.6 + height * columns, height * len(rows) + 0.1), layout="constrained")
+    height, columns, longest = 0.55, max(map(len, rows.values())), max(map(len, rows))
+    figure = Figure(figsize=(0.3 + 0.09 * longest + height * columns, height * len(rows) + 0.1), layout="constrained")
     for axes, (name, images) in zip(figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True):
         # A white line between two images.
         padded = [np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=255) for image in images]
@@ -170,5 +170,5 @@ def write_grid(path: Path, rows: Mapping[str, Sequence[np.ndarray]]) -> None:
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
+    figure.savefig(picture, format="png", dpi=80)
     path.write_bytes(picture.getvalue())

@@ -61,6 +61,9 @@ class ExperimentArguments:
         default_factory=list,
         metadata={"help": "Sets of another domain, each name|source|split|data_column|label_column|label_map."},
     )
+    data_note: str | None = field(
+        default=None, metadata={"help": "What a reader must know of the data, for the report's title."}
+    )
     splits: int = field(default=1, metadata={"help": "Draws of the labelled rows (with train_per_class)."})
     seeds: int = field(default=1, metadata={"help": "Classifiers of each arm on each split."})
     model: str = field(default="", metadata={"help": "The classifier."})
@@ -98,7 +101,8 @@ class Experiment(ABC):
 
     #: Arguments that a stage's result does not depend on: where it is kept, what is only shown, how many there are.
     shown: tuple[str, ...] = (
-        *("output_dir", "splits", "seeds", "generators", "per_device_eval_batch_size", "dataloader_num_workers"),
+        *("output_dir", "splits", "seeds", "generators", "data_note"),
+        *("per_device_eval_batch_size", "dataloader_num_workers"),
         *("push_to_hub", "hub_model_id", "hub_token", "hub_private_repo", "hub_strategy", "hub_revision"),
         *(
             "save_strategy",
@@ -262,7 +266,8 @@ class Experiment(ABC):
         settings["holdouts"] = str(["|".join(map(_last_part, holdout.split("|"))) for holdout in self.args.holdouts])
         settings |= {"transformers_version": transformers.__version__, "python_version": platform.python_version()}
         facts = ReportFacts(
-            title=f"{_short(settings['model'])} on {_short(settings['dataset'])}",
+            title=f"{_short(settings['model'])} on {_short(settings['dataset'])}"
+            + (f" ({self.args.data_note})" if self.args.data_note else ""),
             settings=settings,
             runs=sorted(self.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
             reference="baseline_same_steps",
