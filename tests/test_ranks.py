@@ -46,12 +46,16 @@ SCRIPT = """
 
 
 def launch(toy, folder, **options):
+    return launch_script(SCRIPT, folder, toy.name, str(folder), json.dumps(options))
+
+
+def launch_script(text, folder, *arguments):
     folder.mkdir(exist_ok=True)
     script = folder / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT))
+    script.write_text(textwrap.dedent(text))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     return subprocess.run(
-        [*command, str(script), toy.name, str(folder), json.dumps(options)],
+        [*command, str(script), *arguments],
         capture_output=True,
         text=True,
         timeout=240,
@@ -102,3 +106,26 @@ def test_a_producer_that_fails_on_one_rank_ends_the_run_with_its_error(tmp_path,
     baseline = time.time()
     subprocess.run([sys.executable, "-c", "import hf_augment"], check=True, env=environment())
     assert took < 30 + 4 * (time.time() - baseline)
+
+
+GAN = """
+    import os, pathlib, sys
+    import torch.distributed as dist
+    from tests.generator_trainers.test_gan import trainer
+
+    folder = pathlib.Path(sys.argv[1])
+    made = trainer(folder, ddp_backend="gloo", ema_decay=0.5, sample_steps=2, per_device_train_batch_size=2,
+                   num_train_epochs=5, logging_steps=1, max_discriminator_accuracy=0.01, stop_on_alarm=True)
+    made.train()
+    (folder / f"rank-{os.environ['RANK']}").write_text(f"{made.state.global_step} {made.generator.fingerprint()}")
+    dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_a_gan_on_two_processes_is_one_gan_and_an_alarm_stops_both(tmp_path):
+    done = launch_script(GAN, tmp_path / "gan", str(tmp_path / "gan"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    one, other = ((tmp_path / f"gan/rank-{rank}").read_text() for rank in (0, 1))
+    assert one == other
+    assert one.startswith("3 ")

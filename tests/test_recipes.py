@@ -219,6 +219,13 @@ def test_the_story_with_two_processes(parts):
     assert {r["arm"]: r["steps"] for r in results["runs"]} == dict.fromkeys(arms, 2)
 
 
+@pytest.mark.slow
+def test_the_story_in_mixed_precision(parts):
+    """The trainers of a process share one precision: that of the last arguments made."""
+    done = parts.run("--output_dir", parts.root / "run-bf16", "--use_cpu", "true", "--bf16", "true")
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def run_until(parts, reached, *arguments, timeout=120):
     """Runs a recipe and kills it as soon as it has reached something; returns what it has printed."""
     log, start = parts.root / "log.txt", time.time()
