@@ -62,7 +62,8 @@ def measure_quality(
     for name, options in (
         ("feature_diversity", both),
         ("frechet_distance", {}),
-        ("kernel_distance", {"seed": seed}),
+        # Subsets of half the images, since whole sets would not differ and have no deviation.
+        ("kernel_distance", {"seed": seed, "subset_size": max(min(len(synthetic), len(real)) // 2, 2)}),
         ("precision_recall_density_coverage", {"k": k}),
         ("nearest_neighbors", {}),
         ("classification_accuracy_score", {"labels": labels, "real": held_out, "real_labels": test["label"][:]}),
