@@ -140,23 +140,30 @@ def run_arm(
     start = time.perf_counter()
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     result: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": time.perf_counter() - start}
-    result |= {"metrics": {}, "correct": {}, "log": trainer.state.log_history}
+    result["log"] = trainer.state.log_history
     if augment is not None:
         # What is tested on is not augmented.
         trainer.data_collator = classifier.collator(None)
     if generator is not None:
         result["shards"] = trainer.shards.folder.name
-    for name, dataset in evaluations.items():
-        output = trainer.predict(classifier.rows(dataset, name), metric_key_prefix=name)
-        logits = output.predictions[0] if isinstance(output.predictions, tuple) else output.predictions
-        metrics = {key.removeprefix(f"{name}_"): value for key, value in (output.metrics or {}).items()}
-        wanted = ("accuracy", "f1", "f1_macro", "expected_calibration_error")
-        result["metrics"][name] = {key: metrics[key] for key in wanted}
-        result["correct"][name] = (np.argmax(logits, axis=-1) == output.label_ids).astype(int).tolist()
+    result |= _evaluate(trainer, {name: classifier.rows(rows, name) for name, rows in evaluations.items()})
     if save and trainer.is_world_process_zero():
         # Not save_model, which adds a pickle of the arguments.
         model.save_pretrained(folder / "model")
         classifier.processing_class.save_pretrained(folder / "model")
+    return result
+
+
+def _evaluate(trainer: AugmentingTrainer, evaluations: dict[str, Any]) -> dict[str, Any]:
+    """By evaluation set: `metrics`, and `correct`, which says of each row whether it was right."""
+    wanted = ("accuracy", "f1", "f1_macro", "expected_calibration_error")
+    result: dict[str, Any] = {"metrics": {}, "correct": {}}
+    for name, rows in evaluations.items():
+        output = trainer.predict(rows, metric_key_prefix=name)
+        logits = output.predictions[0] if isinstance(output.predictions, tuple) else output.predictions
+        metrics = output.metrics or {}
+        result["metrics"][name] = {key: metrics[f"{name}_{key}"] for key in wanted}
+        result["correct"][name] = (np.argmax(logits, axis=-1) == output.label_ids).astype(int).tolist()
     return result
 
 
