@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import pdist
 
+from hf_augment.filters.feature_space import Features
 from hf_augment.generators.dcgan import DCGANGenerator
 from hf_augment.images import write_grid
 from hf_augment.seeding import derive_rng, derive_seed
 
-
-#: Examples in, an array `(n, d)` of feature vectors out.
-Features = Callable[[Sequence[dict[str, Any]]], np.ndarray]
 
 #: An alarm needs so many measurements in a row, since one alone is noisy.
 PATIENCE = 3
@@ -53,7 +51,7 @@ class GANMonitor:
         self.real: list[float] = []
         for label in range(int(labels.max()) + 1):
             rows = derive_rng(seed, "monitor", label).permutation(np.flatnonzero(labels == label))[:per_class]
-            self.real.append(mean_distance(self.features([{column: images[row]} for row in rows])))
+            self.real.append(mean_distance(np.asarray(self.features([{column: images[row]} for row in rows]))))
 
     def _pixels(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
         return np.stack([example[self.column] for example in examples]).reshape(len(examples), -1).astype(np.float32)
@@ -67,7 +65,7 @@ class GANMonitor:
         ratios = []
         for label, real in enumerate(self.real):
             examples = generator.generate([label] * self.per_class, derive_seed(self.seed, "diversity", label))
-            ratios.append(mean_distance(self.features(examples)) / real if real else 1.0)
+            ratios.append(mean_distance(np.asarray(self.features(examples))) / real if real else 1.0)
         return ratios
 
     def write_samples(self, path: Path, generator: DCGANGenerator, columns: int = 10, rows: int = 20) -> None:
