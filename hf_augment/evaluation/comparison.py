@@ -29,6 +29,15 @@ class ArmRun:
             By evaluation set, then by metric.
         correct (`dict[str, list[int]]`):
             By evaluation set: for each row 1 where the prediction was right, else 0.
+        classes (`dict[str, dict[str, dict[str, float]]]`, *optional*):
+            By evaluation set, then by class name: `precision`, `recall`, `f1` and `support`.
+        robustness (`dict[str, dict[str, list[float]]]`, *optional*):
+            By evaluation set, then by perturbation: accuracy at severity 1, 2, …
+        curve (`list[dict[str, float]]`, *optional*):
+            What was logged while training, each with `step`: `loss`, and with a generator `synthetic_ratio`,
+            `synthetic_acceptance`, `synthetic_wait`.
+        wait (`float`, *optional*, defaults to 0.0):
+            Share of training time spent waiting for generation, in `[0, 1]`.
     """
 
     arm: str
@@ -38,6 +47,10 @@ class ArmRun:
     seconds: float
     metrics: dict[str, dict[str, float]]
     correct: dict[str, list[int]] = field(repr=False)
+    classes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict, repr=False)
+    robustness: dict[str, dict[str, list[float]]] = field(default_factory=dict, repr=False)
+    curve: list[dict[str, float]] = field(default_factory=list, repr=False)
+    wait: float = 0.0
 
 
 @dataclass(frozen=True)

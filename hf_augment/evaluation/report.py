@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,19 @@ class ReportFacts:
             Further tables: title, header, rows.
         pictures (`dict[str, str]`, *optional*):
             Further pictures that lie in the report's folder: file names and what they show.
+        command (`str`, *optional*):
+            What was typed to get the figures.
+        versions (`dict[str, str]`, *optional*):
+            Of Python and the libraries.
+        data (`dict[str, Any]`, *optional*):
+            `name`, `note`, `label_names`, `train_rows` (labelled rows of a run) and `evaluations` (rows by name).
+        models (`dict[str, str]`, *optional*):
+            `classifier`, and each generator by its arm: names a reader can look up.
+        memorization (`dict[str, dict[str, float]]`, *optional*):
+            By arm, how near synthetic examples come to the labelled rows: what it says is shown as it is.
+        nearest (`dict[str, Callable]`, *optional*):
+            By arm, a function from a list of raw examples to the nearest labelled row of each: a list of
+            `(text, similarity in [0, 1])`.
     """
 
     title: str
@@ -62,6 +75,12 @@ class ReportFacts:
     notes: list[str] = field(default_factory=list)
     tables: list[TableRows] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    memorization: dict[str, dict[str, float]] = field(default_factory=dict)
+    nearest: dict[str, Callable[[list[dict[str, Any]]], list[tuple[str, float]]]] = field(default_factory=dict)
 
     @property
     def evaluations(self) -> list[str]:
