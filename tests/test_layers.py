@@ -11,14 +11,15 @@ import hf_augment
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
     {"seeding", "schema", "images", "small_resnet"},
-    {"generators", "filters", "metrics", "image_rows"},
+    {"generators", "filters", "metrics", "image_rows", "perturbations", "cards"},
     {"synthesis", "blending"},
     {"training_args"},
-    {"compatibility", "blended_run", "trainer", "generator_trainers", "evaluation"},
+    {"compatibility", "blended_run", "trainer", "guard", "generator_trainers", "evaluation"},
     {"hub"},
     {"experiments"},
+    {"cli", "__main__"},
 ]
-SAME_ROOM = [{"compatibility", "blended_run", "trainer"}]
+SAME_ROOM = [{"compatibility", "blended_run", "trainer", "guard"}]
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]
 
 
