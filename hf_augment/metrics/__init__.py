@@ -1,8 +1,8 @@
 """
 Metrics in the `evaluate` library's format, shipped with the package: loading them asks no network.
 
-`accuracy`, `f1` and `expected_calibration_error` score classifiers; `distinct_n` and `self_bleu` measure how diverse
-texts are. `frechet_distance`, `kernel_distance`, `precision_recall_density_coverage`, `nearest_neighbors`,
+`accuracy`, `f1` and `expected_calibration_error` score classifiers, `robustness` their answers to perturbed inputs;
+`distinct_n` and `self_bleu` measure how diverse texts are. `frechet_distance`, `kernel_distance`, `precision_recall_density_coverage`, `nearest_neighbors`,
 `feature_diversity` and `classification_accuracy_score` compare synthetic examples with real ones by the features that
 any model has of them. Each is a folder that `evaluate.load` takes as it is.
 """
@@ -44,7 +44,7 @@ def metric_path(name: str) -> str:
         name (`str`):
             `"accuracy"`, `"classification_accuracy_score"`, `"distinct_n"`, `"expected_calibration_error"`, `"f1"`,
             `"feature_diversity"`, `"frechet_distance"`, `"kernel_distance"`, `"nearest_neighbors"`,
-            `"precision_recall_density_coverage"` or `"self_bleu"`.
+            `"precision_recall_density_coverage"`, `"robustness"` or `"self_bleu"`.
 
     Returns:
         `str`: The metric's folder.

@@ -1,0 +1,1 @@
+"""`robustness` as a module of the `evaluate` library; see `robustness.py`."""
