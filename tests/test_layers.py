@@ -17,7 +17,8 @@ LEVELS = [
     {"compatibility", "blended_run", "trainer", "guard", "generator_trainers", "evaluation"},
     {"hub"},
     {"experiments"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 SAME_ROOM = [{"compatibility", "blended_run", "trainer", "guard"}]
 MODULES = [path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py"]

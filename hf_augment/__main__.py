@@ -1,0 +1,7 @@
+"""`python -m hf_augment`."""
+
+from hf_augment.cli import main
+
+
+if __name__ == "__main__":
+    main()

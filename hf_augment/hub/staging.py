@@ -1,0 +1,242 @@
+"""Stage a run: everything that will be published is on disk first, exactly as it will be uploaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import datasets
+import yaml
+from huggingface_hub import DatasetCard, ModelCard
+from huggingface_hub.utils import filter_repo_objects, validate_repo_id
+from jinja2 import TemplateError
+from transformers.utils import logging
+
+from hf_augment.images import MODES, image_arrays
+from hf_augment.synthesis import ShardStore
+from hf_augment.synthesis.shards import write_atomically
+
+
+logger = logging.get_logger(__name__)
+
+FORMAT_VERSION = 1
+
+#: What a saved model consists of, with the source of one that transformers does not know.
+MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
+#: What a report consists of.
+REPORT_FILES = ("results.json", "report.md", "report.html", "*.png")
+#: Where the rows of a synthetic dataset lie in its repository. One file: a later, shorter push leaves no rows behind.
+ROWS = "data/train.parquet"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """
+    What one repository of a run is made of.
+
+    Args:
+        suffix (`str`):
+            What its name adds to that of the run, after a hyphen; also the name of its staged folder.
+        repo_type (`str`):
+            `"model"` or `"dataset"`.
+        source (`Path` or [`ShardStore`]):
+            A folder of files, or the synthetic examples that become one parquet file.
+        card (`Callable[[], str]`):
+            Makes the README with its metadata block.
+        patterns (`Sequence[str]`, *optional*, defaults to `MODEL_FILES`):
+            The files of a folder that are published; nothing else is, and nothing hidden.
+    """
+
+    suffix: str
+    repo_type: Literal["model", "dataset"]
+    source: Path | ShardStore
+    card: Callable[[], str]
+    patterns: Sequence[str] = MODEL_FILES
+
+    def __post_init__(self) -> None:
+        validate_repo_id(self.suffix)
+        if "/" in self.suffix:
+            raise ValueError(f"suffix={self.suffix!r} must be one part of a name, without a slash.")
+        if self.repo_type not in ("model", "dataset"):
+            raise ValueError(f"repo_type={self.repo_type!r} must be 'model' or 'dataset'.")
+
+
+def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
+    """
+    Writes every repository into its folder in `RUN_DIR/hub`, as it will be uploaded, and the list of them into
+    `RUN_DIR/hub/push.json`. What was staged before is replaced. The network is not used.
+
+    A card that cannot be rendered is replaced by a minimal one, with a warning; an arm without an accepted synthetic
+    example has no dataset, with a warning.
+
+    Example:
+
+    ```python
+    from pathlib import Path
+
+    from hf_augment.hub import REPORT_FILES, Repository, push, stage
+
+    run_dir = Path("runs/imdb")
+    report = run_dir / "report"
+    card = (report / "report.md").read_text
+    stage(run_dir, [Repository("results", "dataset", report, card, REPORT_FILES)])
+    push(run_dir, "user/imdb")  # user/imdb-results
+    ```
+
+    Args:
+        run_dir (`str` or `Path`):
+            The folder of the run.
+        repositories (`Sequence[Repository]`):
+            What to publish.
+
+    Returns:
+        `Path`: `RUN_DIR/hub`.
+
+    Raises:
+        `FileNotFoundError`: If a folder has none of its files.
+        `ValueError`: If a file to publish is a link out of its folder.
+    """
+    hub, staged = Path(run_dir) / "hub", []
+    if hub.exists():
+        shutil.rmtree(hub)
+    hub.mkdir()
+    for repository in repositories:
+        folder = hub / repository.suffix
+        if isinstance(repository.source, ShardStore):
+            if not _write_rows(repository.source, folder):
+                continue
+        else:
+            _link_files(repository.source, repository.patterns, folder)
+        # Replaces what may be a link to the source's own.
+        write_atomically(folder / "README.md", _render(repository).encode())
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        entry = {"folder": folder.name, "suffix": repository.suffix, "repo_type": repository.repo_type}
+        staged.append(entry | {"files": files})
+    manifest = {"format_version": FORMAT_VERSION, "repositories": staged}
+    # Last, because it says that the rest is whole.
+    write_atomically(hub / "push.json", json.dumps(manifest, indent=2).encode())
+    return hub
+
+
+def staged_repositories(root: Path) -> list[dict[str, Any]]:
+    """
+    Reads what [`stage`] has written.
+
+    Args:
+        root (`Path`):
+            The folder of the run.
+
+    Returns:
+        `list[dict[str, Any]]`: For each repository `folder` (in `RUN_DIR/hub`), `suffix`, `repo_type` and `files`,
+        paths in the folder.
+
+    Raises:
+        `ValueError`: If nothing is staged, or not all of it is there any more.
+    """
+    again = "run the recipe again with this output_dir, which stages without training again"
+    if not root.is_dir():
+        raise ValueError(f"run_dir={str(root)!r} is no folder: pass the output_dir of a run.")
+    path = root / "hub/push.json"
+    if not path.is_file():
+        raise ValueError(f"run_dir={str(root)!r} has nothing staged in hub/push.json: {again}.")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}): {again}.") from error
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise ValueError(f"{path} is of format {manifest.get('format_version')}, not {FORMAT_VERSION}: {again}.")
+    for entry in manifest["repositories"]:
+        for name in entry["files"]:
+            if not _inside(root / "hub", f"{entry['folder']}/{name}").is_file():
+                raise ValueError(f"{path} names {entry['folder']}/{name}, which is missing: {again}.")
+    return manifest["repositories"]
+
+
+def synthetic_dataset(store: ShardStore) -> datasets.Dataset:
+    """
+    The accepted examples as they are published: images as `datasets.Image` (PNG, without loss), which the Hub shows
+    and `load_dataset` decodes.
+
+    Args:
+        store ([`ShardStore`]):
+            With at least one accepted example.
+
+    Returns:
+        `datasets.Dataset`: The columns of [`ShardStore.dataset`].
+    """
+    dataset = store.dataset()
+    images = [name for name, feature in dataset.features.items() if _holds_images(feature)]
+    if not images:
+        return dataset
+    columns, features = {}, dataset.features.copy()
+    for name in dataset.column_names:
+        if name not in images:
+            columns[name] = dataset[name][:]
+            continue
+        features[name] = datasets.Image()
+        # Pillow knows grey images without the axis of channels alone.
+        columns[name] = [array[:, :, 0] if array.shape[2] == 1 else array for array in image_arrays(dataset, name)]
+    return datasets.Dataset.from_dict(columns, features=features)
+
+
+def _holds_images(feature: Any) -> bool:
+    return isinstance(feature, datasets.Array3D) and feature.dtype == "uint8" and feature.shape[2] in MODES
+
+
+def _write_rows(store: ShardStore, folder: Path) -> bool:
+    try:
+        dataset = synthetic_dataset(store)
+    except ValueError as error:
+        logger.warning(f"There is no dataset {folder.name}: {error}")
+        return False
+    (folder / ROWS).parent.mkdir(parents=True)
+    dataset.to_parquet(folder / ROWS)
+    return True
+
+
+def _link_files(source: Path, patterns: Sequence[str], folder: Path) -> None:
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    names = list(filter_repo_objects(names, allow_patterns=list(patterns)))
+    if not names:
+        raise FileNotFoundError(f"{source} has none of the files to publish ({', '.join(patterns)}).")
+    for name in names:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path = _inside(source, name)
+        try:
+            os.link(path, target)
+        except OSError:  # Another file system, or one without links.
+            shutil.copyfile(path, target)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The real path of a file, which must lie in the folder: neither a link nor dots lead out of it."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ValueError(f"{folder / name} leads out of its folder: put the file itself there, or take it away.")
+    return path
+
+
+def _render(repository: Repository) -> str:
+    kind = DatasetCard if repository.repo_type == "dataset" else ModelCard
+    try:
+        text = repository.card()
+        # Parsed here, because the Hub refuses a commit with bad metadata.
+        card = kind(text)
+    except (TemplateError, LookupError, TypeError, ValueError, yaml.YAMLError) as error:
+        why = f"{type(error).__name__}: {error}"
+        logger.warning(
+            f"The card of {repository.suffix} could not be rendered ({why}); a minimal one takes its place."
+        )
+        text = f"---\ntags:\n- hf_augment\n---\n\n# {repository.suffix}\n\nMade by hf_augment.\n"
+        card = kind(text)
+    if not isinstance(repository.source, ShardStore):
+        return text
+    card.data["configs"] = [{"config_name": "default", "data_files": [{"split": "train", "path": ROWS}]}]
+    return str(card)

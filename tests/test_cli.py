@@ -1,0 +1,78 @@
+"""The command line, as far as no Hub answers; with one, it is tested where the Hub is (`test_hub`)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hf_augment.cli import main
+from hf_augment.hub import PushError
+from tests.fake_hub import TOKEN, FakeHub
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def pushed(monkeypatch):
+    calls = []
+
+    def push(*arguments):
+        calls.append(arguments)
+        return ["https://hub/user/a", "https://hub/user/b"]
+
+    monkeypatch.setattr("hf_augment.cli.push", push)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments"),
+    [
+        ([], ("runs/demo", None, None)),
+        (["--repo_id", "user/demo", "--private"], ("runs/demo", "user/demo", True)),
+    ],
+)
+def test_what_is_typed_is_pushed(options, arguments, pushed, capsys):
+    main(["push", "runs/demo", *options])
+    assert pushed == [arguments]
+    assert capsys.readouterr().out == "https://hub/user/a\nhttps://hub/user/b\n"
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, PushError])
+def test_an_error_is_one_line(error, monkeypatch):
+    def fail(*_):
+        raise error("no\n  such thing")
+
+    monkeypatch.setattr("hf_augment.cli.push", fail)
+    with pytest.raises(SystemExit) as ended:
+        main(["push", "runs/demo"])
+    assert ended.value.code == "error: no such thing"
+
+
+@pytest.mark.parametrize("arguments", [[], ["pull"], ["push"], ["push", "runs/demo", "--token", TOKEN]])
+def test_what_there_is_no_command_for_is_refused(arguments, pushed, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: python -m hf_augment" in capsys.readouterr().err
+    assert not pushed
+
+
+def test_as_a_process_a_refusal_is_one_line_and_exit_code_1(tmp_path):
+    folder = tmp_path / "demo/hub/trained"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    entry = '{"folder": "trained", "suffix": "trained", "repo_type": "model", "files": ["config.json"]}'
+    (folder.parent / "push.json").write_text(f'{{"format_version": 1, "repositories": [{entry}]}}')
+    with FakeHub() as hub:
+        environment = hub.environment(tmp_path / "home") | {"PYTHONPATH": str(ROOT), "HF_TOKEN": "hf_secretButOld"}
+        command = [sys.executable, "-m", "hf_augment", "push", "demo"]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: demo-trained could not be pushed: the Hub refused the token (401); run `hf auth login`, or set "
+        "HF_TOKEN to a token with write access. Arrived: nothing. Did not arrive: demo-trained. "
+        "Repeat with: python -m hf_augment push demo\n"
+    )
+    assert not hub.repositories
