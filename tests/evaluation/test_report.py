@@ -3,82 +3,34 @@
 import io
 import json
 import re
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from hf_augment.evaluation import ArmRun, ReportFacts, compare, write_report
-from hf_augment.evaluation.report import example_rows
+from hf_augment.evaluation import compare_all, plots, write_report
+from hf_augment.evaluation.samples import Sample, choose_samples
 from hf_augment.synthesis import Shard, ShardStore
+from tests.evaluation.builders import HOSTILE, REFERENCE, facts, image_store, measured, reject, runs, store
 from tests.toys import LABELS
 
 
-HOSTILE = (
-    "<script>alert(1)</script> <img src=x onerror=alert(2)> | `code` ![i](http://evil.example/i.png) "
-    "[a](javascript:alert(3)) \x1b[31mred [red]x[/red] :smile: \u202eback\nnew\r\nline https://evil.example "
-    "www.evil.example \\| $x$ ~~gone~~ **bold** <!-- # heading"
-)
-ARMS = ("baseline", "baseline_same_steps", "trained", "instruct")
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def runs(arms=ARMS, evaluations=("test", "sst2"), seeds=3, rows=60):
-    rng = np.random.default_rng(0)
-    made = []
-    for i, arm in enumerate(arms):
-        for seed in range(seeds):
-            correct = {name: (rng.random(rows) < 0.6 + 0.05 * i).astype(int).tolist() for name in evaluations}
-            metrics = {
-                name: {
-                    "accuracy": float(np.mean(c)),
-                    "f1_macro": 0.5 + 0.01 * seed,
-                    "expected_calibration_error": 0.125,
-                }
-                for name, c in correct.items()
-            }
-            made.append(ArmRun(arm, 0, seed, 128, 10.0 + seed, metrics, correct))
-    return made
-
-
-def store(root, texts=("a warm film", "a dull one"), rejected=None, sample=()):
-    made = ShardStore(root, {"shard_size": 4}, "label", LABELS)
-    filled = {"slots": [0, 1], "labels": [1, 0], "examples": [{"text": t} for t in texts]}
-    rejected = {"fluency": 4, "near_duplicates": 0, "label_agreement": 2} if rejected is None else rejected
-    made.write(
-        Shard(
-            0,
-            **filled,
-            label_probabilities=[None, None],
-            candidates=8,
-            rejected=rejected,
-            seconds=4.0,
-            reject_sample=list(sample),
-        )
-    )
-    return made
-
-
-def reject(text, name="fluency", reason="too short"):
-    return {"filter": name, "reason": reason, "score": 1.0, "label": 0, "example": {"text": text}}
-
-
-def facts(tmp_path, **kwargs):
-    given = {
-        "title": "tiny-bert on reviews",
-        "settings": {"learning_rate": "5e-05", "folder": Path("x")},
-        "runs": runs(),
-        "reference": "baseline_same_steps",
-        "test": "test",
-        "stores": {"trained": store(tmp_path / "trained"), "instruct": store(tmp_path / "instruct")},
-        "notes": ["Zero-shot accuracy 0.9."],
-    }
-    return ReportFacts(**(given | kwargs))
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Other tests look at the pictures."""
+    monkeypatch.setattr(plots, "png", lambda figure: PNG)
 
 
 def write(tmp_path, what, width=100):
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    for name in what.pictures:
+        (tmp_path / "report").mkdir(exist_ok=True)
+        (tmp_path / "report" / name).write_bytes(PNG)
     results = write_report(tmp_path / "report", what, console)
     return results, console.file.getvalue(), (tmp_path / "report/report.md").read_text(encoding="utf-8")
 
@@ -87,18 +39,13 @@ def test_all_files_are_written_and_say_the_same(tmp_path):
     what = facts(tmp_path)
     results, printed, markdown = write(tmp_path, what)
     folder = tmp_path / "report"
-    assert sorted(path.name for path in folder.iterdir()) == ["report.md", "report.png", "results.json"]
-    assert (folder / "report.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("generalization.png", "report.html", "report.md", "report.png", "results.json")
+    ]
+    assert all(path.read_bytes().startswith(PNG) for path in folder.glob("*.png"))
     read = json.loads((folder / "results.json").read_text())
     assert read == json.loads(json.dumps(results, default=str))
-    assert read["settings"] == {"learning_rate": "5e-05", "folder": "x"}
-    assert len(read["runs"]) == 12
-    assert "correct" not in read["runs"][0]
-    assert [(d["evaluation"], d["arm"]) for d in read["differences"]] == [
-        (name, arm) for name in ("test", "sst2") for arm in ("baseline", "trained", "instruct")
-    ]
-    by_hand = compare(what.runs, "instruct", "baseline_same_steps", "sst2")
-    assert (read["differences"][-1]["low"], read["differences"][-1]["verdict"]) == (by_hand.low, by_hand.verdict)
+    by_hand = compare_all(what.runs, REFERENCE, "sst2")[-1]
     assert read["acceptance"]["trained"] == {
         "acceptance": 0.25,
         "acceptance_fluency": 0.5,
@@ -106,12 +53,76 @@ def test_all_files_are_written_and_say_the_same(tmp_path):
         "acceptance_label_agreement": 0.5,
         "per_second": 0.5,
     }
-    assert read["notes"] == ["Zero-shot accuracy 0.9."]
-    for text in (printed, markdown):
+    sentences = [d["sentence"] for d in read["differences"]]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for text in (" ".join(printed.split()), re.sub(r"\\(.)", r"\1", markdown), page):
         assert "Zero-shot accuracy 0.9." in text
         for value in ("0.510 ± 0.010", "0.125 ± 0.000", "50.0 %", "25.0 %", f"{100 * by_hand.mean:+.1f}"):
             assert value in text
-    assert printed.splitlines()[-1] == f"Report: {folder / 'report.md'}, picture: {folder / 'report.png'}"
+        # Of the test set in Markdown, which has tables of the others.
+        assert all(sentence in text for sentence in (sentences[:3] if text[0] == "#" else sentences))
+    assert printed.splitlines()[-1] == f"Report: {folder / 'report.html'}, {folder / 'report.md'}"
+
+
+def test_results_are_what_cards_are_made_of(tmp_path):
+    given = {
+        "command": "python recipe.py",
+        "versions": {"python": "3.11"},
+        "data": {"name": "reviews", "train_rows": 8, "evaluations": {"test": 60, "sst2": 60}},
+        "models": {"classifier": "tiny-bert", "trained": "tiny-gpt"},
+        "memorization": {"trained": {"copies": 0.25}},
+        "nearest": {"trained": lambda examples: [(f"like {example['text']}", 0.5) for example in examples]},
+        "pictures": {"samples.png": "Images"},
+    }
+    sample = [reject("short")]
+    stores = {"trained": store(tmp_path / "t", sample=sample), "instruct": store(tmp_path / "i", sample=sample)}
+    what = facts(tmp_path, runs=measured(), stores=stores, **given)
+    what.runs[-2:] = [replace(run, wait=wait) for run, wait in zip(what.runs[-2:], (0.25, 0.5), strict=True)]
+    write(tmp_path, what)
+    read = json.loads((tmp_path / "report/results.json").read_text())
+    assert list(read) == [
+        *("title", "command", "versions", "settings", "data", "models", "reference", "test", "runs", "differences"),
+        *("acceptance", "samples", "memorization", "wait", "notes", "tables", "pictures"),
+    ]
+    for name in ("command", "versions", "data", "models", "memorization", "pictures"):
+        assert read[name] == given[name]
+    assert read["settings"] == {"learning_rate": "5e-05", "folder": "x"}
+    assert (read["title"], read["reference"], read["test"]) == ("tiny-bert on reviews", REFERENCE, "test")
+    assert len(read["runs"]) == 12
+    assert set(read["runs"][0]) == {
+        *("arm", "split", "seed", "steps", "seconds", "metrics", "classes", "robustness", "wait")
+    }
+    assert [(d["evaluation"], d["arm"]) for d in read["differences"]] == [
+        (name, arm) for name in ("test", "sst2") for arm in ("baseline", "trained", "instruct")
+    ]
+    by_hand = compare_all(what.runs, REFERENCE, "sst2")[-1]
+    assert read["differences"][-1] == {
+        **{name: getattr(by_hand, name) for name in ("arm", "reference", "evaluation", "mean", "low", "high")},
+        **{name: getattr(by_hand, name) for name in ("pairs", "unit", "p_value", "p_holm", "mcnemar_p")},
+        **{name: getattr(by_hand, name) for name in ("effect_size", "detectable", "verdict")},
+        "sentence": by_hand.describe(),
+    }
+    assert read["wait"] == {"baseline": 0.0, REFERENCE: 0.0, "trained": 0.0, "instruct": 0.25}
+    rejected = {"verdict": "rejected", "label": "negative", "example": "short", "reason": "fluency: too short"}
+    assert read["samples"]["trained"][2] == {**rejected, "nearest": "like short", "similarity": 0.5}
+    assert read["samples"]["instruct"][2] == {**rejected, "nearest": "", "similarity": None}
+
+
+def test_pictures_are_files_where_there_is_something_to_show(tmp_path):
+    _, _, markdown = write(tmp_path, facts(tmp_path, runs=measured(evaluations=("test",))))
+    names = {path.name for path in (tmp_path / "report").glob("*.png")}
+    assert names == {"curves.png", "robustness.png", "report.png"}
+    assert all(f"]({name})" in markdown for name in names)
+
+
+@pytest.mark.parametrize("name", ["missing.png", "../outside.png", "samples.svg"])
+def test_further_pictures_are_checked_before_anything_is_written(tmp_path, name):
+    (tmp_path / "outside.png").write_bytes(PNG)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/samples.svg").write_text("<svg/>")
+    with pytest.raises(ValueError, match=r"is no picture in .*write it there first"):
+        write_report(tmp_path / "report", facts(tmp_path, pictures={name: "Images"}))
+    assert [path.name for path in (tmp_path / "report").iterdir()] == ["samples.svg"]
 
 
 def test_tables_fit_a_terminal_of_100_columns(tmp_path):
@@ -123,7 +134,7 @@ def test_tables_fit_a_terminal_of_100_columns(tmp_path):
     )
     assert sum(bool(values.fullmatch(line)) for line in printed) == 2
     verdict = re.compile(
-        r"│ instruct +│ [+-]\d+\.\d +│ [+-]\S+ to [+-]\S+ +│ seeds, 3 pairs │ (helps|hurts|no det.+) +│"
+        r"│ instruct +│ [+-]\d+\.\d +│ [+-]\S+ to [+-]\S+ +│ seeds and rows, 3 pairs +│ (helps|hurts|no det.+) +│"
     )
     assert sum(bool(verdict.fullmatch(line)) for line in printed) == 2
     assert any(line.startswith("sst2: accuracy against baseline_same_steps") for line in printed)
@@ -158,16 +169,17 @@ def test_hostile_text_is_text_in_markdown(hostile):
     rendered = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)
     tags = set(re.findall(r"<(/?\w+)", rendered))
     assert {tag.strip("/") for tag in tags} == {
-        *("h1", "h2", "p", "img", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "pre", "code")
+        *("h1", "h2", "h3", "p", "img", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "pre", "code")
     }
-    report, samples = re.findall(r"<img[^>]*/>", rendered)
+    report, hold_outs, samples = re.findall(r"<img[^>]*/>", rendered)
+    assert hold_outs == '<img src="generalization.png" alt="Accuracy on each evaluation set by arm" />'
     assert report == '<img src="report.png" alt="Accuracy by arm, differences and acceptance" />'
     assert samples.startswith('<img src="samples.png" alt="&lt;script&gt;alert(1)&lt;/script&gt; &lt;img src=x')
     assert rendered.count("<code") == 1
-    # The cells hold the text, character for character, in four columns.
+    # The cells hold the text, character for character, in columns of their own.
     assert "| `code` ![i](http://evil.example/i.png) [a](javascript:alert(3))  [31mred [red]x[/red]" in rendered
-    rows = re.findall(r"<tr>\s*<td>(?:accepted|rejected)</td>.*?</tr>", rendered, re.DOTALL)
-    assert [row.count("<td>") for row in rows] == [4, 4, 4]
+    rows = re.findall(r"<tr>\s*<td>(?:negative|positive)</td>.*?</tr>", rendered, re.DOTALL)
+    assert [row.count("<td>") for row in rows] == [2, 2, 3]
 
 
 def test_hostile_text_is_printed_as_it_is(hostile):
@@ -189,12 +201,38 @@ def test_a_terminal_gets_no_colours_of_the_text(tmp_path):
 
 def test_examples_are_of_different_filters(tmp_path):
     sample = [reject(f"short {i}") for i in range(9)] + [reject("copy", "near_duplicates", "of 3: x")]
-    rows = example_rows(store(tmp_path, ("x" * 300, "short"), sample=sample), each=3)
-    assert rows[0] == ("accepted", "positive", "x" * 159 + "…", "")
-    assert rows[1] == ("accepted", "negative", "short", "")
-    assert [row[2] for row in rows[2:]] == ["short 0", "copy", "short 1"]
-    assert rows[3] == ("rejected", "negative", "copy", "near_duplicates: of 3: x")
-    assert len(example_rows(store(tmp_path / "none"), each=3)) == 2
+    samples = choose_samples(store(tmp_path, ("x" * 300, "short"), sample=sample), each=3)
+    assert samples[:2] == [Sample("accepted", "positive", "x" * 159 + "…"), Sample("accepted", "negative", "short")]
+    assert [sample.example for sample in samples[2:]] == ["short 0", "copy", "short 1"]
+    assert samples[3] == Sample("rejected", "negative", "copy", "near_duplicates: of 3: x")
+    assert len(choose_samples(store(tmp_path / "none"), each=1)) == 1
+
+
+def test_no_more_shards_are_read_than_are_shown(tmp_path):
+    made = store(tmp_path)
+    shard = made.read(0)
+    shard.index, shard.slots = 1, [4, 5]
+    made.write(shard)
+    read = made.read
+    made.read = lambda index: read({0: 0}[index])
+    assert len(choose_samples(made, each=2)) == 2
+
+
+def test_nearest_rows_are_asked_for_texts_and_for_kept_images(tmp_path):
+    asked = []
+
+    def nearest(examples):
+        asked.append(len(examples))
+        return [("y" * 200, 0.25)] * len(examples)
+
+    texts = choose_samples(store(tmp_path / "texts", sample=[reject("no")]), nearest)
+    assert [(sample.nearest, sample.similarity) for sample in texts] == [("y" * 159 + "…", 0.25)] * 3
+    images = choose_samples(image_store(tmp_path / "images"), nearest)
+    assert [sample.similarity for sample in images] == [0.25, 0.25, None]
+    assert [sample.image is not None for sample in images] == [True, True, False]
+    assert asked == [3, 2]
+    with pytest.raises(ValueError, match="named 1 labelled rows for 2 examples"):
+        choose_samples(store(tmp_path / "texts"), lambda examples: [("a", 0.5)])
 
 
 def test_further_tables_and_pictures_are_shown(tmp_path):
@@ -206,21 +244,26 @@ def test_further_tables_and_pictures_are_shown(tmp_path):
         ["Nothing", ["x"], []],
     ]
     rendered = MarkdownIt("commonmark").enable("table").render(markdown)
-    assert "<h2>Quality</h2>" in rendered
+    assert "<h3>Quality</h3>" in rendered
     assert "<td>copies</td>\n<td>0.0 %</td>" in rendered
     assert '<img src="samples.png" alt="Training images, then generated ones" />' in rendered
     assert "Quality" in printed
     assert re.search(r"│ copies +│ 0.0 % +│", printed)
-    # A table without rows is left out, and after the comparison come its explanations.
+    # A table without rows is left out; the findings come first, what they rest on last.
     assert "Nothing" not in printed + markdown
     order = (
-        "sst2: accuracy against",
-        "## Quality",
+        "trained against baseline",
+        "## What did it cost?",
+        "trained: accepted examples",
         "trained: share accepted",
+        "## Accuracy",
+        "sst2: accuracy against",
+        "### Quality",
         "samples.png",
         "- Zero-shot",
-        "Settings",
+        "## Settings",
     )
+    markdown = markdown.replace("\\", "")
     assert [markdown.index(part) for part in order] == sorted(markdown.index(part) for part in order)
 
 
@@ -232,13 +275,14 @@ def test_arrays_among_examples_and_rejects_are_named_by_their_shape(tmp_path):
     made.write(
         Shard(0, [0], [1], [example], [None], candidates=2, rejected={"feature_copies": 1}, reject_sample=sample)
     )
-    assert example_rows(made) == [
-        ("accepted", "positive", "uint8 array of 8×8×3 a cat", ""),
-        ("rejected", "negative", "uint8 array of 8×8×3", "feature_copies: near"),
-    ]
+    accepted, rejected = choose_samples(made)
+    assert accepted == Sample("accepted", "positive", "uint8 array of 8×8×3 a cat")
+    assert np.array_equal(accepted.image, image)
+    assert rejected == Sample("rejected", "negative", "uint8 array of 8×8×3", "feature_copies: near")
     results, _, markdown = write(tmp_path, facts(tmp_path, stores={"trained": made}))
     assert results["acceptance"]["trained"]["acceptance_feature_copies"] == 0.5
     assert "uint8 array of 8×8×3 a cat" in markdown
+    json.dumps(results["samples"])
 
 
 def test_arms_may_have_different_filters_and_stores_may_be_empty(tmp_path):
@@ -246,8 +290,8 @@ def test_arms_may_have_different_filters_and_stores_may_be_empty(tmp_path):
     stores = {"trained": store(tmp_path / "t", rejected={"perplexity": 3, "fluency": 3}), "instruct": empty}
     results, printed, markdown = write(tmp_path, facts(tmp_path, stores=stores))
     assert results["acceptance"]["instruct"] == {}
-    assert "instruct: examples" not in printed + markdown
-    assert "trained: examples" in printed
+    assert "instruct: accepted" not in printed + markdown
+    assert "trained: accepted examples" in printed
 
 
 @pytest.mark.parametrize("arms", [("baseline_same_steps",), ("baseline_same_steps", "an_arm_with_a_$very$_long_name")])
@@ -256,13 +300,19 @@ def test_few_arms_one_evaluation_one_run_no_store(tmp_path, arms):
     results, printed, markdown = write(tmp_path, what)
     assert len(results["differences"]) == len(arms) - 1
     assert ("test rows, 1 pair " in printed) == (len(arms) > 1)
-    assert "±" not in printed.partition("\n")[2]
-    assert ("against baseline" in markdown) == (len(arms) > 1)
+    assert not re.search(r"\d ± \d", printed)
+    assert ("accuracy against baseline" in markdown.replace("\\", "")) == (len(arms) > 1)
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert ("nothing to compare it with" in page) == (len(arms) == 1)
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        *("report.html", "report.md", "report.png", "results.json")
+    }
 
 
-def test_the_report_leaves_matplotlib_s_backend_alone(tmp_path):
+def test_the_report_leaves_matplotlib_s_backend_alone(tmp_path, monkeypatch):
     import matplotlib
 
+    monkeypatch.undo()
     before = matplotlib.rcParams._get("backend")
     write(tmp_path, facts(tmp_path))
     assert matplotlib.rcParams._get("backend") is before
