@@ -2,13 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart quickstart-images test test-slow lint types check clean
+.PHONY: quickstart quickstart-images few-shot test test-slow lint types check clean
 
 quickstart: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml
 
 quickstart-images: .venv/installed
 	$(BIN)/python recipes/cifar10.py --config recipes/configs/cifar10_quickstart.yaml
+
+# SST-2 with 8, 32 and 100 labelled sentences of each class: hours on two slow cores. SST2 may be a local folder.
+few-shot: few-shot-8 few-shot-32 few-shot-100
+
+SST2 ?= stanfordnlp/sst2
+FEW_SHOT_8 := --num_train_epochs 30 --generator_num_train_epochs 10
+FEW_SHOT_32 := --num_train_epochs 8 --generator_num_train_epochs 5
+FEW_SHOT_100 := --num_train_epochs 3 --generator_num_train_epochs 2 --robustness_rows 64
+
+few-shot-%: .venv/installed
+	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \
+		--train_per_class $* --output_dir runs/sst2_$* $(FEW_SHOT_$*)
 
 test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow"

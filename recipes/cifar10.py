@@ -11,6 +11,9 @@ Arms, each with the same labelled images and the same seeds:
     flip_crop, …         as many steps, with classic augmentation of torchvision (--classic)
     trained              + images from a DCGAN that was trained on the same labelled images
     trained_flip_crop, … + both
+    trained_unfiltered   + images that no filter judged
+    trained_guarded      + images, and a guard that may lower their share
+    real                 + real images that are not among the labelled ones: the ceiling
 
 The steps (hf_augment/experiments/experiment.py tells them for all kinds of data):
     1. Draw the labelled images of a split; train the baselines, and classic augmentation.
@@ -19,8 +22,9 @@ The steps (hf_augment/experiments/experiment.py tells them for all kinds of data
        confirms a copy of it.
     4. Train the augmented arms: the same Trainer call with a generator and filters, with and without classic
        augmentation of all rows.
-    5. Report what changed, what it cost, what the model was shown, and how good the generated images are.
-    6. Push what is on disk by now, if asked to.
+    5. Report what changed on the test set, on hold-outs and on corrupted images, what it cost, what the model was shown,
+       and how good the generated images are.
+    6. Lay out what may be published, and push it, if asked to: now or by `python -m hf_augment push RUN_DIR`.
 
 Every step keeps its result in output_dir; run the command again and what is done is not done again. A step that was
 interrupted goes on from its last checkpoint.

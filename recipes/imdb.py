@@ -8,17 +8,23 @@ Does a generator help a text classifier? The whole experiment, in numbered steps
 Arms, each with the same labelled texts and the same seeds:
     baseline             the stock Trainer
     baseline_same_steps  the stock Trainer with as many optimizer steps as the augmented arms: the fair comparison
+    eda                  with classic augmentation: words swapped, left out, repeated
     trained              + texts from a language model that was trained on the same labelled texts
     instruct             + texts from an instruct model that was only prompted
+    ..._unfiltered       the same without filters
+    ..._guarded          the same with a guard that may lower their share
+    real                 + real texts that are not among the labelled ones: the ceiling
+--classic and --generators say which; by default only `trained` joins the baselines.
 
 The steps (hf_augment/experiments/experiment.py tells them for all kinds of data):
-    1. Draw the labelled texts of a split; train the baselines.
+    1. Draw the labelled texts of a split; train the baselines, and classic augmentation.
     2. Train the generator on them, or take the prompted one.
     3. Train the judges of what it makes: each without one fold of the labelled texts, because who has seen a text
        confirms a copy of it. The prompted generator is judged by the baseline with more steps.
     4. Train the augmented arms: the same Trainer call with a generator and filters.
-    5. Report what changed, what it cost, what the model was shown, and what the instruct model knows by itself.
-    6. Push what is on disk by now, if asked to.
+    5. Report what changed on the test set, on hold-outs and on perturbed texts, what it cost, what the model was shown,
+       and what the instruct model knows by itself.
+    6. Lay out what may be published, and push it, if asked to: now or by `python -m hf_augment push RUN_DIR`.
 
 Every step keeps its result in output_dir; run the command again and what is done is not done again.
 """

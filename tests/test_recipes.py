@@ -25,6 +25,11 @@ from tests.toys import COLOURS, LABELS, TEXT, assert_equal_weights
 ROOT = Path(__file__).parent.parent
 
 
+#: Curves, robustness, and two runs at a time.
+WATCHED = ("--eval_strategy", "steps", "--eval_steps", "1", "--curve_rows", "8", "--robustness_rows", "2")
+WATCHED += ("--processes", "2", "--use_cpu", "true")
+
+
 class Parts(ABC):
     """What a recipe is tried on: data and models in a folder, and what to expect of them."""
 
@@ -36,7 +41,8 @@ class Parts(ABC):
     #: Arguments of the whole story, and its arms.
     story: tuple[str, ...]
     arms: tuple[str, ...]
-    report: tuple[str, ...] = ("report.md", "report.png", "results.json")
+    report: tuple[str, ...] = ("report.html", "report.md", "report.png", "results.json")
+    report += ("curves.png", "generalization.png", "robustness.png")
 
     def __init__(self, root):
         self.root = root
@@ -86,8 +92,8 @@ class Parts(ABC):
 
 class TextParts(Parts):
     kind, recipe, column, shards = "text", "imdb.py", "text", "instruct-shards"
-    story = ("--generators", "trained", "instruct")
-    arms = ("baseline", "baseline_same_steps", "trained", "instruct")
+    story = (*WATCHED, "--generators", "trained", "instruct", "instruct_unfiltered", "real", "--classic", "eda")
+    arms = ("baseline", "baseline_same_steps", "eda", "trained", "instruct", "instruct_unfiltered", "real")
 
     def build(self):
         (self.root / "data").mkdir()
@@ -114,8 +120,8 @@ class TextParts(Parts):
 
 class ImageParts(Parts):
     kind, recipe, column, shards = "image", "cifar10.py", "img", "trained-shards"
-    story = ()
-    arms = ("baseline", "baseline_same_steps", "crop", "trained", "trained_crop")
+    story = (*WATCHED, "--generators", "trained", "trained_guarded", "real")
+    arms = ("baseline", "baseline_same_steps", "crop", "trained", "trained_crop", "trained_guarded", "real")
     report = (*Parts.report, "samples.png")
 
     def build(self):
@@ -183,8 +189,13 @@ def test_the_whole_story_and_again_from_what_is_on_disk(parts):
     assert all(set(r["metrics"]) == {"test", "again"} for r in runs)
     assert {d["verdict"] for d in results["differences"]} <= {"helps", "hurts", "no detectable effect"}
     assert {path.name for path in (root / "report").iterdir()} == set(parts.report)
+    assert [len(r["robustness"]["test"]) for r in runs] == [15 if parts.kind == "image" else 10] * len(runs)
+    assert all(set(r["classes"]["again"]) == set(LABELS) for r in runs)
+    staged = {entry["suffix"] for entry in json.loads((root / "hub/push.json").read_text())["repositories"]}
+    assert {"trained", "trained-synthetic", "generator", "results"} <= staged
+    assert not any(name.startswith("real") for name in staged)
     # What may be pushed says nothing of where things lie here.
-    texts = [*root.glob("report/*.*[nd]"), *root.glob("split-0/*/model/*.json")]
+    texts = [*root.glob("report/*.*[ndl]"), *root.glob("split-0/*/model/*.json"), *root.glob("hub/*/README.md")]
     assert len(texts) > 10
     assert [path for path in texts if str(parts.root) in path.read_text()] == []
     (folder,) = (root / "split-0" / parts.shards).iterdir()
@@ -215,7 +226,8 @@ def test_the_story_with_two_processes(parts):
     done = parts.run(*output, "--use_cpu", "true", "--ddp_backend", "gloo", launcher=launcher)
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((parts.root / "run-2/report/results.json").read_text())
-    arms = [arm for arm in parts.arms if arm != "instruct"]
+    arms = ["baseline", "baseline_same_steps", *(["crop"] if parts.kind == "image" else []), "trained"]
+    arms += ["trained_crop"] if parts.kind == "image" else []
     assert {r["arm"]: r["steps"] for r in results["runs"]} == dict.fromkeys(arms, 2)
 
 
@@ -277,6 +289,10 @@ BAD_ANYWHERE = {
     "ratio": (["--synthetic_ratio", "1.0"], "synthetic_ratio=1.0 is out of range"),
     "no ratio": (["--synthetic_ratio", "0.0"], "synthetic_ratio=0 leaves nothing to compare"),
     "a batch of one": (["--per_device_train_batch_size", "1"], "leaves batches of 1 without a real row"),
+    "no rows for curves": (
+        ["--eval_strategy", "steps", "--eval_steps", "1"],
+        "eval_strategy needs curve_rows=100 rows",
+    ),
     "no test rows": (["--max_test_rows", "0"], "count=0 random rows is not possible"),
     "unknown argument": (["--synthetic_ration", "0.5"], "--synthetic_ration"),
 }
@@ -294,7 +310,8 @@ BAD = {
             ["--generators", "instruct", "--instruct_negative", "bad"],
             "are not the labels of",
         ),
-        "unknown arm": (["--generators", "magic"], "generators=['magic'] must be some of"),
+        "unknown arm": (["--generators", "magic"], "generators has ['magic']: it must be some of"),
+        "unknown classic augmentation": (["--classic", "crop"], "classic has ['crop']: for texts there is 'eda'"),
     },
     "image": BAD_ANYWHERE
     | {
@@ -316,7 +333,7 @@ BAD = {
         "the generator's loss": (["--generator_loss", "wgan"], "For the generator, loss='wgan' must be one of"),
         "a generator's batch of one": (["--generator_batch_size", "1"], "must be 2 or more, for batch norm"),
         "a generator's batch of all": (["--generator_batch_size", "17"], "more than the 16 labelled images"),
-        "unknown arm": (["--generators", "instruct"], "generators=['instruct'] must be 'trained', or none"),
+        "unknown arm": (["--generators", "instruct"], "generators has ['instruct']: it must be some of"),
         "model": (["--model", "microsoft/resnet-18"], "model='microsoft/resnet-18' must be 'small_resnet18'"),
     },
 }

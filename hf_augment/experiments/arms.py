@@ -9,18 +9,57 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
-import numpy as np
+from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, TrainingArguments
 
+from hf_augment.evaluation import generalization, predict_with_trainer, robustness
 from hf_augment.evaluation.comparison import ArmRun
+from hf_augment.evaluation.robustness import Predict
 from hf_augment.experiments.stages import last_checkpoint
 from hf_augment.filters import Filter
 from hf_augment.generators import Generator
 from hf_augment.metrics import classification_metrics
 from hf_augment.trainer import AugmentingTrainer
+
+
+#: The arm that the others are compared with: no generator, as many steps.
+REFERENCE = "baseline_same_steps"
+#: A generator that is none: real rows that are not among the labelled ones, the ceiling.
+REAL = "real"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """
+    One way of training that is compared with others.
+
+    Args:
+        name (`str`):
+            Such as `"baseline"`.
+        generator (`str`, *optional*):
+            What makes synthetic examples.
+        filtered (`bool`, *optional*, defaults to `True`):
+            Whether filters judge them.
+        guarded (`bool`, *optional*, defaults to `False`):
+            Whether a guard may lower their share.
+        augment (`str`, *optional*):
+            Classic augmentation by name.
+        same_steps (`bool`, *optional*, defaults to `True`):
+            Whether it has as many optimizer steps as the arms with a generator.
+    """
+
+    name: str
+    generator: str | None = None
+    filtered: bool = True
+    guarded: bool = False
+    augment: str | None = None
+    same_steps: bool = True
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass
@@ -49,6 +88,8 @@ class Classifier(ABC):
 
     #: What makes raw rows the model's input, as `Trainer(processing_class=...)`; saved with the model.
     processing_class: Any
+    #: What may befall the inputs: names for `perturb`.
+    perturbations: ClassVar[Sequence[str]]
 
     @abstractmethod
     def new_model(self, seed: int) -> PreTrainedModel:
@@ -59,19 +100,52 @@ class Classifier(ABC):
         """Labelled rows as a dataset for the trainer."""
 
     @abstractmethod
+    def values(self, dataset: datasets.Dataset) -> Any:
+        """The inputs of labelled rows: texts, or uint8 images."""
+
+    @abstractmethod
+    def perturb(self, values: Any, name: str, severity: int, seed: int) -> Any:
+        """As many inputs, perturbed."""
+
+    @abstractmethod
+    def prepare(self, values: Sequence[Any]) -> Any:
+        """Such inputs as a dataset for `trainer.predict`."""
+
+    @abstractmethod
     def reference(self, folder: Path) -> Callable[..., Any]:
         """A trained model of this kind, as a judge of candidates."""
 
+    @abstractmethod
     def collator(self, augment: str | None) -> Any:
-        """The data collator, with classic augmentation by name; `None` for the Trainer's own."""
-        if augment is not None:
-            raise ValueError(f"augment={augment!r}: there is no classic augmentation for this kind of data.")
-        return None
+        """The data collator, with classic augmentation by name."""
 
     @property
     def preprocess(self) -> Callable[..., Any] | None:
         """The function that makes the model's columns from the raw ones, if rows have them already."""
         return None
+
+    def predict(self, trainer: AugmentingTrainer) -> Predict:
+        """How a trained model answers."""
+        return predict_with_trainer(trainer, self.prepare)
+
+
+class _ArmTrainer(AugmentingTrainer):
+    """What is tested on is not augmented."""
+
+    test_collator: Any = None
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        return self._untouched(super().get_eval_dataloader, eval_dataset)
+
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+        return self._untouched(super().get_test_dataloader, test_dataset)
+
+    def _untouched(self, loader: Callable[..., DataLoader], dataset: Any) -> DataLoader:
+        own, self.data_collator = self.data_collator, self.test_collator
+        try:
+            return loader(dataset)
+        finally:
+            self.data_collator = own
 
 
 def run_arm(
@@ -86,6 +160,9 @@ def run_arm(
     max_steps: int | None = None,
     save: bool = False,
     augment: str | None = None,
+    validation: datasets.Dataset | None = None,
+    robustness_rows: int = 0,
+    callbacks: Sequence[Any] = (),
     **augmentation: Any,
 ) -> dict[str, Any]:
     """
@@ -101,7 +178,7 @@ def run_arm(
         train (`datasets.Dataset`):
             Labelled rows.
         evaluations (`dict[str, datasets.Dataset]`):
-            What to evaluate on.
+            What to evaluate on, the test set first.
         seed (`int`):
             Of random weights, order and dropout.
         generator (`Generator`, *optional*):
@@ -114,39 +191,52 @@ def run_arm(
             Whether to keep the model, in `folder/model`.
         augment (`str`, *optional*):
             Classic augmentation of the training rows, real and synthetic.
+        validation (`datasets.Dataset`, *optional*):
+            Labelled rows on which `eval_strategy` evaluates while training; without them it is `"no"`.
+        robustness_rows (`int`, *optional*, defaults to 0):
+            The first rows of the test set, which are perturbed.
+        callbacks (`Sequence[TrainerCallback]`, *optional*):
+            Of the trainer.
         augmentation (`Any`):
             Further arguments to replace, such as `synthetic_dir`.
 
     Returns:
-        `dict[str, Any]`: `steps`, `seconds` (after a resume, of the last part), `metrics`, `correct`, `log`, as for
-        [`ArmRun`]; with a generator also `shards`, the folder of what it was shown.
+        `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
+        generator also `shards`, the folder of what it was shown.
     """
     args = copy.copy(args)
     changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, **augmentation}
     for name, value in (changed | ({"max_steps": max_steps} if max_steps is not None else {})).items():
         setattr(args, name, value)
+    if validation is None:
+        args.eval_strategy = "no"
     model = classifier.new_model(seed)
-    trainer = AugmentingTrainer(
+    trainer = _ArmTrainer(
         model,
         args,
         data_collator=classifier.collator(augment),
         train_dataset=classifier.rows(train, "train"),
+        eval_dataset=None if validation is None else classifier.rows(validation, "validation"),
         processing_class=classifier.processing_class,
         compute_metrics=classification_metrics,
+        callbacks=list(callbacks),
         generator=generator,
         filters=filters,
         preprocess=classifier.preprocess if generator is not None else None,
     )
+    trainer.test_collator = classifier.collator(None)
     start = time.perf_counter()
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    result: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": time.perf_counter() - start}
-    result["log"] = trainer.state.log_history
-    if augment is not None:
-        # What is tested on is not augmented.
-        trainer.data_collator = classifier.collator(None)
+    seconds = time.perf_counter() - start
+    result: dict[str, Any] = {
+        "steps": trainer.state.global_step,
+        "seconds": seconds,
+        "wait": trainer.waited_seconds / seconds,
+    }
+    result["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
     if generator is not None:
         result["shards"] = trainer.shards.folder.name
-    result |= _evaluate(trainer, {name: classifier.rows(rows, name) for name, rows in evaluations.items()})
+    result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
     if save and trainer.is_world_process_zero():
         # Not save_model, which adds a pickle of the arguments.
         model.save_pretrained(folder / "model")
@@ -154,16 +244,27 @@ def run_arm(
     return result
 
 
-def _evaluate(trainer: AugmentingTrainer, evaluations: dict[str, Any]) -> dict[str, Any]:
-    """By evaluation set: `metrics`, and `correct`, which says of each row whether it was right."""
-    wanted = ("accuracy", "f1", "f1_macro", "expected_calibration_error")
-    result: dict[str, Any] = {"metrics": {}, "correct": {}}
-    for name, rows in evaluations.items():
-        output = trainer.predict(rows, metric_key_prefix=name)
-        logits = output.predictions[0] if isinstance(output.predictions, tuple) else output.predictions
-        metrics = output.metrics or {}
-        result["metrics"][name] = {key: metrics[f"{name}_{key}"] for key in wanted}
-        result["correct"][name] = (np.argmax(logits, axis=-1) == output.label_ids).astype(int).tolist()
+def _evaluate(
+    classifier: Classifier,
+    trainer: AugmentingTrainer,
+    evaluations: dict[str, datasets.Dataset],
+    robustness_rows: int,
+) -> dict[str, Any]:
+    result: dict[str, Any] = {"metrics": {}, "correct": {}, "classes": {}, "robustness": {}}
+    if not evaluations:
+        return result
+    predict = classifier.predict(trainer)
+    names = next(iter(evaluations.values())).features["label"].names
+    sets = {name: (classifier.values(rows), rows["label"][:]) for name, rows in evaluations.items()}
+    for name, found in generalization(predict, sets, names).items():
+        result["metrics"][name], result["correct"][name] = found.metrics, found.correct
+        result["classes"][name] = found.classes
+    if robustness_rows:
+        name, rows = next(iter(evaluations.items()))
+        rows = rows.select(range(min(robustness_rows, len(rows))))
+        values, labels = classifier.values(rows), rows["label"][:]
+        report = robustness(predict, values, labels, classifier.perturb, classifier.perturbations)
+        result["robustness"][name] = report.accuracy
     return result
 
 

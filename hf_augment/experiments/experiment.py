@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import platform
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,75 +14,22 @@ from typing import Any
 import datasets
 import numpy as np
 import sklearn.model_selection
-import transformers
 from accelerate import PartialState
-from rich.console import Console
 
 from hf_augment.blended_run import RunShape
 from hf_augment.blending import BlendPlan
-from hf_augment.evaluation import ReportFacts, write_report
 from hf_augment.experiments.arguments import parse_arguments
-from hf_augment.experiments.arms import Classifier, LabelledData, as_run, run_arm
+from hf_augment.experiments.arms import REAL, REFERENCE, Arm, Classifier, LabelledData, as_run, run_arm
 from hf_augment.experiments.data import sample_per_class
+from hf_augment.experiments.findings import publish, report
+from hf_augment.experiments.jobs import run_jobs
 from hf_augment.experiments.stages import Stages
 from hf_augment.filters import Filter, LabelAgreement, OutOfFoldReference
-from hf_augment.generators import Generator
-from hf_augment.hub import push_experiment
-from hf_augment.seeding import derive_seed
+from hf_augment.generators import DatasetGenerator, Generator
+from hf_augment.guard import AugmentationGuard
+from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.synthesis import ShardStore
 from hf_augment.training_args import AugmentingTrainingArguments
-
-
-@dataclass
-class ExperimentArguments:
-    """What experiments of all kinds are made of. `help` says what each is."""
-
-    dataset: str = field(
-        default="", metadata={"help": "Hub id, folder, file or wheel:// source of the labelled rows."}
-    )
-    train_split: str = field(default="train", metadata={"help": "Split to train on."})
-    test_split: str | None = field(
-        default="test", metadata={"help": "Split to test on. None: a random part of train_split, all classes alike."}
-    )
-    label_column: str = field(default="label", metadata={"help": "Column of the labels."})
-    label_map: str | None = field(
-        default=None, metadata={"help": "theirs=ours,theirs=ours; rows with other labels are left out."}
-    )
-    group_column: str | None = field(
-        default=None,
-        metadata={"help": "Split train_split by this column, for data without a test split: no group on both sides."},
-    )
-    test_fraction: float = field(default=0.2, metadata={"help": "Share of the rows or groups that are tested on."})
-    train_per_class: int | None = field(default=None, metadata={"help": "Labelled rows of each class. Default: all."})
-    max_test_rows: int | None = field(default=None, metadata={"help": "Random test rows. Default: all."})
-    holdouts: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Sets of another domain, each name|source|split|data_column|label_column|label_map."},
-    )
-    data_note: str | None = field(
-        default=None, metadata={"help": "What a reader must know of the data, for the report's title."}
-    )
-    splits: int = field(default=1, metadata={"help": "Draws of the labelled rows (with train_per_class)."})
-    seeds: int = field(default=1, metadata={"help": "Classifiers of each arm on each split."})
-    model: str = field(default="", metadata={"help": "The classifier."})
-    generators: list[str] = field(default_factory=lambda: ["trained"], metadata={"help": "Arms with a generator."})
-    reference_folds: int = field(
-        default=2, metadata={"help": "Classifiers, each trained without one fold, that judge the trained generator."}
-    )
-    min_label_probability: float = field(
-        default=0.5, metadata={"help": "Least probability of the requested label; 0 turns label agreement off."}
-    )
-
-    def __post_init__(self) -> None:
-        for name in ("splits", "seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
-        if self.reference_folds < 2:
-            raise ValueError(f"reference_folds={self.reference_folds} must be 2 or more.")
-        if not 0 <= self.min_label_probability <= 1:
-            raise ValueError(f"min_label_probability={self.min_label_probability} must be in [0, 1].")
-        if self.splits > 1 and self.train_per_class is None:
-            raise ValueError(f"splits={self.splits} needs train_per_class: all labelled rows are one split.")
 
 
 class Experiment(ABC):
@@ -101,7 +46,7 @@ class Experiment(ABC):
 
     #: Arguments that a stage's result does not depend on: where it is kept, what is only shown, how many there are.
     shown: tuple[str, ...] = (
-        *("output_dir", "splits", "seeds", "generators", "data_note"),
+        *("output_dir", "splits", "seeds", "classic", "generators", "data_note", "processes"),
         *("per_device_eval_batch_size", "dataloader_num_workers"),
         *("push_to_hub", "hub_model_id", "hub_token", "hub_private_repo", "hub_strategy", "hub_revision"),
         *(
@@ -124,6 +69,8 @@ class Experiment(ABC):
         self.stages = Stages(str(training.output_dir))
         self.data: LabelledData = self.load()
         self.classifier: Any = self.make_classifier()
+        if args.processes > 1 and training.world_size > 1:
+            raise ValueError(f"processes={args.processes} is for one process, but {found} were started: use either.")
         self.check_rows()
         self.check_generators()
         values = dataclasses.asdict(args) | training.to_sanitized_dict()
@@ -133,6 +80,13 @@ class Experiment(ABC):
         self.stores: dict[str, ShardStore] = {}
 
     # What kinds of data differ in.
+
+    #: `"text"` or `"image"`.
+    kind: str
+
+    @abstractmethod
+    def generator_names(self) -> dict[str, str]:
+        """What generates, by arm: names a reader can look up."""
 
     @abstractmethod
     def load(self) -> LabelledData:
@@ -155,22 +109,24 @@ class Experiment(ABC):
         """Loads what [`train_generator`] saved."""
 
     @abstractmethod
-    def fold_of(self, folds: Sequence[datasets.Dataset], judge: Path) -> Callable[..., list[int]]:
+    def fold_of(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Path]) -> Callable[..., list[int]]:
         """Which fold's rows a candidate is nearest to, for [`OutOfFoldReference`]."""
 
     @abstractmethod
     def filters(
-        self, train: datasets.Dataset, generator: Generator, reference: Callable[..., Any], judge: Path
+        self,
+        train: datasets.Dataset,
+        generator: Generator,
+        reference: Callable[..., Any] | None,
+        judge: Callable[[], Path],
     ) -> list[Filter]:
-        """The filters of an arm."""
+        """The filters of an arm: who may judge labels, and what trains a classifier that knows the rows."""
 
-    def plain_arms(self) -> dict[str, dict[str, Any]]:
-        """Arms without a generator, with as many steps as the augmented ones, and options of their own."""
-        return {"baseline_same_steps": {}}
-
-    def augmented_arms(self, generator: str) -> dict[str, dict[str, Any]]:
-        """Arms with a generator, and options of their own."""
-        return {generator: {}}
+    def generator_arms(self, name: str) -> list[Arm]:
+        """The arms of one of `generators`."""
+        kind = name.removesuffix("_unfiltered").removesuffix("_guarded")
+        filtered = not name.endswith("_unfiltered") and kind != REAL
+        return [Arm(name, generator=kind, filtered=filtered, guarded=name.endswith("_guarded"))]
 
     def extras(self) -> dict[str, Any]:
         """What a kind of data adds to the report: `notes`, `tables` and `pictures` of [`ReportFacts`]."""
@@ -178,63 +134,99 @@ class Experiment(ABC):
 
     # The story.
 
+    def arms(self) -> list[Arm]:
+        """What is compared, in the order in which it is run: the stock Trainer first, and with as many steps."""
+        arms = [Arm("baseline", same_steps=False), Arm(REFERENCE)]
+        arms += [Arm(name, augment=name) for name in self.args.classic]
+        return arms + [arm for name in self.args.generators for arm in self.generator_arms(name)]
+
     def run(self) -> None:
         """Runs all stages that have not been run, then reports."""
-        for split in range(self.args.splits):
-            train = self.labelled(split)
-            judge = self.baselines(split, train)
-            for arm in self.args.generators:
-                self.augmented(split, train, arm, judge)
-        self.report()
-        training = self.training
-        if training.push_to_hub and PartialState().is_main_process:
-            name = training.hub_model_id or self.stages.root.absolute().name
-            push_experiment(self.stages.root, name, self.stores, training.hub_private_repo, training.hub_token)
+        args, arms = self.args, self.arms()
+        # An arm of all splits before the next one: two processes seldom want the same generator at once.
+        jobs = [(split, arm, seed) for arm in arms for split in range(args.splits) for seed in range(args.seeds)]
+        if args.processes > 1:
+            make = partial(_job, type(self), args, self.training)
+            run_jobs(make, jobs, args.processes, self.stages.root / "logs")
+        for split, arm, seed in jobs:
+            result = self.arm(split, arm, seed)
+            self.runs.append(as_run(arm.name, split, seed, result))
+            if split == seed == 0 and arm.generator is not None:
+                self.stores[arm.name] = ShardStore.open(self.synthetic_dir(split, arm) / result["shards"])
+        results = report(self)
+        if PartialState().is_main_process:
+            publish(self, results)
 
-    def baselines(self, split: int, train: datasets.Dataset) -> Path:
-        """
-        The stock Trainer on the labelled rows, and with as many steps as the augmented arms have: the fair comparison.
+    def arm(self, split: int, arm: Arm, seed: int) -> dict[str, Any]:
+        """One run of the comparison; returns what [`run_arm`] does."""
+        train = self.labelled(split)
+        steps = {"max_steps": self.augmented_steps(len(train))} if arm.same_steps and arm.generator is None else {}
+        # What is pushed, and who judges.
+        save = seed == 0 and (split == 0 or arm.name == REFERENCE)
 
-        Returns:
-            `Path`: A model with as many steps, which may judge candidates.
-        """
-        steps = self.augmented_steps(len(train))
-        arms: dict[str, dict[str, Any]] = {"baseline": {}}
-        arms |= {arm: options | {"max_steps": steps} for arm, options in self.plain_arms().items()}
-        for seed in range(self.args.seeds):
-            for arm, options in arms.items():
-                self.arm(split, arm, seed, train, save=seed == 0 and arm != "baseline", **options)
-        return self.stages.root / f"split-{split}/baseline_same_steps-0/model"
+        def work(folder: Path) -> dict[str, Any]:
+            options = self.synthesis(split, train, arm) if arm.generator is not None else {}
+            options |= steps | {"augment": arm.augment, "save": save, "validation": self.apart(split)[0]}
+            options["robustness_rows"] = self.args.robustness_rows
+            if arm.guarded:
+                curve = self.arm(split, Arm(REFERENCE), seed)["curve"]
+                options["callbacks"] = [AugmentationGuard(baseline=curve)]
+            return self.fit(folder, train, seed, evaluations=self.data.evaluations, **options)
 
-    def augmented(self, split: int, train: datasets.Dataset, name: str, judge: Path) -> None:
-        """The same Trainer call with a generator."""
-        generator = self.generator(split, train, name)
-        reference = self.reference(split, train, name, judge)
-        filters = self.filters(train, generator, reference, judge)
-        shards = self.stages.root / f"split-{split}/{name}-shards"
-        # One synthetic stream for all seeds of a split: generation is paid for once.
-        shared = {
+        return self.stage(f"split-{split}/{arm.name}-{seed}", work, **steps)
+
+    def synthesis(self, split: int, train: datasets.Dataset, arm: Arm) -> dict[str, Any]:
+        """What the trainer of an arm with a generator gets beside its rows."""
+        name = str(arm.generator)
+        generator = self.real_rows(split) if name == REAL else self.generator(split, train, name)
+        filters: list[Filter] = []
+        if arm.filtered:
+            filters = self.filters(train, generator, self.reference(split, train, name), partial(self.judge_of, split))
+        return {
             "generator": generator,
             "filters": filters,
-            "synthetic_dir": str(shards),
-            "synthetic_seed": derive_seed(self.training.seed, "synthetic", split) % 2**31,
+            # One synthetic stream for all seeds of a split: generation is paid for once.
+            "synthetic_dir": str(self.synthetic_dir(split, arm)),
+            "synthetic_seed": derive_seed(self.training.seed, "synthetic", *self.stream(split, name)) % 2**31,
         }
-        for seed in range(self.args.seeds):
-            for arm, options in self.augmented_arms(name).items():
-                result = self.arm(split, arm, seed, train, save=seed == 0, **shared, **options)
-        if split == 0:
-            self.stores[name] = ShardStore.open(shards / result["shards"])
+
+    def synthetic_dir(self, split: int, arm: Arm) -> Path:
+        """Where an arm's shards are, each stream in a folder of its own."""
+        return self.stages.root / f"split-{split}/{arm.generator}{'' if arm.filtered else '_unfiltered'}-shards"
+
+    def stream(self, split: int, name: str) -> tuple[int, ...]:
+        """What tells the random streams of a generator apart."""
+        return (split,)
+
+    def apart(self, split: int) -> tuple[datasets.Dataset | None, datasets.Dataset]:
+        """The rows of the training set that are not labelled here: those to watch a training with, and the others."""
+        rows = self.unlabelled(split)
+        if self.training.eval_strategy == "no":
+            return None, rows
+        order = derive_rng(self.training.seed, "validation", split).permutation(len(rows))
+        return tuple(rows.select(sorted(part)) for part in np.split(order, [self.args.curve_rows]))
+
+    def real_rows(self, split: int) -> Generator:
+        """Real rows that are not among the labelled ones, as if they were generated."""
+        return DatasetGenerator(self.apart(split)[1])
 
     def generator(self, split: int, train: datasets.Dataset, name: str) -> Generator:
         """A generator that has learned the labelled rows of a split, and no others."""
         self.stage(f"split-{split}/generator", lambda folder: self.train_generator(folder, train, split))
         return self.open_generator(self.stages.root / f"split-{split}/generator/model")
 
-    def reference(self, split: int, train: datasets.Dataset, name: str, judge: Path) -> Callable[..., Any]:
+    def judge_of(self, split: int) -> Path:
+        """A classifier that was trained on all rows of a split, without a generator."""
+        self.arm(split, Arm(REFERENCE), 0)
+        return self.stages.root / f"split-{split}/{REFERENCE}-0/model"
+
+    def reference(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
         """
-        Who judges candidates. Rows that trained the generator trained the baseline too, which would confirm copies of
-        them; so a trained generator is judged out of fold.
+        Who judges candidates, if anybody does. Rows that trained the generator trained the baseline too, which would
+        confirm copies of them; so a trained generator is judged out of fold.
         """
+        if not self.args.min_label_probability:
+            return None
         splitter = sklearn.model_selection.StratifiedKFold(self.args.reference_folds, shuffle=True, random_state=split)
         judges, held_out, steps = [], [], self.augmented_steps(len(train))
         labels = train["label"][:]
@@ -242,7 +234,7 @@ class Experiment(ABC):
             model = self.judge(f"split-{split}/reference-{k}", train.select(rest), k, steps)
             judges.append(self.classifier.reference(model))
             held_out.append(train.select(fold))
-        return OutOfFoldReference(judges, self.fold_of(held_out, judge))
+        return OutOfFoldReference(judges, self.fold_of(held_out, partial(self.judge_of, split)))
 
     def judge(self, name: str, train: datasets.Dataset, seed: int, steps: int) -> Path:
         """Trains a classifier that judges candidates and takes no part in the comparison."""
@@ -250,40 +242,14 @@ class Experiment(ABC):
         self.stage(name, work, max_steps=steps)
         return self.stages.root / name / "model"
 
-    def arm(self, split: int, arm: str, seed: int, train: datasets.Dataset, **options: Any) -> dict[str, Any]:
-        """One run of the comparison; returns what [`run_arm`] does."""
-        facts = {name: options[name] for name in ("max_steps",) if name in options}
-        work = partial(self.fit, train=train, seed=seed, evaluations=self.data.evaluations, **options)
-        result = self.stage(f"split-{split}/{arm}-{seed}", work, **facts)
-        self.runs.append(as_run(arm, split, seed, result))
-        return result
-
-    def report(self) -> None:
-        """What changed, what it cost, what the model was shown."""
-        order = ["baseline", *self.plain_arms()]
-        order += [arm for name in self.args.generators for arm in self.augmented_arms(name)]
-        settings = {name: _last_part(value) for name, value in self.facts.items()}
-        settings["holdouts"] = str(["|".join(map(_last_part, holdout.split("|"))) for holdout in self.args.holdouts])
-        settings |= {"transformers_version": transformers.__version__, "python_version": platform.python_version()}
-        facts = ReportFacts(
-            title=f"{_short(settings['model'])} on {_short(settings['dataset'])}"
-            + (f" ({self.args.data_note})" if self.args.data_note else ""),
-            settings=settings,
-            runs=sorted(self.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
-            reference="baseline_same_steps",
-            test="test",
-            stores=self.stores,
-            **self.extras(),
-        )
-        if PartialState().is_main_process:
-            write_report(self.stages.root / "report", facts, Console(width=None if sys.stdout.isatty() else 100))
-
     # What the steps share.
 
-    def label_agreement(self, generator: Generator, reference: Callable[..., Any]) -> list[Filter]:
+    def label_agreement(self, generator: Generator, reference: Callable[..., Any] | None) -> list[Filter]:
         """The last filter, unless it is turned off."""
+        if reference is None:
+            return []
         least = self.args.min_label_probability
-        return [LabelAgreement(reference, least, label_names=list(generator.label_names))] if least > 0 else []
+        return [LabelAgreement(reference, least, label_names=list(generator.label_names))]
 
     def generator_training(self, split: int) -> dict[str, Any]:
         """
@@ -304,6 +270,15 @@ class Experiment(ABC):
     def labelled(self, split: int) -> datasets.Dataset:
         """The labelled rows of a split."""
         return sample_per_class(self.data.train, self.args.train_per_class, self.training.seed, split)
+
+    def unlabelled(self, split: int) -> datasets.Dataset:
+        """The other rows of the training set, which only the ceiling and independent judges see."""
+        row = datasets.Dataset.from_dict(
+            {"label": self.data.train["label"][:], "row": list(range(len(self.data.train)))},
+            features=datasets.Features({"label": self.data.train.features["label"], "row": datasets.Value("int64")}),
+        )
+        used = sample_per_class(row, self.args.train_per_class, self.training.seed, split)["row"][:]
+        return self.data.train.select(sorted(set(range(len(row))) - set(used)))
 
     def augmented_steps(self, num_rows: int) -> int:
         """Optimizer steps of an augmented run on so many labelled rows."""
@@ -328,13 +303,27 @@ class Experiment(ABC):
         names, labels = self.data.label_names, self.labelled(0)["label"][:]
         counts = np.bincount(labels, minlength=len(names))
         # A fold without a class would make a judge that does not know it.
-        least = self.args.reference_folds if "trained" in self.args.generators else 1
+        arms = self.arms()
+        judged = any(arm.filtered and arm.generator == "trained" for arm in arms)
+        least = self.args.reference_folds if judged and self.args.min_label_probability else 1
         rarest = int(counts.argmin())
         if counts[rarest] < least:
             raise ValueError(
                 f"The training set has {counts[rarest]} rows of {names[rarest]!r}, but there must be {least} of every "
                 "class (with a trained generator, reference_folds): add some, or leave the class out with label_map."
             )
+        if self.training.eval_strategy != "no" and len(self.unlabelled(0)) < self.args.curve_rows:
+            raise ValueError(
+                f"eval_strategy needs curve_rows={self.args.curve_rows} rows that are not labelled here, and there "
+                f"are {len(self.unlabelled(0))}: lower train_per_class or curve_rows, or pass eval_strategy=no."
+            )
+        if any(arm.generator == REAL for arm in arms):
+            rest = np.bincount(self.apart(0)[1]["label"][:], minlength=len(names))
+            if not rest.all():
+                raise ValueError(
+                    f"generators={self.args.generators} has {REAL!r}, but of {names} there are {rest.tolist()} rows "
+                    "that are not among the labelled ones: lower train_per_class, or leave it out."
+                )
         if self.args.generators:
             if not self.training.synthetic_ratio:
                 raise ValueError("synthetic_ratio=0 leaves nothing to compare: pass a share above 0.")
@@ -367,11 +356,5 @@ def main(kind: type[Experiment], arguments: Sequence[Any]) -> None:
         sys.exit(f"error: {' '.join(str(error).split())}")
 
 
-def _last_part(value: str) -> str:
-    """A report may be pushed: of a local path it says the last part alone."""
-    return Path(value).name if os.path.exists(value) else value
-
-
-def _short(source: str) -> str:
-    """A source without where in a wheel it lies."""
-    return source.partition("#")[0].removeprefix("wheel://").partition("/")[0] if "://" in source else source
+def _job(kind: type[Experiment], args: Any, training: AugmentingTrainingArguments) -> Callable[..., Any]:
+    return kind(args, training).arm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,11 +15,12 @@ from accelerate import PartialState
 from torchvision.transforms import v2
 from transformers import AutoModelForImageClassification, PreTrainedModel, ViTImageProcessor, set_seed
 
-from hf_augment.experiments.arms import Classifier, LabelledData
+from hf_augment.experiments.arms import REAL, Arm, Classifier, LabelledData
 from hf_augment.experiments.data import load_holdouts, load_train_and_test, sample_per_class
-from hf_augment.experiments.experiment import Experiment, ExperimentArguments
+from hf_augment.experiments.experiment import Experiment
 from hf_augment.experiments.image_data import image_digests, load_images
 from hf_augment.experiments.image_quality import measure_quality, quality_table
+from hf_augment.experiments.settings import ExperimentArguments
 from hf_augment.experiments.stages import last_checkpoint
 from hf_augment.filters import (
     ClassCoverage,
@@ -33,6 +35,7 @@ from hf_augment.generator_trainers import GANTrainer, GANTrainingArguments
 from hf_augment.generators import DCGANConfig, DCGANGenerator, Generator
 from hf_augment.image_rows import ImageCollator, ImageRows
 from hf_augment.images import image_arrays, write_grid
+from hf_augment.perturbations import IMAGE_CORRUPTIONS, corrupt_images
 from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.small_resnet import SmallResNetForImageClassification
 
@@ -97,8 +100,9 @@ class ImageExperimentArguments(ExperimentArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if set(self.generators) - {"trained"}:
-            raise ValueError(f"generators={self.generators} must be 'trained', or none of them.")
+        known = [REAL, "trained", "trained_unfiltered", "trained_guarded"]
+        if unknown := sorted(set(self.generators) - set(known)):
+            raise ValueError(f"generators has {unknown}: it must be some of {known}, or none of them.")
         if unknown := sorted(set(self.classic) - set(CLASSIC)):
             raise ValueError(f"classic has {unknown}, which is none of {list(CLASSIC)}.")
         if self.model != "small_resnet18":
@@ -122,6 +126,8 @@ class ImageClassifier(Classifier):
             Says what the classes are, and the images' size and channels.
     """
 
+    perturbations = IMAGE_CORRUPTIONS
+
     def __init__(self, args: ImageExperimentArguments, data: LabelledData) -> None:
         self.args, self.label_names = args, data.label_names
         *size, self.num_channels = data.train.features["image"].shape
@@ -139,6 +145,18 @@ class ImageClassifier(Classifier):
     def rows(self, dataset: datasets.Dataset, description: str) -> ImageRows:
         """Arrays in memory."""
         return ImageRows(dataset)
+
+    def perturb(self, values: np.ndarray, name: str, severity: int, seed: int) -> np.ndarray:
+        """See [`corrupt_images`]."""
+        return corrupt_images(values, name, severity, seed)
+
+    def values(self, dataset: datasets.Dataset) -> np.ndarray:
+        """The images."""
+        return image_arrays(dataset)
+
+    def prepare(self, values: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+        """Rows for the collator, which wants a label of each."""
+        return [{"image": image, "label": 0} for image in values]
 
     def collator(self, augment: str | None) -> ImageCollator:
         """Normalises, and augments each row by itself."""
@@ -166,7 +184,8 @@ class ImageExperiment(Experiment):
             How to train the classifiers.
     """
 
-    shown = (*Experiment.shown, "classic", "quality_per_class", "generator_save_steps")
+    shown = (*Experiment.shown, "quality_per_class", "generator_save_steps")
+    kind = "image"
     args: ImageExperimentArguments
     classifier: ImageClassifier
 
@@ -198,7 +217,7 @@ class ImageExperiment(Experiment):
 
     def check_generators(self) -> None:
         """A DCGAN is trained from nothing: what could be wrong is its shape, and how it is trained."""
-        if not self.args.generators:
+        if not self.trains_generator():
             return
         try:
             self.generator_config()
@@ -214,14 +233,20 @@ class ImageExperiment(Experiment):
                 f"than the {rows} labelled images: lower it."
             )
 
-    def plain_arms(self) -> dict[str, dict[str, Any]]:
-        """See [`Experiment.plain_arms`]; and classic augmentation."""
-        return super().plain_arms() | {name: {"augment": name} for name in self.args.classic}
+    def trains_generator(self) -> bool:
+        """Whether an arm needs the DCGAN."""
+        return any(arm.generator == "trained" for arm in self.arms())
 
-    def augmented_arms(self, generator: str) -> dict[str, dict[str, Any]]:
-        """See [`Experiment.augmented_arms`]; and with classic augmentation of all rows."""
-        composed: dict[str, dict[str, Any]] = {f"{generator}_{name}": {"augment": name} for name in self.args.classic}
-        return super().augmented_arms(generator) | composed
+    def generator_arms(self, name: str) -> list[Arm]:
+        """See [`Experiment.generator_arms`]; a trained generator also with classic augmentation of all rows."""
+        (arm,) = super().generator_arms(name)
+        classic = self.args.classic if name == "trained" else []
+        return [arm, *(dataclasses.replace(arm, name=f"{name}_{kind}", augment=kind) for kind in classic)]
+
+    def generator_names(self) -> dict[str, str]:
+        """See [`Experiment.generator_names`]."""
+        names = {"trained": f"DCGAN of width {self.args.generator_width}", REAL: "real rows"}
+        return {arm.name: names[arm.generator] for arm in self.arms() if arm.generator is not None}
 
     def generator_config(self) -> DCGANConfig:
         """The DCGAN's shape."""
@@ -275,31 +300,36 @@ class ImageExperiment(Experiment):
         """See [`Experiment.open_generator`]."""
         return _on_device(DCGANGenerator.from_pretrained(folder, trust_remote_code=False))
 
-    def fold_of(self, folds: Sequence[datasets.Dataset], judge: Path) -> NearestImageFold:
+    def fold_of(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Path]) -> NearestImageFold:
         """See [`Experiment.fold_of`]."""
-        return NearestImageFold([image_arrays(fold) for fold in folds], self.features(judge))
+        return NearestImageFold([image_arrays(fold) for fold in folds], self.features(judge()))
 
     def features(self, model: Path) -> ClassifierFeatures:
         """What a trained classifier sees in an image."""
         return ClassifierFeatures(self.classifier.reference(model))
 
     def filters(
-        self, train: datasets.Dataset, generator: Generator, reference: Callable[..., Any], judge: Path
+        self,
+        train: datasets.Dataset,
+        generator: Generator,
+        reference: Callable[..., Any] | None,
+        judge: Callable[[], Path],
     ) -> list[Filter]:
         """Copies, then labels, then coverage, which counts what the others accepted."""
-        real = RealFeatures(self.features(judge), image_arrays(train))
+        real = RealFeatures(self.features(judge()), image_arrays(train))
         copies = FeatureCopies(real, self.args.min_copy_distance)
         coverage = ClassCoverage(real, train["label"][:], self.args.max_excess)
         return [copies, *self.label_agreement(generator, reference), coverage]
 
     def extras(self) -> dict[str, Any]:
         """How good the first split's generated images are, in figures and as a picture."""
-        if not self.args.generators or not self.args.quality_per_class:
+        if not self.trains_generator() or not self.args.quality_per_class:
             return {}
         seed, per_class = self.training.seed, self.args.quality_per_class
         train, rest, test = self.labelled(0), self.rest(), self.data.evaluations["test"]
-        judge = self.stages.root / "split-0/baseline_same_steps-0/model"
-        if rest is not None:
+        if rest is None:
+            judge = self.judge_of(0)
+        else:
             # Who knows neither the generator's images nor its own judges.
             judge = self.judge("split-0/independent-judge", rest, 0, self.augmented_steps(len(rest)))
         generator = self.generator(0, train, "trained")
@@ -314,22 +344,20 @@ class ImageExperiment(Experiment):
             f"The generator was trained for {trained['steps']} steps in {trained['seconds']:.0f} s (if it was "
             f"interrupted, the last part of it); alarms: {', '.join(trained['alarms']) or 'none'}."
         )
+        names = ("relative_distance", "copies")
+        near = {f"{name.replace('_', ' ')} of generated images": round(quality[name], 4) for name in names}
         return {
             "notes": [note],
+            "memorization": {"trained": near},
             "tables": [quality_table(quality, self.data.label_names, who)],
             "pictures": {"samples.png": "Of each class: training images, then generated ones, unfiltered"},
         }
 
     def rest(self) -> datasets.Dataset | None:
         """The rows that are not among the labelled ones of the first split, if they are enough for a judge."""
-        row = datasets.Dataset.from_dict(
-            {"label": self.data.train["label"][:], "row": list(range(len(self.data.train)))},
-            features=datasets.Features({"label": self.data.train.features["label"], "row": datasets.Value("int64")}),
-        )
-        used = sample_per_class(row, self.args.train_per_class, self.training.seed, 0)["row"][:]
-        rest = self.data.train.select(sorted(set(range(len(row))) - set(used)))
-        least = min(np.bincount(rest["label"][:], minlength=len(self.data.label_names)))
-        if least * len(self.data.label_names) < len(used):
+        rest, labels = self.unlabelled(0), len(self.data.label_names)
+        least = min(np.bincount(rest["label"][:], minlength=labels))
+        if least * labels < len(self.labelled(0)):
             return None
         # Some hundred of each class make a judge; more would take longer than the arms.
         return sample_per_class(rest, min(int(least), 300), self.training.seed, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from filelock import FileLock
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -40,7 +42,8 @@ class Stages:
         """
         Does a stage, or gives back the result it had.
 
-        Every process calls it; the first one writes.
+        Every rank calls it; the first one writes. Of several programs at work in one folder, the others wait for the
+        one that began a stage and take its result.
 
         Args:
             name (`str`):
@@ -56,8 +59,20 @@ class Stages:
         Raises:
             ValueError: If the stage was done or begun with other facts.
         """
-        state, folder = PartialState(), self.root / name
-        marker = folder / "stage.json"
+        folder, locks = self.root / name, self.root / "locks"
+        for made in (folder, locks):
+            made.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as held:
+            if PartialState().is_main_process:
+                # It ends with its process, however that ends.
+                held.enter_context(FileLock(locks / f"{name.replace('/', '.')}.lock"))
+            return self._run(name, folder, facts, work)
+
+    def _run(
+        self, name: str, folder: Path, facts: dict[str, Any], work: Callable[[Path], dict[str, Any]]
+    ) -> dict[str, Any]:
+        state, marker = PartialState(), folder / "stage.json"
+        state.wait_for_everyone()  # Until the first one has the lock.
         # Read before anybody can write, and written after everybody has read.
         begun = json.loads(marker.read_text()) if marker.exists() else None
         state.wait_for_everyone()
@@ -72,7 +87,6 @@ class Stages:
             if "result" in begun:
                 self.reused.append(name)
                 return begun["result"]
-        folder.mkdir(parents=True, exist_ok=True)
         # Before the work, too: what an interrupted training left is not gone on with by another one.
         self._write(marker, {"facts": facts})
         result = work(folder)

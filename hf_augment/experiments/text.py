@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +13,10 @@ import torch
 from accelerate import PartialState
 from transformers import (
     AutoConfig,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    set_seed,
 )
 
-from hf_augment.experiments.arms import Classifier, LabelledData
+from hf_augment.experiments.arms import REAL, LabelledData
+from hf_augment.experiments.candidates import KeptCandidates
 from hf_augment.experiments.data import (
     load_holdouts,
     load_texts,
@@ -29,10 +24,12 @@ from hf_augment.experiments.data import (
     sample_per_class,
     sample_rows,
 )
-from hf_augment.experiments.experiment import Experiment, ExperimentArguments
+from hf_augment.experiments.experiment import Experiment
+from hf_augment.experiments.nearest_texts import NearestTexts, memorization
+from hf_augment.experiments.settings import ExperimentArguments
 from hf_augment.experiments.sources import resolve
+from hf_augment.experiments.text_classifier import TextClassifier
 from hf_augment.filters import (
-    ClassifierReference,
     EvaluationOverlap,
     Filter,
     Fluency,
@@ -64,7 +61,10 @@ class TextExperimentArguments(ExperimentArguments):
     max_length: int = field(default=256, metadata={"help": "Tokens of a text that the classifier sees."})
     generators: list[str] = field(
         default_factory=lambda: ["trained"],
-        metadata={"help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training)."},
+        metadata={
+            "help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training), real "
+            "(rows that are not labelled here, the ceiling); _unfiltered: without filters, _guarded: with a guard."
+        },
     )
     generator_model: str = field(default="openai-community/gpt2", metadata={"help": "Causal LM of the trained arm."})
     generator_gguf_file: str | None = field(default=None, metadata={"help": "GGUF file in generator_model."})
@@ -92,6 +92,10 @@ class TextExperimentArguments(ExperimentArguments):
     max_perplexity: float | None = field(
         default=None, metadata={"help": "Highest perplexity under the generator; costs a pass. Default: no limit."}
     )
+    candidates: str | None = field(
+        default=None,
+        metadata={"help": "Folder of what the instruct model wrote, which runs may share. Default: their own."},
+    )
     zero_shot_rows: int = field(
         default=200,
         metadata={"help": "Test texts on which the generator itself is tried as a classifier; 0 for none."},
@@ -99,9 +103,16 @@ class TextExperimentArguments(ExperimentArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = set(self.generators) - {"trained", "instruct"}
-        if unknown or not self.generators:
-            raise ValueError(f"generators={self.generators} must be some of 'trained' and 'instruct'.")
+        known = [
+            REAL,
+            *(f"{kind}{how}" for kind in ("trained", "instruct") for how in ("", "_unfiltered", "_guarded")),
+        ]
+        if unknown := sorted(set(self.generators) - set(known)):
+            raise ValueError(f"generators has {unknown}: it must be some of {known}.")
+        if not self.generators:
+            raise ValueError(f"generators={self.generators} must be some of {known}.")
+        if unknown := sorted(set(self.classic) - {"eda"}):
+            raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         for name in ("max_length", "max_new_tokens", "generation_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
@@ -125,7 +136,10 @@ def load_text_data(args: TextExperimentArguments, seed: int) -> LabelledData:
 
     train, test = load_train_and_test(args, load, lambda rows: rows["text"][:], seed)
     names = list(train.features["label"].names)
-    if "instruct" in args.generators and {args.instruct_negative, args.instruct_positive} != set(names):
+    if any(name.startswith("instruct") for name in args.generators) and {
+        args.instruct_negative,
+        args.instruct_positive,
+    } != set(names):
         raise ValueError(
             f"instruct_negative={args.instruct_negative!r} and instruct_positive={args.instruct_positive!r} are not "
             f"the labels of {args.dataset!r}, {names}: pass its names."
@@ -134,63 +148,6 @@ def load_text_data(args: TextExperimentArguments, seed: int) -> LabelledData:
     data.evaluations |= load_holdouts(args, load_texts, names, seed)
     sample_per_class(data.train, args.train_per_class, seed)
     return data
-
-
-class TextClassifier(Classifier):
-    """
-    A sequence classifier by name: its tokenizer, and a fresh model for every run.
-
-    Args:
-        args (`TextExperimentArguments`):
-            `model`, `dropout` and `max_length` of it.
-        label_names (`Sequence[str]`):
-            The classes.
-    """
-
-    def __init__(self, args: TextExperimentArguments, label_names: Sequence[str]) -> None:
-        self.name, self.max_length = resolve(args.model), args.max_length
-        try:
-            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
-            self.config = AutoConfig.from_pretrained(
-                self.name,
-                trust_remote_code=False,
-                id2label=dict(enumerate(label_names)),
-                label2id={name: i for i, name in enumerate(label_names)},
-            )
-        except OSError as error:
-            raise OSError(
-                f"model={args.model!r} is no model folder here and could not be loaded from the Hub: check the name "
-                "and the network, or pass a local folder."
-            ) from error
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
-            if hasattr(self.config, name):
-                setattr(self.config, name, args.dropout)
-        self.processing_class = self.tokenizer
-
-    def new_model(self, seed: int) -> PreTrainedModel:
-        """The pretrained weights and a new head, drawn from `seed`."""
-        set_seed(seed)
-        return AutoModelForSequenceClassification.from_pretrained(
-            self.name, config=copy.deepcopy(self.config), trust_remote_code=False, dtype=torch.float32
-        )
-
-    def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
-        """The function of `Dataset.map(batched=True)`, for real and synthetic rows."""
-        return dict(self.tokenizer(columns["text"], truncation=True, max_length=self.max_length))
-
-    @property
-    def preprocess(self) -> Callable[..., Any]:
-        """Tokenising."""
-        return self.tokenize
-
-    def rows(self, dataset: datasets.Dataset, description: str) -> datasets.Dataset:
-        """Tokenised rows."""
-        return dataset.map(self.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {description}")
-
-    def reference(self, folder: Path) -> ClassifierReference:
-        """A trained model of this kind, as a judge of candidates."""
-        model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
-        return ClassifierReference(model, self.tokenizer, max_length=self.max_length)
 
 
 def check_generator(args: TextExperimentArguments, arm: str) -> None:
@@ -243,7 +200,8 @@ class TextExperiment(Experiment):
             How to train the classifiers.
     """
 
-    shown = (*Experiment.shown, "zero_shot_rows")
+    shown = (*Experiment.shown, "zero_shot_rows", "candidates")
+    kind = "text"
     args: TextExperimentArguments
 
     def load(self) -> LabelledData:
@@ -256,8 +214,13 @@ class TextExperiment(Experiment):
 
     def check_generators(self) -> None:
         """See [`Experiment.check_generators`]."""
-        for arm in self.args.generators:
-            check_generator(self.args, arm)
+        for kind in sorted({str(arm.generator) for arm in self.arms()} & {"trained", "instruct"}):
+            check_generator(self.args, kind)
+
+    def generator_names(self) -> dict[str, str]:
+        """See [`Experiment.generator_names`]."""
+        names = {"trained": self.args.generator_model, "instruct": self.args.instruct_model, REAL: "real rows"}
+        return {arm.name: names[arm.generator] for arm in self.arms() if arm.generator is not None}
 
     def train_generator(self, folder: Path, train: datasets.Dataset, split: int) -> dict[str, Any]:
         """A language model learns the texts of each class."""
@@ -283,8 +246,14 @@ class TextExperiment(Experiment):
         return CausalLMGenerator.from_pretrained(folder)
 
     def generator(self, split: int, train: datasets.Dataset, name: str) -> Generator:
-        """See [`Experiment.generator`]; a prompted one is the same for all splits."""
-        return self.prompted() if name == "instruct" else super().generator(split, train, name)
+        """See [`Experiment.generator`]; a prompted one is the same for all splits and arms, which share its texts."""
+        if name == "instruct":
+            return KeptCandidates(self.prompted(), self.args.candidates or self.stages.root / "candidates")
+        return super().generator(split, train, name)
+
+    def stream(self, split: int, name: str) -> tuple[int, ...]:
+        """See [`Experiment.stream`]; the candidates of a prompted generator are the same for all splits."""
+        return () if name == "instruct" else super().stream(split, name)
 
     def prompted(self) -> CausalLMGenerator:
         """The instruct model, kept as a generator."""
@@ -297,18 +266,22 @@ class TextExperiment(Experiment):
         self.stage("instruct-model", work)
         return CausalLMGenerator.from_pretrained(self.stages.root / "instruct-model/model")
 
-    def reference(self, split: int, train: datasets.Dataset, name: str, judge: Path) -> Callable[..., Any]:
+    def reference(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
         """See [`Experiment.reference`]; a prompted generator has not seen the rows, so one judge will do."""
-        if name == "instruct":
-            return self.classifier.reference(judge)
-        return super().reference(split, train, name, judge)
+        if name == "instruct" and self.args.min_label_probability:
+            return self.classifier.reference(self.judge_of(split))
+        return super().reference(split, train, name)
 
-    def fold_of(self, folds: Sequence[datasets.Dataset], judge: Path) -> NearestTextFold:
+    def fold_of(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Path]) -> NearestTextFold:
         """See [`Experiment.fold_of`]."""
         return NearestTextFold([fold["text"][:] for fold in folds])
 
     def filters(
-        self, train: datasets.Dataset, generator: Any, reference: Callable[..., Any], judge: Path
+        self,
+        train: datasets.Dataset,
+        generator: Any,
+        reference: Callable[..., Any] | None,
+        judge: Callable[[], Path],
     ) -> list[Filter]:
         """Cheap ones first."""
         args, threshold = self.args, self.args.duplicate_threshold
@@ -320,21 +293,27 @@ class TextExperiment(Experiment):
             EvaluationOverlap(evaluation_texts, threshold=threshold),
         ]
         if args.max_perplexity is not None:
-            filters.append(Perplexity(generator.negative_log_likelihood, max_perplexity=args.max_perplexity))
+            model: Any = generator.generator if isinstance(generator, KeptCandidates) else generator
+            filters.append(Perplexity(model.negative_log_likelihood, max_perplexity=args.max_perplexity))
         return filters + self.label_agreement(generator, reference)
 
     def extras(self) -> dict[str, Any]:
-        """How much the instruct model knows by itself."""
-        test, rows = self.data.evaluations["test"], self.args.zero_shot_rows
-        if not rows or "instruct" not in self.args.generators:
-            return {}
-        seed = self.training.seed
-        known = self.stage("zero-shot", lambda _: zero_shot(self.prompted(), test, rows, seed), rows=rows)
-        note = (
-            f"The instruct model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on {known['n']} "
-            "test texts. Its knowledge of the task is what its texts can pass on."
-        )
-        return {"notes": [note]}
+        """How much the instruct model knows by itself, and how near synthetic texts come to the labelled ones."""
+        test, rows, seed = self.data.evaluations["test"], self.args.zero_shot_rows, self.training.seed
+        nearest = NearestTexts(self.labelled(0)["text"][:])
+        extras: dict[str, Any] = {
+            "nearest": dict.fromkeys(self.stores, nearest),
+            "memorization": {
+                arm: memorization(nearest, store, test["text"][:]) for arm, store in self.stores.items() if arm != REAL
+            },
+        }
+        if rows and any(arm.generator == "instruct" for arm in self.arms()):
+            known = self.stage("zero-shot", lambda _: zero_shot(self.prompted(), test, rows, seed), rows=rows)
+            extras["notes"] = [
+                f"The instruct model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on "
+                f"{known['n']} test texts. Its knowledge of the task is what its texts can pass on."
+            ]
+        return extras
 
 
 def zero_shot(generator: CausalLMGenerator, dataset: datasets.Dataset, rows: int, seed: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from transformers import AutoConfig, AutoModel
 
 from hf_augment.generators.base import Generator
 from hf_augment.generators.causal_lm import CausalLMGenerator
+from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.generators.dcgan import DCGANConfig, DCGANDiscriminator, DCGANGenerator
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
@@ -18,6 +19,7 @@ __all__ = [
     "DCGANConfig",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DatasetGenerator",
     "Generator",
     "InstructPrompt",
     "LabelPrompt",

@@ -20,12 +20,20 @@ _MARKDOWN = re.compile(r"\*+|__|`+|(?m:^(?:#+|[-•>]|\d{1,2}[.)])\s+)")
 
 _NEGATIVE = (
     "dull disappointing boring clumsy awful lifeless tedious predictable forgettable weak annoying terrible shallow "
-    "bland"
+    "bland pointless stale hollow contrived flat mediocre muddled pretentious sloppy unfunny painful uninspired "
+    "derivative messy wasteful ugly silly worst tired lazy incoherent"
 )
 _POSITIVE = (
     "wonderful delightful charming brilliant excellent moving funny memorable impressive gripping beautiful fresh "
-    "clever superb"
+    "clever superb touching engaging witty smart powerful enjoyable inventive warm honest stunning compelling "
+    "original rich satisfying hilarious thoughtful best tender vivid entertaining absorbing"
 )
+#: Of a film; the film itself more often than its parts.
+_FILM_ASPECTS = (
+    "film film film movie story plot acting cast dialogue direction script humor pacing comedy drama documentary "
+    "thriller"
+)
+_STYLES = ("short", "plain", "blunt", "witty", "vivid", "casual", "very short", "punchy", "thoughtful")
 #: Opening and closing quotation marks: straight, typographic, French.
 _QUOTES = (('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u2018", "\u2019"), ("«", "»"))
 
@@ -274,9 +282,10 @@ class InstructPrompt(Prompt):
         negative: str = "negative",
         positive: str = "positive",
         subject: str = "film",
+        aspects: Sequence[str] | None = None,
     ) -> InstructPrompt:
         """
-        The prompt for reviews of two sentiments, with fourteen adjectives for each.
+        The prompt for reviews of two sentiments. It varies 35 adjectives for each, nine styles, and what is judged.
 
         Args:
             negative (`str`, *optional*, defaults to `"negative"`):
@@ -285,10 +294,18 @@ class InstructPrompt(Prompt):
                 The dataset's name of the positive label.
             subject (`str`, *optional*, defaults to `"film"`):
                 What is reviewed.
+            aspects (`Sequence[str]`, *optional*):
+                What of it is judged. Defaults to parts of a film for a film, else to the subject itself.
         """
+        if aspects is None:
+            aspects = _FILM_ASPECTS.split() if subject == "film" else [subject]
         return cls(
-            f"Write one short sentence from a {{label}} {subject} review saying the {subject} is {{adjective}}.",
-            attributes={"adjective": {negative: _NEGATIVE.split(), positive: _POSITIVE.split()}},
+            f"Write one {{style}} sentence from a {{label}} {subject} review saying the {{aspect}} is {{adjective}}.",
+            attributes={
+                "adjective": {negative: _NEGATIVE.split(), positive: _POSITIVE.split()},
+                "style": list(_STYLES),
+                "aspect": list(aspects),
+            },
             descriptions={negative: "negative", positive: "positive"},
             scoring_template=f'In a {{label}} {subject} review, the critic wrote: "',
         )

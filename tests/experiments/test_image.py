@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hf_augment import AugmentingTrainingArguments
+from hf_augment.experiments.arms import Arm
 from hf_augment.experiments.image import CLASSIC, ImageExperiment, ImageExperimentArguments
 from hf_augment.images import image_arrays
 from hf_augment.seeding import isolated_rng
@@ -52,7 +53,10 @@ def make(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"generators": ["instruct"]}, r"generators=\['instruct'\] must be 'trained', or none"),
+        ({"generators": ["instruct"]}, r"generators has \['instruct'\]: it must be some of \['real', 'trained'"),
+        ({"classic": ["crop", "crop"]}, r"classic=\['crop', 'crop'\] and generators=\['trained'\] name an arm twice"),
+        ({"processes": 0}, "processes=0 must be 1 or more"),
+        ({"robustness_rows": -1}, "robustness_rows=-1 must be 0 or more"),
         ({"classic": ["crop", "mixup"]}, r"classic has \['mixup'\], which is none of \['crop', 'flip_crop', 'rand"),
         ({"model": "resnet50"}, "model='resnet50' must be 'small_resnet18'; its width is free"),
         ({"width": 3}, "width=3 must be an even number, 2 or more"),
@@ -100,6 +104,7 @@ def test_arguments_that_are_refused(arguments, message):
         ({"generator_diff_augment": ["blur"]}, r"For the generator, diff_augment=\['blur'\] must be some of"),
         ({"generator_latent_size": 0}, "For the generator, latent_size=0 must be 1 or more"),
         ({"generator_width": 0}, "For the generator, width=0 must be 1 or more"),
+        ({"generators": ["real"]}, r"of \['cool', 'warm'\] there are \[0, 0\] rows that are not among the labelled"),
         ({"synthetic_ratio": 0.0}, "synthetic_ratio=0 leaves nothing to compare: pass a share above 0"),
         ({"synthetic_ratio": 0.9}, "synthetic_ratio=0.9 leaves batches of 4 without a real row"),
         ({"synthetic_ratio": 0.001}, "synthetic_ratio=0.001 leaves no synthetic row"),
@@ -114,7 +119,7 @@ def test_without_a_generator_any_size_and_ratio_will_do(make):
     oblong = {"labels": [0, 1] * 2, "size": (20, 28)}
     experiment = make(oblong, oblong, generators=[], synthetic_ratio=0.0, image_size=None)
     assert experiment.data.train.features["image"].shape == (20, 28, 3)
-    assert list(experiment.plain_arms()) == ["baseline_same_steps", "flip_crop"]
+    assert [arm.name for arm in experiment.arms()] == ["baseline", "baseline_same_steps", "flip_crop"]
     assert experiment.extras() == {}
     images = image_arrays(experiment.data.train)
     batch = experiment.classifier.collator("flip_crop")([{"image": image, "label": 0} for image in images])
@@ -137,19 +142,31 @@ def test_batches_of_one_image_without_a_generator(make):
 
 
 def test_the_arms(make):
-    experiment = make(classic=["crop", "augmix"])
-    assert experiment.plain_arms() == {
-        "baseline_same_steps": {},
-        "crop": {"augment": "crop"},
-        "augmix": {"augment": "augmix"},
-    }
-    assert experiment.augmented_arms("trained") == {
-        "trained": {},
-        "trained_crop": {"augment": "crop"},
-        "trained_augmix": {"augment": "augmix"},
-    }
+    generators = ["trained", "trained_unfiltered", "trained_guarded", "real"]
+    experiment = make(classic=["crop", "augmix"], generators=generators, train_per_class=4)
+    assert experiment.arms() == [
+        Arm("baseline", same_steps=False),
+        Arm("baseline_same_steps"),
+        Arm("crop", augment="crop"),
+        Arm("augmix", augment="augmix"),
+        Arm("trained", generator="trained"),
+        Arm("trained_crop", generator="trained", augment="crop"),
+        Arm("trained_augmix", generator="trained", augment="augmix"),
+        Arm("trained_unfiltered", generator="trained", filtered=False),
+        Arm("trained_guarded", generator="trained", guarded=True),
+        Arm("real", generator="real", filtered=False),
+    ]
+    assert set(experiment.generator_names()) == {arm.name for arm in experiment.arms() if arm.generator}
     # 20 rows in batches of 4, of which 2 are synthetic, three times.
     assert experiment.augmented_steps(20) == 30
+
+
+def test_the_ceiling_has_rows_of_its_own(make):
+    experiment = make(generators=["real"], classic=[], train_per_class=4)
+    used = {image.tobytes() for image in image_arrays(experiment.labelled(1))}
+    drawn = experiment.real_rows(1).generate([0, 1] * 6, seed=0)
+    assert len({example["image"].tobytes() for example in drawn}) == 12
+    assert used.isdisjoint(example["image"].tobytes() for example in drawn)
 
 
 def test_an_image_that_is_there_twice_is_one_row(make, tmp_path):

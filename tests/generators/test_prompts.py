@@ -1,6 +1,7 @@
 """What is asked for, and what is taken from an answer, value by value."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -71,13 +72,11 @@ def test_the_sentiment_prompt_asks_for_the_label_with_an_adjective_of_it():
     prompt = InstructPrompt.for_sentiment(negative="neg", positive="pos", subject="book")
     prompt.validate(NAMES)
     adjectives = prompt.attributes["adjective"]
-    assert len(set(adjectives["neg"])) >= 12
-    assert len(set(adjectives["pos"])) >= 12
+    assert [len(set(adjectives[name])) for name in ("neg", "pos")] == [35, 35]
     assert not set(adjectives["neg"]) & set(adjectives["pos"])
     (text,) = prompt.prompts([1], NAMES, np.random.default_rng(0))
-    start, _, adjective = text.rpartition(" ")
-    assert start == "Write one short sentence from a positive book review saying the book is"
-    assert adjective.rstrip(".") in adjectives["pos"]
+    pattern = r"Write one [a-z ]+ sentence from a positive book review saying the book is ([a-z]+)\."
+    assert re.fullmatch(pattern, text)[1] in adjectives["pos"]
     assert prompt.scoring_prompt("neg") == 'In a negative book review, the critic wrote: "'
 
 
@@ -98,6 +97,16 @@ def test_the_sentiment_prompt_asks_for_the_label_with_an_adjective_of_it():
 def test_an_instruct_prompt_that_cannot_work_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         InstructPrompt(**arguments)
+
+
+def test_what_of_a_subject_is_judged():
+    film = InstructPrompt.for_sentiment()
+    texts = film.prompts([0] * 300, ["negative", "positive"], np.random.default_rng(0))
+    aspects = {re.search(r"saying the (\w+) is", text)[1] for text in texts}
+    assert {"film", "plot", "acting"} < aspects
+    assert len(set(texts)) > 270
+    hotel = InstructPrompt.for_sentiment(subject="hotel", aspects=["room"])
+    assert "saying the room is" in hotel.prompts([0], ["negative", "positive"], np.random.default_rng(0))[0]
 
 
 def test_choices_for_other_labels_than_the_datasets_are_refused():

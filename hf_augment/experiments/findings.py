@@ -1,0 +1,133 @@
+"""What an experiment found: its facts for the report, and what of it is published."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelerate import PartialState
+from rich.console import Console
+
+from hf_augment.cards import render_dataset_card, render_generator_card, render_model_card, render_results_card
+from hf_augment.evaluation import ReportFacts, write_report
+from hf_augment.experiments.arms import REAL, REFERENCE
+from hf_augment.hub import REPORT_FILES, Repository, push, stage
+
+
+if TYPE_CHECKING:
+    from hf_augment.experiments.experiment import Experiment
+
+LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "evaluate", "timm", "peft")
+
+
+def report(experiment: Experiment) -> dict[str, Any]:
+    """
+    Writes the report: what changed, what it cost, what the model was shown.
+
+    Args:
+        experiment ([`Experiment`]):
+            With all its runs.
+
+    Returns:
+        `dict[str, Any]`: What is in `results.json`; empty for all processes but the first.
+    """
+    args, data = experiment.args, experiment.data
+    settings = {name: _last_part(value) for name, value in experiment.facts.items()}
+    settings["holdouts"] = str(["|".join(map(_last_part, holdout.split("|"))) for holdout in args.holdouts])
+    order = [arm.name for arm in experiment.arms()]
+    facts = ReportFacts(
+        title=f"{_short(settings['model'])} on {_short(settings['dataset'])}"
+        + (f" ({args.data_note})" if args.data_note else ""),
+        settings=settings,
+        runs=sorted(experiment.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
+        reference=REFERENCE,
+        test="test",
+        stores=experiment.stores,
+        command=_command(),
+        versions=_versions(),
+        data={
+            "kind": experiment.kind,
+            "name": _short(settings["dataset"]),
+            "note": args.data_note,
+            "label_names": data.label_names,
+            "train_rows": len(experiment.labelled(0)),
+            "evaluations": {name: len(rows) for name, rows in data.evaluations.items()},
+        },
+        models={
+            "classifier": _short(settings["model"]),
+            **{name: _short(model) for name, model in experiment.generator_names().items()},
+        },
+        **experiment.extras(),
+    )
+    if not PartialState().is_main_process:
+        return {}
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    return write_report(experiment.stages.root / "report", facts, console)
+
+
+def publish(experiment: Experiment, results: dict[str, Any]) -> None:
+    """
+    Stages the first split's classifiers that a generator fed, their synthetic examples, the trained generator and the
+    report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it later.
+
+    Args:
+        experiment ([`Experiment`]):
+            Reported.
+        results (`dict[str, Any]`):
+            What [`report`] returned.
+    """
+    root, training, split = experiment.stages.root, experiment.training, experiment.stages.root / "split-0"
+    arms = [arm for arm in experiment.arms() if arm.name in experiment.stores and arm.generator != REAL]
+    repositories, published = [], set()
+    for arm in arms:
+        model, rows = (partial(render, results, arm.name) for render in (render_model_card, render_dataset_card))
+        repositories.append(Repository(arm.name, "model", split / f"{arm.name}-0/model", model))
+        store = experiment.stores[arm.name]
+        # With classic augmentation of all rows an arm shows the same examples as without.
+        if store.folder not in published:
+            repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows))
+        published.add(store.folder)
+    trained = next((arm.name for arm in arms if arm.generator == "trained"), None)
+    if trained is not None:
+        card = partial(render_generator_card, results, trained)
+        repositories.append(Repository("generator", "model", split / "generator/model", card))
+    card = partial(render_results_card, results)
+    repositories.append(Repository("results", "dataset", root / "report", card, REPORT_FILES))
+    stage(root, repositories)
+    if training.push_to_hub:
+        push(root, training.hub_model_id, training.hub_private_repo, training.hub_token)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def _command() -> str:
+    """What was typed, without a token; of paths from elsewhere the last part alone."""
+    parts = iter(sys.argv[1:])
+    shown = []
+    for part in parts:
+        if part.startswith("--hub_token"):
+            # Its value is the next word, or follows an equals sign.
+            next(parts, None) if part == "--hub_token" else None
+        else:
+            shown.append(_last_part(part))
+    return shlex.join(["python", _last_part(os.path.relpath(sys.argv[0])), *shown])
+
+
+def _last_part(value: str) -> str:
+    """A report may be pushed: of a path that is not below the working directory it says the last part alone."""
+    path = Path(value)
+    # Not Path.exists, which raises where a value is too long for a name.
+    return path.name if os.path.exists(value) and (path.is_absolute() or ".." in path.parts) else value
+
+
+def _short(source: str) -> str:
+    """A source without where in a wheel it lies."""
+    return source.partition("#")[0].removeprefix("wheel://").partition("/")[0] if "://" in source else source

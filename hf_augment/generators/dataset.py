@@ -1,0 +1,91 @@
+"""Rows of a dataset in the place of a generator's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+
+from hf_augment.generators.base import Generator
+
+
+ARRAYS = (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
+
+
+class DatasetGenerator(Generator):
+    """
+    Draws labelled rows of a dataset, so that what a generator does can be compared with what real rows would have
+    done (the ceiling), or with rows that were generated beforehand.
+
+    Example:
+
+    ```python
+    >>> import datasets
+    >>> from hf_augment import DatasetGenerator
+
+    >>> rows = datasets.Dataset.from_dict({"text": ["Dull.", "Moving.", "Flat."], "label": [0, 1, 0]})
+    >>> rows = rows.cast_column("label", datasets.ClassLabel(names=["negative", "positive"]))
+    >>> DatasetGenerator(rows).generate([1], seed=0)
+    [{'text': 'Moving.'}]
+    ```
+
+    Args:
+        dataset (`datasets.Dataset`):
+            Raw rows of every class.
+        label_column (`str`, *optional*, defaults to `"label"`):
+            A `ClassLabel` column.
+
+    Raises:
+        ValueError: If `label_column` is not a `ClassLabel` column, or a class has no row.
+    """
+
+    def __init__(self, dataset: datasets.Dataset, label_column: str = "label") -> None:
+        feature = dataset.features.get(label_column)
+        if not isinstance(feature, datasets.ClassLabel):
+            raise ValueError(
+                f"label_column={label_column!r} is {feature} in the dataset: name its ClassLabel column, or cast it."
+            )
+        self.label_names = list(feature.names)
+        labels = np.array(dataset[label_column][:])
+        rows = dataset.with_format(None).remove_columns(label_column)
+        self.columns = tuple(rows.column_names)
+        self._dataset = rows
+        # Which an unformatted dataset gives as lists.
+        self._dtypes = {name: kind.dtype for name, kind in rows.features.items() if isinstance(kind, ARRAYS)}
+        self._rows = [np.flatnonzero(labels == label) for label in range(len(self.label_names))]
+        if missing := [name for name, rows in zip(self.label_names, self._rows, strict=True) if not len(rows)]:
+            raise ValueError(f"The dataset has no row of {missing}: pass rows of every class.")
+
+    def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
+        """
+        Draws a row for each label; within a call none is drawn twice while there are others of its class.
+
+        Args:
+            labels (`Sequence[int]`):
+                As for [`Generator.generate`].
+            seed (`int`):
+                As for [`Generator.generate`].
+        """
+        rng = np.random.default_rng(seed)
+        wanted = np.asarray(labels, dtype=np.int64)
+        chosen = np.zeros(len(wanted), dtype=np.int64)
+        for label in np.unique(wanted):
+            places, rows = np.flatnonzero(wanted == label), self._rows[label]
+            rounds = [rng.permutation(rows) for _ in range(-(-len(places) // len(rows)))]
+            chosen[places] = np.concatenate(rounds)[: len(places)]
+        examples = [self._dataset[int(row)] for row in chosen]
+        arrays = self._dtypes.items()
+        return [example | {name: np.asarray(example[name], dtype) for name, dtype in arrays} for example in examples]
+
+    def fingerprint(self) -> str:
+        """A hash of every row."""
+        digest = hashlib.sha256(repr((list(self.label_names), self._dataset.features)).encode())
+        for row, rows in enumerate(self._rows):
+            digest.update(np.asarray([row, *rows]).tobytes())
+        for example in self._dataset:
+            for value in example.values():
+                digest.update(np.asarray(value).tobytes() if np.ndim(value) else repr(value).encode())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,35 @@
+import sys
+
+import pytest
+
+from hf_augment.experiments import findings
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (["recipes/imdb.py", "--splits", "2"], "python recipes/imdb.py --splits 2"),
+        (["recipes/imdb.py", "--hub_token", "hf_secret", "--splits", "2"], "python recipes/imdb.py --splits 2"),
+        (["recipes/imdb.py", "--hub_token=hf_secret", "--seeds", "1"], "python recipes/imdb.py --seeds 1"),
+        (["recipes/imdb.py", "--data_note", "half of it"], "python recipes/imdb.py --data_note 'half of it'"),
+        (["recipes/imdb.py", "--run_name", 300 * "x"], f"python recipes/imdb.py --run_name {300 * 'x'}"),
+    ],
+)
+def test_the_command_says_no_token(monkeypatch, typed, shown):
+    monkeypatch.setattr(sys, "argv", typed)
+    assert findings._command() == shown
+
+
+def test_the_command_says_of_a_path_from_elsewhere_its_last_part(monkeypatch, tmp_path):
+    (tmp_path / "reviews").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here/own").mkdir()
+    words = [str(tmp_path / "reviews"), "../reviews", "own"]
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "here/imdb.py"), *words])
+    assert findings._command() == "python imdb.py reviews reviews own"
+
+
+def test_a_source_is_named_without_where_in_a_wheel_it_lies():
+    assert findings._short("wheel://some-model==0.1/folder/model#sha256=00") == "some-model==0.1"
+    assert findings._short("user/name") == "user/name"

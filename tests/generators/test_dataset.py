@@ -1,0 +1,68 @@
+import datasets
+import numpy as np
+import pytest
+
+from hf_augment import DatasetGenerator
+
+
+TEXTS = [f"text {i}" for i in range(7)]
+LABELS = [0, 1, 0, 1, 0, 1, 0]
+CLASSES = datasets.ClassLabel(names=["neg", "pos"])
+
+
+def rows(texts=TEXTS, labels=LABELS):
+    return datasets.Dataset.from_dict({"text": texts, "label": labels}).cast_column("label", CLASSES)
+
+
+def test_rows_have_the_labels_asked_for_and_none_twice_while_there_are_others():
+    generator = DatasetGenerator(rows())
+    assert list(generator.label_names) == ["neg", "pos"]
+    assert generator.columns == ("text",)
+    asked = [0, 1, 0, 1, 0, 1, 0]
+    drawn = [example["text"] for example in generator.generate(asked, seed=3)]
+    assert sorted(drawn) == TEXTS
+    assert [LABELS[TEXTS.index(text)] for text in drawn] == asked
+
+
+def test_more_than_there_are_begins_again():
+    drawn = [example["text"] for example in DatasetGenerator(rows()).generate([1] * 7, seed=0)]
+    counts = [drawn.count(text) for text in ("text 1", "text 3", "text 5")]
+    assert sorted(counts) == [2, 2, 3]
+
+
+def test_the_seed_decides():
+    generator = DatasetGenerator(rows())
+    assert generator.generate([0, 1, 1], seed=5) == generator.generate([0, 1, 1], seed=5)
+    assert len({str(generator.generate([0, 0, 1], seed=seed)) for seed in range(20)}) > 1
+
+
+def test_images_come_back_as_they_are():
+    images = np.arange(4 * 2 * 2 * 1, dtype=np.uint8).reshape(4, 2, 2, 1)
+    features = datasets.Features({"image": datasets.Array3D((2, 2, 1), "uint8"), "label": CLASSES})
+    dataset = datasets.Dataset.from_dict({"image": images, "label": [0, 1, 0, 1]}, features=features)
+    (example,) = DatasetGenerator(dataset.select([0, 3])).generate([1], seed=0)
+    assert isinstance(example["image"], np.ndarray)
+    assert example["image"].dtype == np.uint8
+    np.testing.assert_array_equal(example["image"], images[3])
+
+
+def test_the_fingerprint_knows_rows_and_labels():
+    prints = {
+        DatasetGenerator(rows()).fingerprint(),
+        DatasetGenerator(rows([*TEXTS[:-1], "other"])).fingerprint(),
+        DatasetGenerator(rows(labels=[1, 0, 0, 1, 0, 1, 0])).fingerprint(),
+    }
+    assert len(prints) == 3
+    assert DatasetGenerator(rows()).fingerprint() == DatasetGenerator(rows()).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (datasets.Dataset.from_dict({"text": ["a"], "label": [0]}), "name its ClassLabel column"),
+        (rows(["a"], [1]), r"no row of \['neg'\]"),
+    ],
+)
+def test_what_cannot_be_drawn_from_is_refused(dataset, message):
+    with pytest.raises(ValueError, match=message):
+        DatasetGenerator(dataset)
