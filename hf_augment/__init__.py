@@ -1,5 +1,13 @@
 """Train a classifier from its dataset and, on the fly, from a generator: the Hugging Face `Trainer`, extended."""
 
+from hf_augment.evaluation import (
+    RobustnessCallback,
+    RobustnessReport,
+    generalization,
+    predict_with_pipeline,
+    predict_with_trainer,
+    robustness,
+)
 from hf_augment.filters import (
     ClassCoverage,
     ClassifierFeatures,
@@ -27,6 +35,7 @@ from hf_augment.generator_trainers import (
 )
 from hf_augment.generators import (
     CausalLMGenerator,
+    DatasetGenerator,
     DCGANConfig,
     DCGANDiscriminator,
     DCGANGenerator,
@@ -35,8 +44,19 @@ from hf_augment.generators import (
     LabelPrompt,
     SamplingConfig,
 )
+from hf_augment.guard import AugmentationGuard
+from hf_augment.hub import push
 from hf_augment.image_rows import ImageCollator, ImageRows
 from hf_augment.metrics import classification_metrics, load_metric, metric_path
+from hf_augment.perturbations import (
+    IMAGE_CORRUPTIONS,
+    TEXT_PERTURBATIONS,
+    EasyDataAugmentation,
+    TokenAugmentation,
+    corrupt_images,
+    load_corrupted_set,
+    perturb_texts,
+)
 from hf_augment.small_resnet import SmallResNetForImageClassification
 from hf_augment.synthesis import ShardStore
 from hf_augment.trainer import AugmentingTrainer
@@ -46,6 +66,9 @@ from hf_augment.training_args import AugmentingTrainingArguments
 __version__ = "0.1.0"
 
 __all__ = [
+    "IMAGE_CORRUPTIONS",
+    "TEXT_PERTURBATIONS",
+    "AugmentationGuard",
     "AugmentingTrainer",
     "AugmentingTrainingArguments",
     "CausalLMGenerator",
@@ -57,6 +80,8 @@ __all__ = [
     "DCGANConfig",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "DatasetGenerator",
+    "EasyDataAugmentation",
     "EvaluationOverlap",
     "FeatureCopies",
     "Filter",
@@ -77,11 +102,22 @@ __all__ = [
     "OutOfFoldReference",
     "Perplexity",
     "RealFeatures",
+    "RobustnessCallback",
+    "RobustnessReport",
     "SamplingConfig",
     "ShardStore",
     "SmallResNetForImageClassification",
+    "TokenAugmentation",
     "Verdict",
     "classification_metrics",
+    "corrupt_images",
+    "generalization",
+    "load_corrupted_set",
     "load_metric",
     "metric_path",
+    "perturb_texts",
+    "predict_with_pipeline",
+    "predict_with_trainer",
+    "push",
+    "robustness",
 ]

@@ -163,11 +163,19 @@ class BlendedRun:
         figures = self.sampler.progress.summary(first, last)
         if "age" in figures:
             figures["age"] /= self.shape.accumulation
-            draws = range(self.plan.first_draw[first], self.plan.first_draw[last])
-            shards = sorted({self.layout.locate(draw)[0] for draw in draws})
-            figures |= acceptance([self.store.account(shard) for shard in shards if self.store.has(shard)])
+            figures |= self.acceptance(since, step)
         figures["wait"] = (self.producer.waited_seconds - waited) / max(time.perf_counter() - at, 1e-9)
         return {("synthetic_" + name): round(value, 4) for name, value in figures.items()}
+
+    def acceptance(self, since: int, step: int) -> dict[str, float]:
+        """Shares accepted in the shards that this rank showed from step `since` to `step`; empty if there are none."""
+        draws = self.sampler.progress.draws(self.shape.batches_before(since), self.shape.batches_before(step))
+        shards = sorted({self.layout.locate(draw)[0] for draw in draws})
+        return acceptance([self.store.account(shard) for shard in shards if self.store.has(shard)])
+
+    def scale(self, step: int, factor: float) -> None:
+        """After optimizer step `step`, so much of the live slots stays live; see [`BlendProgress.scale`]."""
+        self.sampler.progress.scale(self.shape.batches_before(step), factor)
 
     def start_epoch(self) -> None:
         """The Trainer begins an epoch, of which no sampler under accelerate's skipping and sharding ones is told."""

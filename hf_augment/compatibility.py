@@ -1,19 +1,27 @@
-"""What cannot work is refused here, when the trainer is built."""
+"""What cannot work is refused here, when the trainer is built or a checkpoint is given to it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import torch.utils.data as torch_data
 from transformers import PretrainedConfig, TrainingArguments
+from transformers.utils import logging
 
 from hf_augment.blending.schedule import max_slots
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.training_args import AugmentationArguments
+
+
+logger = logging.get_logger(__name__)
+
+CHECKPOINT_FILE = "augmentation.json"
 
 
 def check_arguments(
@@ -167,3 +175,48 @@ def count_labels(dataset: Any, label_key: str, num_labels: int) -> np.ndarray:
             f"{num_labels - 1}: drop those rows or use a generator with more label_names."
         )
     return np.bincount(labels, minlength=num_labels)
+
+
+def check_checkpoint(checkpoint: Path, facts: dict[str, Any] | None, has_generator: bool) -> dict[str, Any]:
+    """
+    Refuses a checkpoint whose batches are not those of this run, and warns of what will change from there on.
+
+    Args:
+        checkpoint (`Path`):
+            Its folder.
+        facts (`dict[str, Any]`, *optional*):
+            What this trainer would write into a checkpoint; `None` if it blends nothing.
+        has_generator (`bool`):
+            Whether the trainer was given a generator, be it at ratio 0.
+
+    Returns:
+        `dict[str, Any]`: The facts that the checkpoint holds; empty where this trainer has no use for them.
+
+    Raises:
+        ValueError: If the checkpoint is of another generator, filter or seed.
+    """
+    path = checkpoint / CHECKPOINT_FILE
+    if not checkpoint.is_dir() or (facts is None and not path.exists()):
+        return {}
+    if facts is None and has_generator:
+        logger.warning(f"synthetic_ratio is 0 from here on; {checkpoint} was trained with synthetic examples.")
+        return {}
+    if facts is None or not path.exists():
+        was, remedy = ("with", "pass its generator") if path.exists() else ("without", "leave the generator out")
+        raise ValueError(
+            f"resume_from_checkpoint={str(checkpoint)!r} was trained {was} synthetic examples, and its batches "
+            f"would not be those of this run: {remedy}, or start a new run in another output_dir."
+        )
+    saved = json.loads(path.read_text())
+    for name, value in facts["identity"].items():
+        if saved["identity"].get(name) != value:
+            raise ValueError(
+                f"resume_from_checkpoint={str(checkpoint)!r} was trained with {name}="
+                f"{saved['identity'].get(name)!r}, this trainer has {value!r}: pass what the checkpoint had, or "
+                "start a new run in another output_dir."
+            )
+    for name in {**saved["plan"], **facts["plan"]}:
+        was, now = saved["plan"].get(name), facts["plan"].get(name)
+        if was != now:
+            logger.warning(f"{name} was {was} in {checkpoint} and is {now} from here on.")
+    return saved

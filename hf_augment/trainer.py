@@ -16,14 +16,15 @@ import torch.nn.functional as F  # noqa: N812
 import torch.utils.data as torch_data
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint, seed_worker
-from transformers.utils import logging
 
 from hf_augment.blended_run import BlendedRun, RunShape, store_for
 from hf_augment.blending import BlendedDataset, BlendingCollator, BlendPlan, DrawLayout, MapRows, StreamRows
 from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, label_input
 from hf_augment.blending.rows import RealRows
 from hf_augment.compatibility import (
+    CHECKPOINT_FILE,
     check_arguments,
+    check_checkpoint,
     check_labels,
     count_labels,
     find_label_key,
@@ -32,16 +33,12 @@ from hf_augment.compatibility import (
 )
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
+from hf_augment.guard import AugmentationGuard
 from hf_augment.seeding import derive_seed
 from hf_augment.synthesis import SynthesisPipeline
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.synthesis.prepared import Preprocess
 from hf_augment.training_args import AugmentationArguments
-
-
-logger = logging.get_logger(__name__)
-
-CHECKPOINT_FILE = "augmentation.json"
 
 
 class AugmentingTrainer(Trainer):
@@ -131,11 +128,22 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         # Every loader has a run of its own; the one that is trained on is `_run`.
         self._runs: list[BlendedRun] = []
         self._run: BlendedRun | None = None
+        self._saved_guard: dict[str, Any] | None = None
         self._set_up_for: Any = None
+        self._check_guard()
         if self.augments:
             self.add_callback(_Progress(self))
             if train_dataset is not None:
                 self._set_up_augmentation()
+
+    @property
+    def guard(self) -> AugmentationGuard | None:
+        """The guard among the callbacks."""
+        return next((c for c in self.callback_handler.callbacks if isinstance(c, AugmentationGuard)), None)
+
+    def _check_guard(self) -> None:
+        if self.guard is not None:
+            self.guard.check(self.args, self.augments, self.eval_dataset, self.compute_metrics is not None)
 
     def _set_up_augmentation(self) -> None:
         assert self.generator is not None
@@ -286,11 +294,14 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         """
         As [`~transformers.Trainer.train`]. Refuses a checkpoint of another generator, filter or seed.
         """
-        checkpoint = resume_from_checkpoint
+        self._check_guard()
+        checkpoint, saved = resume_from_checkpoint, {}
         if checkpoint is True:
             checkpoint = get_last_checkpoint(self.args.output_dir)
         if isinstance(checkpoint, (str, os.PathLike)):
-            self._check_checkpoint(Path(checkpoint))
+            facts = self._checkpoint_facts() if self.augments else None
+            saved = check_checkpoint(Path(checkpoint), facts, self.generator is not None)
+        self._saved_guard = saved.get("guard")
         self._close_runs(wait=True)
         finished = False
         try:
@@ -300,6 +311,11 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         finally:
             # An interrupted user does not wait for the shard that is being made.
             self._close_runs(wait=finished)
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long training has waited for generation, since `train` was called."""
+        return self._run.producer.waited_seconds if self._run is not None else 0.0
 
     def _close_runs(self, wait: bool) -> None:
         for run in self._runs:
@@ -332,6 +348,8 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
         """As [`~transformers.Trainer.log`]; with a training loss goes what [`BlendedRun.log`] says."""
         if self._run is not None and "loss" in logs:
             logs |= self._run.log(self.state.global_step)
+            if self.guard is not None:
+                logs["synthetic_guard"] = self.guard.factor(self.state.global_step)
         super().log(logs, start_time)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -344,32 +362,11 @@ compute_metrics, callbacks, optimizers, optimizer_cls_and_kwargs, preprocess_log
 
     def _checkpoint_facts(self) -> dict[str, Any]:
         names = ("synthetic_ratio", "synthetic_schedule", "synthetic_schedule_fraction", "synthetic_reuse")
-        return {"identity": self.shards.identity, "plan": {name: getattr(self.augmentation, name) for name in names}}
-
-    def _check_checkpoint(self, checkpoint: Path) -> None:
-        path = checkpoint / CHECKPOINT_FILE
-        if not checkpoint.is_dir() or not (path.exists() or self.augments):
-            return
-        if path.exists() and self.generator is not None and not self.augments:
-            logger.warning(f"synthetic_ratio is 0 from here on; {checkpoint} was trained with synthetic examples.")
-            return
-        if path.exists() != self.augments:
-            was, remedy = ("with", "pass its generator") if path.exists() else ("without", "leave the generator out")
-            raise ValueError(
-                f"resume_from_checkpoint={str(checkpoint)!r} was trained {was} synthetic examples, and its batches "
-                f"would not be those of this run: {remedy}, or start a new run in another output_dir."
-            )
-        saved, facts = json.loads(path.read_text()), self._checkpoint_facts()
-        for name, value in facts["identity"].items():
-            if saved["identity"].get(name) != value:
-                raise ValueError(
-                    f"resume_from_checkpoint={str(checkpoint)!r} was trained with {name}="
-                    f"{saved['identity'].get(name)!r}, this trainer has {value!r}: pass what the checkpoint had, or "
-                    "start a new run in another output_dir."
-                )
-        for name, value in facts["plan"].items():
-            if saved["plan"][name] != value:
-                logger.warning(f"{name} was {saved['plan'][name]} in {checkpoint} and is {value} from here on.")
+        plan: dict[str, Any] = {name: getattr(self.augmentation, name) for name in names}
+        facts = {"identity": self.shards.identity, "plan": plan}
+        if self.guard is not None:
+            plan["guard"], facts["guard"] = self.guard.settings(), self.guard.state()
+        return facts
 
 
 class _Progress(TrainerCallback):
@@ -384,6 +381,8 @@ class _Progress(TrainerCallback):
         self.trainer._run = self.trainer._runs[-1] if self.trainer._runs else None
         if self.trainer._run is not None:
             self.trainer._run.start(state.global_step)
+            if self.trainer.guard is not None:
+                self.trainer.guard.start(self.trainer._run, args, state, self.trainer._saved_guard)
 
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -22,8 +22,8 @@ The steps (hf_augment/experiments/experiment.py tells them for all kinds of data
        confirms a copy of it.
     4. Train the augmented arms: the same Trainer call with a generator and filters, with and without classic
        augmentation of all rows.
-    5. Report what changed on the test set, on hold-outs and on corrupted images, what it cost, what the model was shown,
-       and how good the generated images are.
+    5. Report what changed on the test set, on hold-outs and on corrupted images, what it cost, what the model was
+       shown, and how good the generated images are.
     6. Lay out what may be published, and push it, if asked to: now or by `python -m hf_augment push RUN_DIR`.
 
 Every step keeps its result in output_dir; run the command again and what is done is not done again. A step that was

@@ -22,8 +22,8 @@ The steps (hf_augment/experiments/experiment.py tells them for all kinds of data
     3. Train the judges of what it makes: each without one fold of the labelled texts, because who has seen a text
        confirms a copy of it. The prompted generator is judged by the baseline with more steps.
     4. Train the augmented arms: the same Trainer call with a generator and filters.
-    5. Report what changed on the test set, on hold-outs and on perturbed texts, what it cost, what the model was shown,
-       and what the instruct model knows by itself.
+    5. Report what changed on the test set, on hold-outs and on perturbed texts, what it cost, what the model was
+       shown, and what the instruct model knows by itself.
     6. Lay out what may be published, and push it, if asked to: now or by `python -m hf_augment push RUN_DIR`.
 
 Every step keeps its result in output_dir; run the command again and what is done is not done again.

@@ -120,8 +120,8 @@ class TextParts(Parts):
 
 class ImageParts(Parts):
     kind, recipe, column, shards = "image", "cifar10.py", "img", "trained-shards"
-    story = (*WATCHED, "--generators", "trained", "trained_guarded", "real")
-    arms = ("baseline", "baseline_same_steps", "crop", "trained", "trained_crop", "trained_guarded", "real")
+    story = (*WATCHED, "--generators", "trained", "real")
+    arms = ("baseline", "baseline_same_steps", "crop", "trained", "trained_crop", "real")
     report = (*Parts.report, "samples.png")
 
     def build(self):
@@ -292,6 +292,10 @@ BAD_ANYWHERE = {
     "no rows for curves": (
         ["--eval_strategy", "steps", "--eval_steps", "1"],
         "eval_strategy needs curve_rows=100 rows",
+    ),
+    "a guard without evaluations": (
+        ["--generators", "trained_guarded"],
+        "_guarded needs eval_strategy=steps or epoch",
     ),
     "no test rows": (["--max_test_rows", "0"], "count=0 random rows is not possible"),
     "unknown argument": (["--synthetic_ration", "0.5"], "--synthetic_ration"),

@@ -93,18 +93,46 @@ class DrawLayout:
 
 class BlendProgress:
     """
-    What the batches of this rank were made of, kept by batch number: the loader runs ahead of the training step.
+    What the batches of this rank are made of, kept by batch number: the loader runs ahead of the training step.
 
     Args:
         plan (`BlendPlan`):
             The plan of the run.
         layout (`DrawLayout`):
             Its draws.
+
+    Attributes:
+        first_draw (`np.ndarray`):
+            The number of draws before each batch, int64 of shape `(total_batches + 1,)`: that of the plan, until
+            [`scale`] is called.
     """
 
     def __init__(self, plan: BlendPlan, layout: DrawLayout) -> None:
         self.plan, self.layout = plan, layout
+        self.first_draw = plan.first_draw
         self._shown = np.zeros(plan.total_batches, dtype=np.int64)
+
+    def scale(self, batch: int, factor: float) -> None:
+        """
+        From `batch` on, which must not have been made yet, so much of the plan's live slots stays live.
+
+        Draws are counted anew from there, so that no example is made and then passed over.
+
+        Args:
+            batch (`int`):
+                The first one that it concerns; beyond the last, nothing changes.
+            factor (`float`):
+                In `[0, 1]`, whatever it was before.
+        """
+        batch = min(batch, self.plan.total_batches)
+        planned = self.plan.first_draw[batch:] - self.plan.first_draw[batch]
+        # The tiny addend: binary 0.7 * 10 may be just below 7.
+        live = np.floor(planned * factor + 1e-9).astype(np.int64)
+        self.first_draw = np.concatenate([self.first_draw[:batch], self.first_draw[batch] + live])
+
+    def draws(self, first: int, last: int) -> range:
+        """The draws of the batches `first` to `last - 1`."""
+        return range(self.first_draw[first], self.first_draw[last])
 
     def record(self, batch: int, shown: int) -> None:
         """Notes that `batch` shows `shown` synthetic examples."""
@@ -121,8 +149,7 @@ class BlendProgress:
         """
         rows = self.plan.batch_size * (last - first)
         summary = {"ratio": float(self._shown[first:last].sum() / rows)} if rows else {}
-        draws = range(self.plan.first_draw[first], self.plan.first_draw[last])
-        if draws:
+        if draws := self.draws(first, last):
             located = [self.layout.locate(draw) for draw in draws]
             summary["reuse"] = float(np.mean([times_shown + 1 for _, times_shown, _ in located]))
             begun = self._batches([self.layout.first_draw(shard) for shard, _, _ in located])
@@ -130,7 +157,7 @@ class BlendProgress:
         return summary
 
     def _batches(self, draws: list[int]) -> np.ndarray:
-        return np.searchsorted(self.plan.first_draw, draws, side="right") - 1
+        return np.searchsorted(self.first_draw, draws, side="right") - 1
 
 
 class BlendedBatchSampler(torch_data.Sampler[Batch]):
@@ -198,7 +225,7 @@ class BlendedBatchSampler(torch_data.Sampler[Batch]):
 
     def _slots(self, batch: int) -> list[Slot]:
         shown = []
-        for draw in range(self.plan.first_draw[batch], self.plan.first_draw[batch + 1]):
+        for draw in self.progress.draws(batch, batch + 1):
             slot = self.layout.slot(draw)
             shard, offset = divmod(slot, self.layout.shard_size)
             if self.accepted(shard)[offset]:

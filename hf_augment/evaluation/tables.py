@@ -195,6 +195,8 @@ def robustness_means(facts: ReportFacts, evaluation: str) -> dict[str, dict[str,
 def _figure(value: float | None, digits: int = 3) -> str:
     if value is None or np.isnan(value):
         return "-"
+    if isinstance(value, int):
+        return str(value)
     if digits == 3 and 0 < abs(value) < 0.0005:
         return "< 0.001" if value > 0 else "> -0.001"
     return f"{value:.{digits}f}"

@@ -317,6 +317,10 @@ class Experiment(ABC):
                 f"eval_strategy needs curve_rows={self.args.curve_rows} rows that are not labelled here, and there "
                 f"are {len(self.unlabelled(0))}: lower train_per_class or curve_rows, or pass eval_strategy=no."
             )
+        if any(arm.guarded for arm in arms) and self.training.eval_strategy == "no":
+            raise ValueError(
+                f"generators={self.args.generators}: _guarded needs eval_strategy=steps or epoch, with eval_steps."
+            )
         if any(arm.generator == REAL for arm in arms):
             rest = np.bincount(self.apart(0)[1]["label"][:], minlength=len(names))
             if not rest.all():

@@ -307,9 +307,15 @@ class TextExperiment(Experiment):
                 arm: memorization(nearest, store, test["text"][:]) for arm, store in self.stores.items() if arm != REAL
             },
         }
-        if rows and any(arm.generator == "instruct" for arm in self.arms()):
+        if not any(arm.generator == "instruct" for arm in self.arms()):
+            return extras
+        extras["notes"] = [
+            "What the instruct model wrote is kept and shared by its arms, splits and processes: its cost is that of "
+            "the run that asked first."
+        ]
+        if rows:
             known = self.stage("zero-shot", lambda _: zero_shot(self.prompted(), test, rows, seed), rows=rows)
-            extras["notes"] = [
+            extras["notes"] += [
                 f"The instruct model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on "
                 f"{known['n']} test texts. Its knowledge of the task is what its texts can pass on."
             ]

@@ -15,13 +15,17 @@ def all_accepted(shard_size):
     return lambda shard: np.ones(shard_size, dtype=bool)
 
 
-def batches(rank, world_size, epoch=0, rows=20, batch_size=4, ratio=0.5, epochs=2, reuse=1, accepted=None, skip=0):
+def batches(
+    rank, world_size, epoch=0, rows=20, batch_size=4, ratio=0.5, epochs=2, reuse=1, accepted=None, skip=0, scales=()
+):
     """The batches of one rank as accelerate would deal them."""
     per_epoch = batches_per_epoch(rows, batch_size, ratio, world_size, False)
     plan = BlendPlan(batch_size, ratio, per_epoch, per_epoch * epochs)
     layout = DrawLayout(8, reuse, seed=3, rank=rank, world_size=world_size)
     real = MapRows(RandomSampler(range(rows)), rows, seed=3)
     sampler = BlendedBatchSampler(plan, layout, real, accepted or all_accepted(8), lambda: epoch)
+    for batch, factor in scales:
+        sampler.progress.scale(batch, factor)
     return list(SkipBatchSampler(BatchSamplerShard(sampler, world_size, rank), skip)), plan, layout
 
 
@@ -96,6 +100,76 @@ def test_rejected_slots_become_real_rows_and_nothing_else_moves():
         n = plan.batch_size - int(plan.slots[m])
         assert b[:n] == a[:n]
         assert len(b) == len(a)
+
+
+def of_a_run(rank, world_size, epochs, **options):
+    """The batches of all epochs, or nothing where there are too few rows for a synthetic one."""
+    try:
+        dealt = [batches(rank, world_size, epoch, epochs=epochs, **options) for epoch in range(epochs)]
+    except ValueError:
+        return [], None
+    return [split(batch) for epoch, _, _ in dealt for batch in epoch], dealt[0][1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 2),
+    st.integers(4, 60),
+    st.integers(2, 8),
+    st.sampled_from([0.1, 0.3, 0.5]),
+    st.integers(1, 2),
+    st.lists(st.tuples(st.integers(0, 40), st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0])), max_size=3).map(sorted),
+)
+def test_a_factor_leaves_slots_to_real_rows_and_nothing_else_moves(world_size, rows, batch_size, ratio, reuse, scales):
+    options = {"rows": rows, "batch_size": batch_size, "ratio": ratio, "reuse": reuse}
+    of_ranks = []
+    for rank in range(world_size):
+        full, plan = of_a_run(rank, world_size, 2, **options)
+        scaled, _ = of_a_run(rank, world_size, 2, scales=scales, **options)
+        in_force = [next((f for b, f in reversed(scales) if b <= m), 1.0) for m in range(len(full))]
+        for m, ((real, slots), (fewer_real, fewer)) in enumerate(zip(full, scaled, strict=True)):
+            assert len(fewer_real) + len(fewer) == batch_size
+            base = batch_size - int(plan.slots[m])
+            assert fewer_real[:base] == real[:base], "no base row is lost"
+            assert len(fewer) <= len(slots)
+            assert in_force[m] > 0 or not fewer
+        before = next((b for b, f in scales if f < 1.0), len(full))
+        assert scaled[:before] == full[:before], "factor 1 changes nothing"
+        # The examples are those that come next, whatever was left out before.
+        shown = [slot for _, slots in scaled for slot in slots]
+        assert shown == [slot for _, slots in full for slot in slots][: len(shown)]
+        # What the factor leaves is exact up to one row for each change of it.
+        left = sum(len(slots) * factor for (_, slots), factor in zip(full, in_force, strict=True))
+        assert left - len(scales) - 1 < len(shown) <= left + 1e-6
+        of_ranks.append([len(slots) for _, slots in scaled])
+    assert all(counts == of_ranks[0] for counts in of_ranks), "ranks keep step"
+
+
+def test_shards_that_a_factor_leaves_out_are_not_waited_for():
+    asked = []
+
+    def accepted(shard):
+        asked.append(shard)
+        return np.ones(8, dtype=bool)
+
+    dealt, _, _ = batches(0, 1, rows=40, accepted=accepted, scales=[(0, 0.0), (6, 1.0), (8, 0.0)])
+    assert [len(split(batch)[1]) for batch in dealt] == [0] * 6 + [2] * 2 + [0] * 12
+    assert set(asked) == {0}
+
+
+def test_progress_describes_what_a_factor_left():
+    plan, layout = BlendPlan(4, 0.5, 8, 8), DrawLayout(shard_size=4, reuse=2, seed=0)
+    real = MapRows(SequentialSampler(range(16)), 16, 0)
+    sampler = BlendedBatchSampler(plan, layout, real, all_accepted(4), lambda: 0)
+    sampler.progress.scale(2, 0.5)
+    sampler.progress.scale(6, 0.0)
+    list(sampler)
+    assert sampler.progress.first_draw.tolist() == [0, 2, 4, 5, 6, 7, 8, 8, 8]
+    assert sampler.progress.summary(0, 2) == {"ratio": 0.5, "reuse": 1.0, "age": 0.5}
+    assert sampler.progress.summary(2, 6) == {"ratio": 0.25, "reuse": 2.0, "age": 3.5}
+    assert sampler.progress.summary(6, 8) == {"ratio": 0.0}
+    sampler.progress.scale(100, 1.0)
+    assert sampler.progress.first_draw[-1] == 8
 
 
 def test_shards_are_waited_for_only_by_their_rank_and_before_the_batch_goes_out():

@@ -369,23 +369,23 @@ def test_effects_as_large_as_said_are_found_four_times_in_five():
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_bootstrap")
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("rows", [200, 872, 2000])
-@pytest.mark.parametrize(("units", "unit"), [(2, "split"), (3, "seed"), (3, "split"), (5, "split"), (10, "split")])
+@pytest.mark.parametrize("rows", [200, 872])
+@pytest.mark.parametrize(("units", "unit"), [(2, "split"), (3, "seed"), (3, "split"), (5, "split")])
 def test_false_alarms_of_many_worlds(units, unit, rows):
     # Not among them: seeds of one split where arms differ by split, as nothing in such runs shows it.
-    times, kinds = 300, ((0.0, 0.0), (0.05, 0.5), (0.15, 0.5), (0.3, 0.0))
+    times, kinds = 200, ((0.0, 0.0), (0.05, 0.5), (0.15, 0.5), (0.3, 0.0))
     for i, (by_split, by_row) in enumerate(kinds):
         counts = alarms(World(units, rows, by_split, by_row, seed=i, unit=unit), (1, 3, 6), times)
-        assert max(counts.values()) <= at_most(0.05, times, tests=180), (by_split, by_row, counts)
+        assert max(counts.values()) <= at_most(0.05, times, tests=96), (by_split, by_row, counts)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_bootstrap")
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("by_split", "by_row"), [(0.0, 0.3), (0.06, 0.5), (0.1, 0.0)])
-@pytest.mark.parametrize(("units", "arms"), [(3, 1), (5, 1), (5, 3), (10, 1), (10, 3)])
+@pytest.mark.parametrize(("by_split", "by_row"), [(0.06, 0.5), (0.1, 0.0)])
+@pytest.mark.parametrize(("units", "arms"), [(3, 1), (5, 1), (5, 3)])
 def test_power_of_many_worlds(units, arms, by_split, by_row):
-    # Wider than the sampling error of 0.02: Holm's other steps are less strict than the one that is said, the parts
+    # Wider than the sampling error of 0.03: Holm's other steps are less strict than the one that is said, the parts
     # of the error are added as if both were at their quantile, and of three units each estimate is far off.
-    share = share_found(World(units, 872, by_split, by_row, seed=2), times=400, arms=arms)
+    share = share_found(World(units, 872, by_split, by_row, seed=2), times=200, arms=arms)
     assert share == pytest.approx(0.8, abs=0.1)
