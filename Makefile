@@ -16,7 +16,7 @@ few-shot: few-shot-8 few-shot-32 few-shot-100
 SST2 ?= stanfordnlp/sst2
 FEW_SHOT_8 := --num_train_epochs 30 --generator_num_train_epochs 10
 FEW_SHOT_32 := --num_train_epochs 8 --generator_num_train_epochs 5
-FEW_SHOT_100 := --num_train_epochs 3 --generator_num_train_epochs 2 --robustness_rows 64
+FEW_SHOT_100 := --num_train_epochs 3 --generator_num_train_epochs 2 --robustness_rows 32
 
 few-shot-%: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \

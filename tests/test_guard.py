@@ -57,7 +57,7 @@ def scripted(output_dir, toy, guard, accuracies, stop_at=None, callbacks=(), gen
     """A trainer of three epochs of 20 batches, evaluated every 4 steps."""
     script = Script(accuracies, stop_at)
     defaults = {"num_train_epochs": 3, "eval_strategy": "steps", "eval_steps": 4, "logging_steps": 4}
-    defaults |= {"callbacks": [script, guard, *callbacks], "per_device_eval_batch_size": ROWS}
+    defaults |= {"callbacks": [script, *([guard] if guard else []), *callbacks], "per_device_eval_batch_size": ROWS}
     defaults |= {"eval_dataset": toy.dataset(ROWS, seed=5), "compute_metrics": script}
     return build(output_dir, toy, generator or toy.generator(), **defaults | options)
 
@@ -309,7 +309,7 @@ def test_two_processes_decide_alike(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     one, other = (json.loads((tmp_path / f"run/decisions-{rank}").read_text()) for rank in (0, 1))
     assert one == other
-    assert [decision["factor"] for decision in one] == [0.0, 1.0, 0.5]
+    assert [decision["factor"] for decision in one] == [0.0, 1.0, 0.5, 0.0]
     assert 0.4 < one[2]["figures"]["acceptance"] < 0.9
 
 
@@ -327,8 +327,7 @@ def test_another_guard_on_resume_is_a_warning(tmp_path, caplog):
 def test_on_resume_from_an_unguarded_checkpoint_it_begins_there(tmp_path, caplog):
     options = {"save_strategy": "steps", "save_steps": 8}
     guard, recorder = AugmentationGuard(), TrainingRecorder(TEXT)
-    script = Script(HARM, stop_at=8)
-    scripted(tmp_path, TEXT, guard, HARM, callbacks=[], **options | {"callbacks": [script]}).train()
+    scripted(tmp_path, TEXT, None, HARM, stop_at=8, **options).train()
     scripted(tmp_path, TEXT, guard, HARM, data_collator=recorder, **options).train(resume_from_checkpoint=True)
     assert "guard was None" in caplog.text
     assert facts(guard) == [(8, 8, 0.0), (20, 36, 1.0), (44, 60, 0.0)]
