@@ -310,7 +310,7 @@ def test_two_processes_decide_alike(tmp_path):
     one, other = (json.loads((tmp_path / f"run/decisions-{rank}").read_text()) for rank in (0, 1))
     assert one == other
     assert [decision["factor"] for decision in one] == [0.0, 1.0, 0.5, 0.0]
-    assert 0.4 < one[2]["figures"]["acceptance"] < 0.9
+    assert 0.2 < one[2]["figures"]["acceptance"] < 0.9
 
 
 def test_another_guard_on_resume_is_a_warning(tmp_path, caplog):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -243,7 +244,8 @@ def acceptance(accounts: list[Shard]) -> dict[str, float]:
 
 def write_atomically(path: Path, content: Any) -> None:
     """Writes a file that is there whole or not at all, whatever kills the process."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    # Of this thread alone: two producers may write the same shard.
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     with open(partial, "wb") as file:
         file.write(content)
         file.flush()
