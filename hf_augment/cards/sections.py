@@ -124,7 +124,9 @@ def robustness(results: dict[str, Any], arms: Sequence[str], evaluation: str) ->
     most = max(len(accuracies) for by_name in measured.values() for accuracies in by_name.values())
     rows = []
     for arm in measured:
-        clean = values_of(runs_of(results, arm), evaluation, "accuracy")
+        # On the rows that were perturbed, which may be some of the set alone.
+        clean = [run["unperturbed"][evaluation] for run in runs_of(results, arm) if run.get("unperturbed")]
+        clean = clean or values_of(runs_of(results, arm), evaluation, "accuracy")
         rows.append(["not perturbed", arm, *["n/a"] * most, number(float(np.mean(clean)) if clean else None)])
     for name in names:
         for arm, by_name in measured.items():

@@ -38,6 +38,9 @@ class ArmRun:
             By evaluation set, then by class name: `precision`, `recall`, `f1` and `support`.
         robustness (`dict[str, dict[str, list[float]]]`, *optional*):
             By evaluation set, then by perturbation: accuracy at severity 1, 2, …
+        unperturbed (`dict[str, float]`, *optional*):
+            By evaluation set: accuracy without perturbation on the rows that `robustness` is of. Defaults to that on
+            the whole set.
         curve (`list[dict[str, float]]`, *optional*):
             What was logged while training, each with `step`: `loss`, and with a generator `synthetic_ratio`,
             `synthetic_acceptance`, `synthetic_wait`.
@@ -54,8 +57,13 @@ class ArmRun:
     correct: dict[str, list[int]] = field(repr=False)
     classes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict, repr=False)
     robustness: dict[str, dict[str, list[float]]] = field(default_factory=dict, repr=False)
+    unperturbed: dict[str, float] = field(default_factory=dict, repr=False)
     curve: list[dict[str, float]] = field(default_factory=list, repr=False)
     wait: float = 0.0
+
+    def unperturbed_accuracy(self, evaluation: str) -> float:
+        """Accuracy on the rows of an evaluation set that were perturbed, as they are."""
+        return self.unperturbed.get(evaluation, self.metrics[evaluation]["accuracy"])
 
 
 @dataclass(frozen=True)

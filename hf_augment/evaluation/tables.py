@@ -179,17 +179,17 @@ def logged_changes(facts: ReportFacts, name: str) -> Rows:
 
 def robustness_means(facts: ReportFacts, evaluation: str) -> dict[str, dict[str, float]]:
     """
-    Mean accuracy over severities, by perturbation, then by arm; before them accuracy on rows as they are, after them
-    the mean over perturbations. Empty if nothing was perturbed.
+    Mean accuracy over severities, by perturbation, then by arm; before them accuracy on these rows as they are, after
+    them the mean over perturbations. Empty if nothing was perturbed.
     """
     found = facts.robustness(evaluation)
     if not found:
         return {}
     means = {name: {arm: float(np.mean(v)) for arm, v in by_arm.items()} for name, by_arm in found.items()}
-    accuracies = summarise(facts.runs, evaluation, "accuracy")
     arms = list(dict.fromkeys(arm for by_arm in means.values() for arm in by_arm))
     over = {arm: float(np.mean([by_arm[arm] for by_arm in means.values() if arm in by_arm])) for arm in arms}
-    return {"not perturbed": {arm: accuracies[arm][0] for arm in arms}, **means, "mean, perturbed": over}
+    whole = {arm: facts.mean(arm, lambda run: run.unperturbed_accuracy(evaluation)) for arm in arms}
+    return {"not perturbed": whole, **means, "mean, perturbed": over}
 
 
 def _figure(value: float | None, digits: int = 3) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
+import numpy as np
 from torch.utils.data import DataLoader
 from transformers import PreTrainedModel, TrainingArguments
 
@@ -268,7 +269,9 @@ def _evaluate(
     return result
 
 
-def as_run(arm: str, split: int, seed: int, result: dict[str, Any]) -> ArmRun:
-    """The result of [`run_arm`] as a run of the comparison."""
+def as_run(arm: str, split: int, seed: int, result: dict[str, Any], perturbed_rows: int) -> ArmRun:
+    """The result of [`run_arm`] as a run of the comparison; the first rows are those that were perturbed."""
     names = {f.name for f in dataclasses.fields(ArmRun)}
-    return ArmRun(arm, split, seed, **{key: value for key, value in result.items() if key in names})
+    unperturbed = {name: float(np.mean(result["correct"][name][:perturbed_rows])) for name in result["robustness"]}
+    known = {key: value for key, value in result.items() if key in names}
+    return ArmRun(arm, split, seed, unperturbed=unperturbed, **known)

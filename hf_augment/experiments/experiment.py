@@ -150,7 +150,7 @@ class Experiment(ABC):
             run_jobs(make, jobs, args.processes, self.stages.root / "logs")
         for split, arm, seed in jobs:
             result = self.arm(split, arm, seed)
-            self.runs.append(as_run(arm.name, split, seed, result))
+            self.runs.append(as_run(arm.name, split, seed, result, args.robustness_rows))
             if split == seed == 0 and arm.generator is not None:
                 self.stores[arm.name] = ShardStore.open(self.synthetic_dir(split, arm) / result["shards"])
         results = report(self)

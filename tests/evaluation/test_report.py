@@ -12,6 +12,7 @@ from rich.console import Console
 
 from hf_augment.evaluation import compare_all, plots, write_report
 from hf_augment.evaluation.samples import Sample, choose_samples
+from hf_augment.evaluation.tables import robustness_means
 from hf_augment.synthesis import Shard, ShardStore
 from tests.evaluation.builders import HOSTILE, REFERENCE, facts, image_store, measured, reject, runs, store
 from tests.toys import LABELS
@@ -90,7 +91,7 @@ def test_results_are_what_cards_are_made_of(tmp_path):
     assert (read["title"], read["reference"], read["test"]) == ("tiny-bert on reviews", REFERENCE, "test")
     assert len(read["runs"]) == 12
     assert set(read["runs"][0]) == {
-        *("arm", "split", "seed", "steps", "seconds", "metrics", "classes", "robustness", "wait")
+        *("arm", "split", "seed", "steps", "seconds", "metrics", "classes", "robustness", "unperturbed", "wait")
     }
     assert [(d["evaluation"], d["arm"]) for d in read["differences"]] == [
         (name, arm) for name in ("test", "sst2") for arm in ("baseline", "trained", "instruct")
@@ -316,3 +317,13 @@ def test_the_report_leaves_matplotlib_s_backend_alone(tmp_path, monkeypatch):
     before = matplotlib.rcParams._get("backend")
     write(tmp_path, facts(tmp_path))
     assert matplotlib.rcParams._get("backend") is before
+
+
+def test_perturbed_rows_are_compared_with_the_same_rows_as_they_are(tmp_path):
+    what = facts(tmp_path, runs=measured())
+    whole = {arm: what.mean(arm, lambda run: run.metrics["test"]["accuracy"]) for arm in what.arms}
+    assert robustness_means(what, "test")["not perturbed"] == whole
+    what.runs = [replace(run, unperturbed={"test": 0.875}) for run in what.runs]
+    assert robustness_means(what, "test")["not perturbed"] == dict.fromkeys(what.arms, 0.875)
+    # Of another set nothing else is known.
+    assert robustness_means(what, "sst2")["not perturbed"] != dict.fromkeys(what.arms, 0.875)

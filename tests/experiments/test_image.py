@@ -143,7 +143,8 @@ def test_batches_of_one_image_without_a_generator(make):
 
 def test_the_arms(make):
     generators = ["trained", "trained_unfiltered", "trained_guarded", "real"]
-    experiment = make(classic=["crop", "augmix"], generators=generators, train_per_class=4)
+    watched = {"eval_strategy": "steps", "eval_steps": 5, "curve_rows": 4}
+    experiment = make(classic=["crop", "augmix"], generators=generators, train_per_class=4, **watched)
     assert experiment.arms() == [
         Arm("baseline", same_steps=False),
         Arm("baseline_same_steps"),
