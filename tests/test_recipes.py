@@ -91,7 +91,7 @@ class Parts(ABC):
 
 
 class TextParts(Parts):
-    kind, recipe, column, shards = "text", "imdb.py", "text", "instruct-shards"
+    kind, recipe, column, shards = "text", "imdb.py", "text", "instruct_unfiltered-shards"
     story = (*WATCHED, "--generators", "trained", "instruct", "instruct_unfiltered", "real", "--classic", "eda")
     arms = ("baseline", "baseline_same_steps", "eda", "trained", "instruct", "instruct_unfiltered", "real")
 

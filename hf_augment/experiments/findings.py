@@ -39,7 +39,7 @@ def report(experiment: Experiment) -> dict[str, Any]:
     """
     args, data = experiment.args, experiment.data
     settings = {name: _last_part(value) for name, value in experiment.facts.items()}
-    settings["holdouts"] = str(["|".join(map(_last_part, holdout.split("|"))) for holdout in args.holdouts])
+    settings["holdouts"] = str([_last_parts(holdout) for holdout in args.holdouts])
     order = [arm.name for arm in experiment.arms()]
     facts = ReportFacts(
         title=f"{_short(settings['model'])} on {_short(settings['dataset'])}"
@@ -117,7 +117,7 @@ def _command() -> str:
             # Its value is the next word, or follows an equals sign.
             next(parts, None) if part == "--hub_token" else None
         else:
-            shown.append(_last_part(part))
+            shown.append(_last_parts(part))
     return shlex.join(["python", _last_part(os.path.relpath(sys.argv[0])), *shown])
 
 
@@ -126,6 +126,11 @@ def _last_part(value: str) -> str:
     path = Path(value)
     # Not Path.exists, which raises where a value is too long for a name.
     return path.name if os.path.exists(value) and (path.is_absolute() or ".." in path.parts) else value
+
+
+def _last_parts(value: str) -> str:
+    """The same of each part of a hold-out."""
+    return "|".join(map(_last_part, value.split("|")))
 
 
 def _short(source: str) -> str:

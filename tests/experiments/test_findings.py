@@ -25,9 +25,9 @@ def test_the_command_says_of_a_path_from_elsewhere_its_last_part(monkeypatch, tm
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     (tmp_path / "here/own").mkdir()
-    words = [str(tmp_path / "reviews"), "../reviews", "own"]
+    words = [str(tmp_path / "reviews"), "../reviews", "own", "--holdouts", f"far|{tmp_path / 'reviews'}|test|text"]
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "here/imdb.py"), *words])
-    assert findings._command() == "python imdb.py reviews reviews own"
+    assert findings._command() == "python imdb.py reviews reviews own --holdouts 'far|reviews|test|text'"
 
 
 def test_a_source_is_named_without_where_in_a_wheel_it_lies():
