@@ -213,7 +213,7 @@ def test_the_whole_story_and_again_from_what_is_on_disk(parts):
     assert json.loads((root / "report/results.json").read_text()) == results
     assert time.time() - start < 60
 
-    other = parts.run("--learning_rate", "3e-3")
+    other = parts.run(*parts.story, "--learning_rate", "3e-3")
     assert other.returncode != 0
     assert "was made with learning_rate=" in other.stderr
     assert "and now it is '0.003'" in other.stderr

@@ -61,7 +61,7 @@ def report(experiment: Experiment) -> dict[str, Any]:
         },
         models={
             "classifier": _short(settings["model"]),
-            **{name: _short(model) for name, model in experiment.generator_names().items()},
+            **{name: _short(_last_part(model)) for name, model in experiment.generator_names().items()},
         },
         **experiment.extras(),
     )
