@@ -23,6 +23,7 @@ from hf_augment.experiments.stages import last_checkpoint
 from hf_augment.filters import Filter
 from hf_augment.generators import Generator
 from hf_augment.metrics import classification_metrics
+from hf_augment.seeding import derive_rng
 from hf_augment.trainer import AugmentingTrainer
 
 
@@ -195,7 +196,7 @@ def run_arm(
         validation (`datasets.Dataset`, *optional*):
             Labelled rows on which `eval_strategy` evaluates while training; without them it is `"no"`.
         robustness_rows (`int`, *optional*, defaults to 0):
-            The first rows of the test set, which are perturbed.
+            How many random rows of the test set are perturbed; see [`rows_to_perturb`].
         callbacks (`Sequence[TrainerCallback]`, *optional*):
             Of the trainer.
         augmentation (`Any`):
@@ -262,16 +263,22 @@ def _evaluate(
         result["classes"][name] = found.classes
     if robustness_rows:
         name, rows = next(iter(evaluations.items()))
-        rows = rows.select(range(min(robustness_rows, len(rows))))
+        rows = rows.select(rows_to_perturb(len(rows), robustness_rows))
         values, labels = classifier.values(rows), rows["label"][:]
         report = robustness(predict, values, labels, classifier.perturb, classifier.perturbations)
         result["robustness"][name] = report.accuracy
     return result
 
 
+def rows_to_perturb(total: int, count: int) -> np.ndarray:
+    """Random rows of a test set, the same for every run: the first ones may be of one class."""
+    return np.sort(derive_rng(0, "rows_to_perturb").permutation(total)[:count])
+
+
 def as_run(arm: str, split: int, seed: int, result: dict[str, Any], perturbed_rows: int) -> ArmRun:
-    """The result of [`run_arm`] as a run of the comparison; the first rows are those that were perturbed."""
+    """The result of [`run_arm`] as a run of the comparison, of which so many rows were perturbed."""
     names = {f.name for f in dataclasses.fields(ArmRun)}
-    unperturbed = {name: float(np.mean(result["correct"][name][:perturbed_rows])) for name in result["robustness"]}
+    correct = {name: np.array(result["correct"][name]) for name in result["robustness"]}
+    unperturbed = {name: float(of[rows_to_perturb(len(of), perturbed_rows)].mean()) for name, of in correct.items()}
     known = {key: value for key, value in result.items() if key in names}
     return ArmRun(arm, split, seed, unperturbed=unperturbed, **known)
