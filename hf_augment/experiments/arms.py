@@ -183,10 +183,8 @@ def run_arm(
             What to evaluate on, the test set first.
         seed (`int`):
             Of random weights, order and dropout.
-        generator (`Generator`, *optional*):
-            Feeds the training.
-        filters (`Sequence[Filter]`, *optional*):
-            Judge what it makes.
+        generator, filters, callbacks (*optional*):
+            As for [`AugmentingTrainer`].
         max_steps (`int`, *optional*):
             Optimizer steps, instead of epochs.
         save (`bool`, *optional*, defaults to `False`):
@@ -197,25 +195,20 @@ def run_arm(
             Labelled rows on which `eval_strategy` evaluates while training; without them it is `"no"`.
         robustness_rows (`int`, *optional*, defaults to 0):
             How many random rows of the test set are perturbed; see [`rows_to_perturb`].
-        callbacks (`Sequence[TrainerCallback]`, *optional*):
-            Of the trainer.
-        augmentation (`Any`):
+        augmentation:
             Further arguments to replace, such as `synthetic_dir`.
 
     Returns:
         `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
         generator also `shards`, the folder of what it was shown.
     """
-    args = copy.copy(args)
     changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, **augmentation}
-    for name, value in (changed | ({"max_steps": max_steps} if max_steps is not None else {})).items():
-        setattr(args, name, value)
-    if validation is None:
-        args.eval_strategy = "no"
+    changed |= {"max_steps": max_steps} if max_steps is not None else {}
+    changed |= {"eval_strategy": "no"} if validation is None else {}
     model = classifier.new_model(seed)
     trainer = _ArmTrainer(
         model,
-        args,
+        _replaced(args, changed),
         data_collator=classifier.collator(augment),
         train_dataset=classifier.rows(train, "train"),
         eval_dataset=None if validation is None else classifier.rows(validation, "validation"),
@@ -229,21 +222,31 @@ def run_arm(
     trainer.test_collator = classifier.collator(None)
     start = time.perf_counter()
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    seconds = time.perf_counter() - start
-    result: dict[str, Any] = {
-        "steps": trainer.state.global_step,
-        "seconds": seconds,
-        "wait": trainer.waited_seconds / seconds,
-    }
-    result["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
-    if generator is not None:
-        result["shards"] = trainer.shards.folder.name
+    result = _course(trainer, time.perf_counter() - start)
     result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
     if save and trainer.is_world_process_zero():
         # Not save_model, which adds a pickle of the arguments.
-        model.save_pretrained(folder / "model")
-        classifier.processing_class.save_pretrained(folder / "model")
+        for part in (model, classifier.processing_class):
+            part.save_pretrained(folder / "model")
     return result
+
+
+def _replaced(args: TrainingArguments, changed: dict[str, Any]) -> TrainingArguments:
+    """A copy that is not checked anew: `__post_init__` would ask the devices again."""
+    args = copy.copy(args)
+    for name, value in changed.items():
+        setattr(args, name, value)
+    return args
+
+
+def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
+    """How a training went."""
+    course: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds}
+    course["wait"] = trainer.waited_seconds / seconds
+    course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
+    if trainer.generator is not None:
+        course["shards"] = trainer.shards.folder.name
+    return course
 
 
 def _evaluate(
