@@ -183,8 +183,10 @@ def run_arm(
             What to evaluate on, the test set first.
         seed (`int`):
             Of random weights, order and dropout.
-        generator, filters, callbacks (*optional*):
-            As for [`AugmentingTrainer`].
+        generator (`Generator`, *optional*):
+            Feeds the training.
+        filters (`Sequence[Filter]`, *optional*):
+            Judge what it makes.
         max_steps (`int`, *optional*):
             Optimizer steps, instead of epochs.
         save (`bool`, *optional*, defaults to `False`):
@@ -195,7 +197,9 @@ def run_arm(
             Labelled rows on which `eval_strategy` evaluates while training; without them it is `"no"`.
         robustness_rows (`int`, *optional*, defaults to 0):
             How many random rows of the test set are perturbed; see [`rows_to_perturb`].
-        augmentation:
+        callbacks (`Sequence[TrainerCallback]`, *optional*):
+            Of the trainer.
+        augmentation (`Any`):
             Further arguments to replace, such as `synthetic_dir`.
 
     Returns:
