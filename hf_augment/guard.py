@@ -231,11 +231,12 @@ class AugmentationGuard(TrainerCallback):
         if saved is not None:
             return
         self._begin = state.global_step
-        first = self._first_verdict(args, state)
-        if self._effect(args, first) >= state.max_steps:
+        alarm = self._first_alarm(args, state)
+        if self._effect(args, alarm) >= state.max_steps:
             raise ValueError(
-                f"AugmentationGuard: with warmup_steps={self.warmup_steps} the first evaluation that counts is at "
-                f"step {first} of {state.max_steps}, too late to act: lower warmup_steps or evaluate more often."
+                f"AugmentationGuard: with warmup_steps={self.warmup_steps} and patience={self.patience} it could "
+                f"first act on the evaluation at step {alarm} of {state.max_steps}, too late: evaluate more often, "
+                "lower warmup_steps, or give a baseline that was evaluated earlier."
             )
         if self.baseline is None:
             self._decide(state, self._begin, 0.0, "Real rows alone, until the reference is measured.", {})
@@ -275,10 +276,12 @@ class AugmentationGuard(TrainerCallback):
         reasons = self._reasons(right, rows, figures, step, since)
         settled = not self.decisions or since >= self.decisions[-1].from_step
         self._streak = self._streak + 1 if reasons and settled else 0
-        if self._streak >= self.patience and self._alarms < len(self.factors):
+        effect = self._effect(args, step)
+        # What would take effect after the last step is no decision.
+        if self._streak >= self.patience and self._alarms < len(self.factors) and effect < state.max_steps:
             factor = self.factors[self._alarms]
             self._alarms, self._streak = self._alarms + 1, 0
-            self._decide(state, self._effect(args, step), factor, " ".join(reasons), figures)
+            self._decide(state, effect, factor, " ".join(reasons), figures)
 
     def _concerns(self, metrics: Mapping[str, float]) -> bool:
         """Whether these are figures of the evaluation set that is watched."""
@@ -349,13 +352,21 @@ class AugmentationGuard(TrainerCallback):
         steps = self.warmup_steps
         return self._begin + math.ceil(steps if steps >= 1 else steps * state.max_steps)
 
-    def _first_verdict(self, args: TrainingArguments, state: TrainerState) -> int:
-        """The step of the first evaluation after the warm-up."""
+    def _first_alarm(self, args: TrainingArguments, state: TrainerState) -> int:
+        """The step of the first evaluation after which the share could be lowered."""
         assert self._run is not None
         epoch = self._run.shape.steps_per_epoch
         by_epoch = args.eval_strategy == "epoch"
         interval, delay = (epoch, args.eval_delay * epoch) if by_epoch else (state.eval_steps, args.eval_delay)
-        return math.ceil(max(self._warmup_end(state), delay) / interval) * interval
+
+        def evaluation_from(step: float) -> int:
+            return math.ceil(step / interval) * interval
+
+        first = evaluation_from(max(self._warmup_end(state), delay, min(self.baseline or [0])))
+        if self.baseline is None:
+            # That one measures the reference. One counts if synthetic rows were back at the one before it.
+            first = evaluation_from(self._effect(args, first)) + interval
+        return first + (self.patience - 1) * interval
 
 
 def _check(holds: bool, name: str, value: Any, wanted: str) -> None:

@@ -120,7 +120,8 @@ def test_a_baseline_is_compared_at_equal_steps_and_needs_no_reference(tmp_path):
     """An accuracy that rises is harm where the baseline's rises faster; its first fifth does not count."""
     baseline = [{"step": 0, "loss": 1.0}] + [{"step": s, "eval_accuracy": 0.5 + s / 125} for s in range(2, 61, 6)]
     guard = AugmentationGuard("accuracy", baseline=baseline, factors=(0.5, 0.0), patience=1)
-    trainer = scripted(tmp_path, TEXT, guard, {step: 0.5 + step / 400 for step in range(0, 61, 4)})
+    accuracies = {step: 0.5 + step / 400 for step in range(0, 81, 4)}
+    trainer = scripted(tmp_path, TEXT, guard, accuracies, num_train_epochs=4)
     trainer.train()
     # 29 rows against the 38 of the baseline at the same step; at 48 the factor has only just changed, and step 52 is
     # compared with the baseline's step 50.
@@ -128,7 +129,15 @@ def test_a_baseline_is_compared_at_equal_steps_and_needs_no_reference(tmp_path):
     assert [decision.figures["reference"] for decision in guard.decisions] == [0.76, 0.9]
     logs = {log["step"]: log["synthetic_ratio"] for log in trainer.state.log_history if "loss" in log}
     assert logs[48] == 0.5
-    assert logs[52] == logs[60] == 0.25
+    assert logs[52] == logs[68] == 0.25
+    assert logs[72] == logs[80] == 0.0
+
+
+def test_an_alarm_that_could_take_effect_after_the_last_step_alone_is_no_decision(tmp_path):
+    """Step 44 is the second below in a row; 16 batches later the run of 60 is over."""
+    guard = AugmentationGuard()
+    scripted(tmp_path, TEXT, guard, HARM | {30: 0.9, 38: 0.5}).train()
+    assert facts(guard) == [(0, 0, 0.0), (12, 28, 1.0)]
 
 
 def test_low_acceptance_is_an_alarm_too(tmp_path):
@@ -217,7 +226,7 @@ def test_a_decision_takes_effect_after_all_that_the_loader_was_given(
         dataloader_num_workers=workers,
         dataloader_prefetch_factor=prefetch,
         gradient_accumulation_steps=accumulation,
-        num_train_epochs=1,
+        num_train_epochs=2,
         train_dataset=TEXT.dataset(120),
     )
     handed_out.trainer = trainer
@@ -325,13 +334,13 @@ def test_another_guard_on_resume_is_a_warning(tmp_path, caplog):
 
 
 def test_on_resume_from_an_unguarded_checkpoint_it_begins_there(tmp_path, caplog):
-    options = {"save_strategy": "steps", "save_steps": 8}
+    options = {"save_strategy": "steps", "save_steps": 8, "num_train_epochs": 4}
     guard, recorder = AugmentationGuard(), TrainingRecorder(TEXT)
     scripted(tmp_path, TEXT, None, HARM, stop_at=8, **options).train()
     scripted(tmp_path, TEXT, guard, HARM, data_collator=recorder, **options).train(resume_from_checkpoint=True)
     assert "guard was None" in caplog.text
-    assert facts(guard) == [(8, 8, 0.0), (20, 36, 1.0), (44, 60, 0.0)]
-    assert recorder.synthetic_rows() == [0] * 28 + [2] * 24
+    assert facts(guard) == [(8, 8, 0.0), (24, 40, 1.0), (48, 64, 0.0)]
+    assert recorder.synthetic_rows() == [0] * 32 + [2] * 24 + [0] * 16
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------
@@ -381,13 +390,19 @@ def test_a_stock_trainer_is_refused_before_its_first_step(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"eval_steps": 50}, "first evaluation that counts is at step 50 of 60, too late to act"),
-        ({"eval_strategy": "epoch", "num_train_epochs": 1}, "is at step 20 of 20, too late to act"),
-        ({"eval_delay": 45}, "is at step 48 of 60, too late to act"),
+        # The reference at 12 lets the generator in at 28; 32 and 36 count.
+        ({"num_train_epochs": 2.6}, "patience=2 it could first act on the evaluation at step 36 of 52, too late"),
+        ({"eval_steps": 50}, "at step 200 of 60, too late"),
+        # 20 measures, from 36 on the generator is back, 60 and 80 count.
+        ({"eval_strategy": "epoch", "num_train_epochs": 4}, "at step 80 of 80, too late"),
+        ({"eval_delay": 45}, "at step 72 of 60, too late"),
+        ({"baseline": 45}, "at step 52 of 60, too late"),
     ],
 )
 def test_a_run_that_would_be_judged_too_late_is_refused_when_training_begins(tmp_path, options, message):
-    trainer = scripted(tmp_path, TEXT, AugmentationGuard(), HARM, **options)
+    first = options.pop("baseline", None)
+    guard = AugmentationGuard(baseline=first and [{"step": first, "eval_accuracy": 0.9}])
+    trainer = scripted(tmp_path, TEXT, guard, HARM, **options)
     with pytest.raises(ValueError, match=message):
         trainer.train()
     assert trainer.state.global_step == 0

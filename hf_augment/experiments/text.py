@@ -311,7 +311,7 @@ class TextExperiment(Experiment):
             return extras
         extras["notes"] = [
             "What the instruct model wrote is kept and shared by its arms, splits and processes: its cost is that of "
-            "the run that asked first."
+            "the run that asked first, and the intervals do not cover what it would have written another time."
         ]
         if rows:
             known = self.stage("zero-shot", lambda _: zero_shot(self.prompted(), test, rows, seed), rows=rows)
