@@ -79,7 +79,9 @@ KINDS = {
         ["config.json", "dcgan.py", "model.safetensors"],
     ),
 }
-REPORT = ["report.html", "report.md", "report.png", "results.json", "samples.png"]
+REPORT = ["report.png", "results.json"]
+#: What of a report may show labelled rows.
+LOCAL = ["report.html", "report.md", "samples.png"]
 #: What lies about and must not be seen.
 STRAY = (".env", ".env.json", "optimizer.pt", "training_args.bin", "log.csv", "notes.txt.pkl")
 
@@ -93,7 +95,7 @@ def make_store(folder, *examples):
 
 def make_report(folder):
     folder.mkdir(parents=True)
-    for name in REPORT:
+    for name in (*REPORT, *LOCAL):
         (folder / name).write_text(f'{{"name": "{name}"}}')
     (folder / "notes.txt").write_text("for us alone")
 
@@ -270,8 +272,8 @@ def test_without_hard_links_files_are_copied(tmp_path, monkeypatch):
     monkeypatch.setattr("os.link", refuse)
     make_report(tmp_path / "report")
     hub = stage(tmp_path, [Repository("results", "dataset", tmp_path / "report", card, REPORT_FILES)])
-    assert (hub / "results/report.md").read_bytes() == (tmp_path / "report/report.md").read_bytes()
-    assert not (hub / "results/report.md").samefile(tmp_path / "report/report.md")
+    assert (hub / "results/results.json").read_bytes() == (tmp_path / "report/results.json").read_bytes()
+    assert not (hub / "results/results.json").samefile(tmp_path / "report/results.json")
 
 
 def test_bad_repositories_are_refused_early(tmp_path):
@@ -309,7 +311,6 @@ def run_dir(tmp_path):
     (root / "model/config.json").write_text('{"model_type": "none"}')
     make_report(root / "report")
     (root / "report/report.png").unlink()
-    (root / "report/samples.png").unlink()
     model = Repository("trained", "model", root / "model", card)
     stage(root, [model, Repository("results", "dataset", root / "report", card, REPORT_FILES)])
     return root

@@ -186,7 +186,8 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     which it is.
 
     Seeds of one split are averaged first, as they are not independent. Splits are taken as independent draws: if they
-    share a large part of the labelled rows, intervals are too narrow (Nadeau and Bengio 2003, Machine Learning 52).
+    share a large part of the labelled rows, intervals are too narrow (Nadeau and Bengio 2003, Machine Learning 52). If
+    they share what a generator made, an interval does not cover what it would make another time.
 
     Example:
 

@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 from tqdm.auto import tqdm
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    TextClassificationPipeline,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from hf_augment.evaluation.facts import TableRows
 from hf_augment.metrics.features import check_labels
@@ -268,6 +275,7 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
 
     Returns:
         `Callable`: Values, texts or uint8 images of shape `(height, width, channels)`, to scores `(values, classes)`.
+        A text is cut to what the tokenizer says is the model's length.
 
     Raises:
         ValueError: If the model has other labels.
@@ -280,6 +288,9 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
             "your labels."
         )
 
+    # A text pipeline does not cut what is too long for its model.
+    options = {"truncation": True} if isinstance(pipeline, TextClassificationPipeline) else {}
+
     def predict(values: Sequence[Any]) -> np.ndarray:
         # Pillow wants grey images without an axis of channels.
         inputs = [
@@ -287,7 +298,7 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
             for v in values
         ]
         scores = np.zeros((len(inputs), len(column)))
-        for row, found in enumerate(pipeline(inputs, top_k=len(column))):
+        for row, found in enumerate(pipeline(inputs, top_k=len(column), **options)):
             for label in found:
                 scores[row, column[label["label"]]] = label["score"]
         return scores

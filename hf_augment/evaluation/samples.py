@@ -46,8 +46,8 @@ class Sample:
     image: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def words(self) -> dict[str, Any]:
-        """All but the image."""
-        return {name: value for name, value in vars(self).items() if name != "image"}
+        """All but the image and the labelled row: what may be read by more people than the labelled rows."""
+        return {name: value for name, value in vars(self).items() if name not in ("image", "nearest")}
 
 
 def choose_samples(store: ShardStore, nearest: Nearest | None = None, each: int = 6) -> list[Sample]:

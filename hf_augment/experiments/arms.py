@@ -206,7 +206,8 @@ def run_arm(
         `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
         generator also `shards`, the folder of what it was shown.
     """
-    changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, **augmentation}
+    # Checkpoints hold the arguments; a token is nothing to keep.
+    changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, "hub_token": None, **augmentation}
     changed |= {"max_steps": max_steps} if max_steps is not None else {}
     changed |= {"eval_strategy": "no"} if validation is None else {}
     model = classifier.new_model(seed)

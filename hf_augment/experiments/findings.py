@@ -16,7 +16,7 @@ from rich.console import Console
 
 from hf_augment.cards import render_dataset_card, render_generator_card, render_model_card, render_results_card
 from hf_augment.evaluation import ReportFacts, write_report
-from hf_augment.experiments.arms import REAL, REFERENCE
+from hf_augment.experiments.arms import REAL, REFERENCE, Arm
 from hf_augment.hub import REPORT_FILES, Repository, push, stage
 
 
@@ -48,8 +48,9 @@ def report(experiment: Experiment) -> dict[str, Any]:
         runs=sorted(experiment.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
         reference=REFERENCE,
         test="test",
-        stores=experiment.stores,
-        command=_command(),
+        # Of real rows there is no acceptance to tell, and their examples are not for everybody.
+        stores={arm.name: experiment.stores[arm.name] for arm in _generating(experiment)},
+        command=_command(experiment.training.hub_token),
         versions=_versions(),
         data={
             "kind": experiment.kind,
@@ -74,7 +75,8 @@ def report(experiment: Experiment) -> dict[str, Any]:
 def publish(experiment: Experiment, results: dict[str, Any]) -> None:
     """
     Stages the first split's classifiers that a generator fed, their synthetic examples, the trained generator and the
-    report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it later.
+    report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it later. Of the report what
+    shows no labelled row.
 
     Args:
         experiment ([`Experiment`]):
@@ -83,7 +85,9 @@ def publish(experiment: Experiment, results: dict[str, Any]) -> None:
             What [`report`] returned.
     """
     root, training, split = experiment.stages.root, experiment.training, experiment.stages.root / "split-0"
-    arms = [arm for arm in experiment.arms() if arm.name in experiment.stores and arm.generator != REAL]
+    arms = _generating(experiment)
+    # Pictures of examples show labelled ones too.
+    results = {**results, "pictures": {}}
     repositories, published = [], set()
     for arm in arms:
         model, rows = (partial(render, results, arm.name) for render in (render_model_card, render_dataset_card))
@@ -104,20 +108,25 @@ def publish(experiment: Experiment, results: dict[str, Any]) -> None:
         push(root, training.hub_model_id, training.hub_private_repo, training.hub_token)
 
 
+def _generating(experiment: Experiment) -> list[Arm]:
+    """The arms whose examples a generator made."""
+    return [arm for arm in experiment.arms() if arm.name in experiment.stores and arm.generator != REAL]
+
+
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
-def _command() -> str:
-    """What was typed, without a token; of paths from elsewhere the last part alone."""
-    parts = iter(sys.argv[1:])
-    shown = []
-    for part in parts:
-        if part.startswith("--hub_token"):
-            # Its value is the next word, or follows an equals sign.
-            next(parts, None) if part == "--hub_token" else None
-        else:
-            shown.append(_last_parts(part))
+def _command(secret: str | None) -> str:
+    """What was typed, without the secret however it was given; of paths from elsewhere the last part alone."""
+    shown: list[str] = []
+    for word in sys.argv[1:]:
+        if secret and secret in word:
+            # A word of its own follows the argument's name.
+            del shown[len(shown) - (word == secret) :]
+            continue
+        name, equals, value = word.partition("=")
+        shown.append(f"{name}={_last_parts(value)}" if name.startswith("--") and equals else _last_parts(word))
     return shlex.join(["python", _last_part(os.path.relpath(sys.argv[0])), *shown])
 
 

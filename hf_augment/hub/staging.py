@@ -28,8 +28,9 @@ FORMAT_VERSION = 1
 
 #: What a saved model consists of, with the source of one that transformers does not know.
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
-#: What a report consists of.
-REPORT_FILES = ("results.json", "report.md", "report.html", "*.png")
+#: What of a report shows no labelled row, and so may be read by more people than these: neither its pages nor pictures
+#: of examples.
+REPORT_FILES = ("results.json", "report.png", "curves.png", "robustness.png", "generalization.png")
 #: Where the rows of a synthetic dataset lie in its repository. One file: a later, shorter push leaves no rows behind.
 ROWS = "data/train.parquet"
 
@@ -77,13 +78,16 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
     Example:
 
     ```python
+    import json
+    from functools import partial
     from pathlib import Path
 
+    from hf_augment.cards import render_results_card
     from hf_augment.hub import REPORT_FILES, Repository, push, stage
 
     run_dir = Path("runs/imdb")
     report = run_dir / "report"
-    card = (report / "report.md").read_text
+    card = partial(render_results_card, json.loads((report / "results.json").read_text()))
     stage(run_dir, [Repository("results", "dataset", report, card, REPORT_FILES)])
     push(run_dir, "user/imdb")  # user/imdb-results
     ```

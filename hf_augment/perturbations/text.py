@@ -155,7 +155,10 @@ def _other_case(match: Any) -> list[str]:
 
 def _other_form(match: Any) -> list[str]:
     found = match[0].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    other = OTHER_FORM[("" if "'" in found else " ").join(found.lower().split())]
+    other = OTHER_FORM.get(("" if "'" in found else " ").join(found.lower().split()))
+    if other is None:
+        # Found by its case alone, as the long s and the dotted I are.
+        return []
     if found.isupper() and len(found) > 1:
         return [other.upper()]
     return [other[0].upper() + other[1:] if found[0].isupper() else other]

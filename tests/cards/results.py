@@ -96,7 +96,7 @@ def difference(arm: str, evaluation: str, mean: float, low: float, high: float, 
         "low": low,
         "high": high,
         "pairs": 3,
-        "unit": "splits",
+        "unit": "splits and rows",
         "p_value": 0.01,
         "p_holm": 0.02,
         "mcnemar_p": 0.03,
@@ -111,12 +111,4 @@ def sample(
     verdict: str, label: str, example: str, reason: str = "", similarity: float | None = None
 ) -> dict[str, Any]:
     """A synthetic example as the report shows it."""
-    nearest = None if similarity is None else "a labelled row nobody may see"
-    return {
-        "verdict": verdict,
-        "label": label,
-        "example": example,
-        "reason": reason,
-        "nearest": nearest,
-        "similarity": similarity,
-    }
+    return {"verdict": verdict, "label": label, "example": example, "reason": reason, "similarity": similarity}

@@ -67,9 +67,10 @@ def test_a_classifier_s_card_says_what_was_found():
         # Mean and deviation of 0.76, 0.77 and 0.78.
         "| instruct | 3 | 64 | 0.770 ± 0.010 | 0.760 ± 0.010 | 0.125 ± 0.000 |",
         "| baseline | 3 | 16 | 0.600 ± 0.020 | 0.590 ± 0.020 | 0.125 ± 0.000 |",
-        "| instruct | baseline\\_same\\_steps | +7.0 | +5.0 to +9.0 | splits, 3 pairs | 0.02 | 2.6 | helps |",
+        "| instruct | baseline\\_same\\_steps | +7.0 | +5.0 to +9.0 | splits and rows, 3 pairs | 0.02 | 2.6 | helps |",
         "### sst2: 872 rows",
-        "| instruct | baseline\\_same\\_steps | +8.0 | +5.0 to +11.0 | splits, 3 pairs | 0.02 | 2.6 | helps |",
+        "| instruct | baseline\\_same\\_steps | +8.0 | +5.0 to +11.0 | splits and rows, 3 pairs | "
+        "0.02 | 2.6 | helps |",
         "| not perturbed | instruct | n/a | n/a | n/a | 0.770 |",
         "| typos | instruct | 0.740 | 0.720 | 0.680 | 0.713 |",
         "| typos | baseline\\_same\\_steps | 0.670 | 0.650 | 0.610 | 0.643 |",
@@ -81,7 +82,8 @@ def test_a_classifier_s_card_says_what_was_found():
         "| rejected | negative | A delight. | label\\_agreement: read as positive (0.93) | n/a |",
         "| distinct 2-grams | 0.81 |",
         "- Measured on 400 rows of test, with 3 runs of an arm and 3 draws of labelled rows.",
-        "- The intervals range over splits: they do not cover other rows to test on.",
+        "- The intervals range over splits and rows: they do not cover what a generator that all draws share would "
+        "make another time.",
         "- The instruct model itself, as a zero-shot classifier: accuracy 0.719 on 64 test texts.",
         "python recipes/imdb.py --config recipes/configs/imdb.yaml --splits 3",
         "python 3.11.9, hf\\_augment 0.1.0, torch 2.15.0, transformers 5.23.0",
@@ -91,10 +93,6 @@ def test_a_classifier_s_card_says_what_was_found():
     # Of differences and perturbed accuracies, those of this arm alone.
     assert "| trained | baseline" not in content
     assert "| typos | trained" not in content
-
-
-def test_labelled_rows_are_not_shown():
-    assert all("nobody may see" not in card(make_results()) for card in CARDS.values())
 
 
 def test_a_baseline_s_card_says_nothing_of_generators():
@@ -299,6 +297,7 @@ SCHEMA = {
         "wait",
     ),
     *("differences", "evaluation", "mean", "low", "high", "pairs", "unit", "p_value", "p_holm", "mcnemar_p"),
+    "splits and rows",
     *("effect_size", "detectable", "verdict", "sentence", "acceptance", "per_second", "samples", "label", "example"),
     *("reason", "nearest", "similarity", "accepted", "rejected", "memorization", "notes", "tables", "pictures"),
 }

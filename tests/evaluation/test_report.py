@@ -105,8 +105,11 @@ def test_results_are_what_cards_are_made_of(tmp_path):
     }
     assert read["wait"] == {"baseline": 0.0, REFERENCE: 0.0, "trained": 0.0, "instruct": 0.25}
     rejected = {"verdict": "rejected", "label": "negative", "example": "short", "reason": "fluency: too short"}
-    assert read["samples"]["trained"][2] == {**rejected, "nearest": "like short", "similarity": 0.5}
-    assert read["samples"]["instruct"][2] == {**rejected, "nearest": "", "similarity": None}
+    assert read["samples"]["trained"][2] == {**rejected, "similarity": 0.5}
+    assert read["samples"]["instruct"][2] == {**rejected, "similarity": None}
+    # The page shows a labelled row, what may be published does not.
+    assert "like short" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "like short" not in (tmp_path / "report/results.json").read_text(encoding="utf-8")
 
 
 def test_pictures_are_files_where_there_is_something_to_show(tmp_path):

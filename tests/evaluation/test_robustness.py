@@ -146,6 +146,16 @@ def test_a_text_pipeline_predicts_in_the_order_of_our_labels():
         predict_with_pipeline(pipeline, ["good", "bad"])
 
 
+def test_a_text_pipeline_cuts_what_is_too_long_for_its_model():
+    model = tiny_classifier(2)
+    tokenizer = tiny_tokenizer()
+    tokenizer.model_max_length = longest = model.config.max_position_embeddings
+    pipeline = TextClassificationPipeline(model=model, tokenizer=tokenizer, device="cpu")
+    long, longer = "film " * 2 * longest, "film " * 4 * longest
+    scores = predict_with_pipeline(pipeline, ["LABEL_0", "LABEL_1"])([long, longer])
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
 def test_an_image_pipeline_takes_arrays():
     model = IMAGE.model().eval()
     processor = ViTImageProcessor(do_resize=False, image_mean=[0.5] * 3, image_std=[0.5] * 3)

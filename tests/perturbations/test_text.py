@@ -129,6 +129,9 @@ def test_keys_touch_both_ways():
         ("he'd say", None),
         ("Is notable", None),
         ("mid-don'ts", None),
+        # Letters that are s and i when case is ignored, and have no short form.
+        ("We \u017fhould not go", None),
+        ("THAT \u0130S NOT good", None),
     ],
 )
 def test_contractions(text, other):
