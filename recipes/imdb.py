@@ -35,7 +35,8 @@ from dataclasses import dataclass, field
 
 from hf_augment import AugmentingTrainingArguments
 from hf_augment.experiments.experiment import main
-from hf_augment.experiments.text import TextExperiment, TextExperimentArguments
+from hf_augment.experiments.text import TextExperiment
+from hf_augment.experiments.text_settings import TextExperimentArguments
 
 
 @dataclass

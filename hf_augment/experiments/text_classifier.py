@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import datasets
 import numpy as np
@@ -23,14 +23,11 @@ from transformers import (
 from hf_augment.evaluation.robustness import Predict
 from hf_augment.experiments.arms import Classifier
 from hf_augment.experiments.sources import resolve
+from hf_augment.experiments.text_settings import TextExperimentArguments
 from hf_augment.filters import ClassifierReference
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from hf_augment.trainer import AugmentingTrainer
-
-
-if TYPE_CHECKING:
-    from hf_augment.experiments.text import TextExperimentArguments
 
 
 class TextClassifier(Classifier):
