@@ -304,7 +304,7 @@ RANKS = """
     folder, rank = pathlib.Path(sys.argv[1]), os.environ["RANK"]
     guard = AugmentationGuard(factors=(0.5, 0.0), min_acceptance=0.1)
     trainer = scripted(folder, TEXT, guard, HARM, ddp_backend="gloo", filters=[EveryThird(TEXT)],
-                       synthetic_max_attempts=1, num_train_epochs=6)
+                       synthetic_max_attempts=1, num_train_epochs=10)
     trainer.train()
     (folder / f"decisions-{rank}").write_text(json.dumps([asdict(decision) for decision in guard.decisions]))
     dist.destroy_process_group()
