@@ -46,7 +46,8 @@ class ReportFacts:
         versions (`dict[str, str]`, *optional*):
             Of Python and the libraries.
         data (`dict[str, Any]`, *optional*):
-            `name`, `note`, `label_names`, `train_rows` (labelled rows of a run) and `evaluations` (rows by name).
+            `name`, `note`, `label_names`, `train_rows` (labelled rows of a run), `evaluations` (rows by name) and
+            `perturbed_rows` (how many of the test set were perturbed).
         models (`dict[str, str]`, *optional*):
             `classifier`, and each generator by its arm: names a reader can look up.
         memorization (`dict[str, dict[str, float]]`, *optional*):

@@ -155,7 +155,9 @@ def _curve_picture(facts: ReportFacts, names: Mapping[str, str], caption: str, f
 
 
 def _robustness(facts: ReportFacts) -> Section:
-    section = Section("Robustness", ["Accuracy on perturbed rows, the mean over runs and over severities."])
+    count = facts.data.get("perturbed_rows")
+    which = f"{count} random rows, perturbed" if count else "perturbed rows"
+    section = Section("Robustness", [f"Accuracy on {which}, the mean over runs and over severities."])
     for name in facts.evaluations:
         rows = tables.robustness_means(facts, name)
         if rows:

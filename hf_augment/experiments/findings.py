@@ -59,6 +59,7 @@ def report(experiment: Experiment) -> dict[str, Any]:
             "label_names": data.label_names,
             "train_rows": len(experiment.labelled(0)),
             "evaluations": {name: len(rows) for name, rows in data.evaluations.items()},
+            "perturbed_rows": min(args.robustness_rows, len(data.evaluations["test"])),
         },
         models={
             "classifier": _short(settings["model"]),

@@ -230,6 +230,15 @@ def test_the_least_that_a_card_needs(card):
 
 
 @pytest.mark.parametrize("card", CARDS)
+def test_a_card_says_how_many_rows_were_perturbed(card):
+    results = make_results()
+    for known, words in (({}, "perturbed rows"), ({"perturbed_rows": 32}, "32 random rows, perturbed")):
+        results["data"] |= known
+        content = CARDS[card](results)
+        assert (f"Accuracy on {words}, by severity" in content) == ("Robustness" in headings(content))
+
+
+@pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize(
     "path",
     [
