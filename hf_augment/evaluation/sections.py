@@ -155,9 +155,7 @@ def _curve_picture(facts: ReportFacts, names: Mapping[str, str], caption: str, f
 
 
 def _robustness(facts: ReportFacts) -> Section:
-    count = facts.data.get("perturbed_rows")
-    which = f"{count} random rows, perturbed" if count else "perturbed rows"
-    section = Section("Robustness", [f"Accuracy on {which}, the mean over runs and over severities."])
+    section = Section("Robustness", ["Accuracy on perturbed rows, the mean over runs and over severities."])
     for name in facts.evaluations:
         rows = tables.robustness_means(facts, name)
         if rows:
@@ -165,7 +163,7 @@ def _robustness(facts: ReportFacts) -> Section:
             figure = plots.heat_map(facts, rows, title, "points of accuracy")
             file = "robustness.png" if name == facts.test else ""
             section.pictures.append(_picture(f"{title}; colours: against {facts.reference}", figure, file))
-            section.tables.append(tables.robustness_table(name, rows))
+            section.tables.append(tables.robustness_table(facts, name, rows))
             section.folded.append(tables.severity_table(facts, name))
     return section
 

@@ -122,7 +122,7 @@ def statistics_table(facts: ReportFacts, evaluation: str, differences: Sequence[
     return f"{evaluation}: tests against {facts.reference}", header, rows
 
 
-def robustness_table(evaluation: str, rows: Mapping[str, Mapping[str, float]]) -> TableRows:
+def robustness_table(facts: ReportFacts, evaluation: str, rows: Mapping[str, Mapping[str, float]]) -> TableRows:
     """The first and the last row of [`robustness_means`], and their difference."""
     clean, *_, perturbed = rows.values()
     header = ("arm", "not perturbed", "perturbed", "difference")
@@ -130,7 +130,9 @@ def robustness_table(evaluation: str, rows: Mapping[str, Mapping[str, float]]) -
         (arm, f"{100 * clean[arm]:.1f}", f"{100 * mean:.1f}", f"{100 * (mean - clean[arm]):+.1f}")
         for arm, mean in perturbed.items()
     ]
-    return f"{evaluation}: accuracy with and without perturbation, %", header, of_arms
+    count = facts.data.get("perturbed_rows")
+    of_rows = f" of {count} random rows" if count else ""
+    return f"{evaluation}: accuracy with and without perturbation, %{of_rows}", header, of_arms
 
 
 def severity_table(facts: ReportFacts, evaluation: str) -> TableRows:
