@@ -155,7 +155,8 @@ def _curve_picture(facts: ReportFacts, names: Mapping[str, str], caption: str, f
 
 
 def _robustness(facts: ReportFacts) -> Section:
-    section = Section("Robustness", ["Accuracy on perturbed rows, the mean over runs and over severities."])
+    words = "Accuracy on perturbed rows, the mean over runs and over severities: figures without a verdict."
+    section = Section("Robustness", [words])
     for name in facts.evaluations:
         rows = tables.robustness_means(facts, name)
         if rows:

@@ -131,8 +131,8 @@ def robustness_table(facts: ReportFacts, evaluation: str, rows: Mapping[str, Map
         for arm, mean in perturbed.items()
     ]
     count = facts.data.get("perturbed_rows")
-    of_rows = f" of {count} random rows" if count else ""
-    return f"{evaluation}: accuracy with and without perturbation, %{of_rows}", header, of_arms
+    which = f"{count} random rows" if count else "the same rows"
+    return f"{evaluation}: accuracy on {which}, %", header, of_arms
 
 
 def severity_table(facts: ReportFacts, evaluation: str) -> TableRows:

@@ -335,6 +335,6 @@ def test_perturbed_rows_are_compared_with_the_same_rows_as_they_are(tmp_path):
 def test_it_says_how_many_rows_were_perturbed(tmp_path):
     """A reader of a percentage wants to know what of."""
     what = facts(tmp_path, runs=measured())
-    for data, words in (({}, "perturbation, %"), ({"perturbed_rows": 32}, "perturbation, % of 32 random rows")):
+    for data, words in (({}, "the same rows"), ({"perturbed_rows": 32}, "32 random rows")):
         text = write(tmp_path, replace(what, data=data))[2]
-        assert f"test: accuracy with and without {words}\n" in text
+        assert f"test: accuracy on {words}, %\n" in text
