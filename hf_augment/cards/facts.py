@@ -113,6 +113,11 @@ def evaluations_of(results: dict[str, Any]) -> list[str]:
     return [results["test"], *(name for name in names if name != results["test"])]
 
 
+def perturbed(evaluation: str) -> str:
+    """What the perturbed rows of an evaluation set are called where arms are compared on them."""
+    return f"{evaluation}, perturbed"
+
+
 def values_of(runs: Iterable[Run], evaluation: str, metric: str) -> list[float]:
     """A metric of each run; empty if a run has none or no finite one."""
     values = [run["metrics"].get(evaluation, {}).get(metric) for run in runs]

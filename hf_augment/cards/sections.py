@@ -13,6 +13,7 @@ from hf_augment.cards.facts import (
     evaluations_of,
     generator_of,
     number,
+    perturbed,
     points,
     robust_accuracy,
     runs_of,
@@ -61,7 +62,11 @@ def view(results: dict[str, Any], arms: Sequence[str]) -> dict[str, Any]:
         "classifier": results["models"]["classifier"],
         "generators": {arm: generator for arm in arms if (generator := generator_of(results, arm))},
         "sentences": [d["sentence"] for d in differences_of(results, arms, test) if d.get("sentence")],
-        "robustness": [table for name in [test, *holdouts] if (table := robustness(results, arms, name))],
+        "robustness": [
+            (table, difference_view(results, arms, perturbed(name)))
+            for name in [test, *holdouts]
+            if (table := robustness(results, arms, name))
+        ],
         "cost": cost(results),
         "acceptance": [table for arm in arms if (table := acceptance(results, arm))],
         "memorization": [table for arm in arms if (table := memorization(results, arm))],
@@ -91,7 +96,17 @@ def comparison(results: dict[str, Any], arms: Sequence[str], evaluation: str) ->
         runs = runs_of(results, arm)
         values = [values_of(runs, evaluation, key) for key in ("accuracy", "f1_macro", "expected_calibration_error")]
         means.append([arm, str(len(runs)), str(runs[0]["steps"]), *map(spread, values)])
-    differences = [
+    return {
+        "name": evaluation,
+        "rows": results["data"]["evaluations"].get(evaluation),
+        "means": TableView(evaluation, ("arm", "n", "steps", "accuracy", "F1 macro", "ECE"), means),
+        "differences": difference_view(results, arms, evaluation),
+    }
+
+
+def difference_view(results: dict[str, Any], arms: Sequence[str], evaluation: str) -> TableView | None:
+    """What the card's arms were found to differ from others."""
+    rows = [
         [
             d["arm"],
             d["reference"],
@@ -105,12 +120,7 @@ def comparison(results: dict[str, Any], arms: Sequence[str], evaluation: str) ->
         for d in differences_of(results, arms, evaluation)
     ]
     header = ("arm", "against", "points", "95 % interval", "over", "p (Holm)", "smallest detectable", "verdict")
-    return {
-        "name": evaluation,
-        "rows": results["data"]["evaluations"].get(evaluation),
-        "means": TableView(evaluation, ("arm", "n", "steps", "accuracy", "F1 macro", "ECE"), means),
-        "differences": TableView(evaluation, header, differences) if differences else None,
-    }
+    return TableView(evaluation, header, rows) if rows else None
 
 
 def robustness(results: dict[str, Any], arms: Sequence[str], evaluation: str) -> TableView | None:

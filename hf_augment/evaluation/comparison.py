@@ -32,8 +32,9 @@ class ArmRun:
             Wall time of training, waiting for generation included.
         metrics (`dict[str, dict[str, float]]`):
             By evaluation set, then by metric.
-        correct (`dict[str, list[int]]`):
-            By evaluation set: for each row 1 where the prediction was right, else 0.
+        correct (`dict[str, list[float]]`):
+            By evaluation set: for each row 1 where the prediction was right, else 0; of several versions of a row, the
+            share that was right.
         classes (`dict[str, dict[str, dict[str, float]]]`, *optional*):
             By evaluation set, then by class name: `precision`, `recall`, `f1` and `support`.
         robustness (`dict[str, dict[str, list[float]]]`, *optional*):
@@ -41,6 +42,8 @@ class ArmRun:
         unperturbed (`dict[str, float]`, *optional*):
             By evaluation set: accuracy without perturbation on the rows that `robustness` is of. Defaults to that on
             the whole set.
+        perturbed (`dict[str, list[float]]`, *optional*):
+            By evaluation set: for each row that was perturbed, the share of its versions that was right.
         curve (`list[dict[str, float]]`, *optional*):
             What was logged while training, each with `step`: `loss`, and with a generator `synthetic_ratio`,
             `synthetic_acceptance`, `synthetic_wait`.
@@ -54,10 +57,11 @@ class ArmRun:
     steps: int
     seconds: float
     metrics: dict[str, dict[str, float]]
-    correct: dict[str, list[int]] = field(repr=False)
+    correct: dict[str, list[float]] = field(repr=False)
     classes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict, repr=False)
     robustness: dict[str, dict[str, list[float]]] = field(default_factory=dict, repr=False)
     unperturbed: dict[str, float] = field(default_factory=dict, repr=False)
+    perturbed: dict[str, list[float]] = field(default_factory=dict, repr=False)
     curve: list[dict[str, float]] = field(default_factory=list, repr=False)
     wait: float = 0.0
 
@@ -100,7 +104,8 @@ class Difference:
             classifiers on the same rows are not, and it knows nothing of how training runs differ: of two arms it
             finds effects where there are none. No verdict rests on it.
         discordant (`tuple[int, int]`):
-            Of all pairs together: predictions that are right in the arm alone, and in the reference alone.
+            Of all pairs together: predictions that are right in the arm alone, and in the reference alone. Of several
+            versions of a row: rows that are right more often in one, so that McNemar's test is the sign test.
         effect_size (`float`):
             Cohen's h of the two mean accuracies, in `[-π, π]`: comparable between evaluation sets whose accuracies
             differ, and there for any number of runs.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from hf_augment.cards.facts import perturbed
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
 from hf_augment.evaluation.samples import Nearest, Sample, choose_samples
 from hf_augment.synthesis.shards import ShardStore, acceptance
@@ -119,7 +120,7 @@ class Findings:
         facts ([`ReportFacts`]):
             What was run.
         differences (`list[Difference]`):
-            Every arm against the reference, on every evaluation set, the test set first.
+            Every arm against the reference, on every evaluation set, the test set first, then on perturbed rows.
         acceptance (`dict[str, dict[str, float]]`):
             By arm, what [`~hf_augment.synthesis.acceptance`] says.
         generating (`dict[str, float]`):
@@ -141,7 +142,7 @@ class Findings:
     def results(self) -> dict[str, Any]:
         """What `results.json` holds: figures and words, no arrays."""
         facts = self.facts
-        apart = ("correct", "curve")
+        apart = ("correct", "perturbed", "curve")
         return {
             "title": facts.title,
             "command": facts.command,
@@ -177,11 +178,21 @@ def find(facts: ReportFacts) -> Findings:
     accounts = {arm: list(store.accounts()) for arm, store in facts.stores.items()}
     return Findings(
         facts,
-        [d for name in facts.evaluations for d in compare_all(facts.runs, facts.reference, name)],
+        list(_compared(facts)),
         {arm: acceptance(shards) for arm, shards in accounts.items()},
         {arm: sum(shard.seconds for shard in shards) for arm, shards in accounts.items()},
         {arm: choose_samples(store, facts.nearest.get(arm)) for arm, store in facts.stores.items()},
     )
+
+
+def _compared(facts: ReportFacts) -> Iterator[Difference]:
+    """On every evaluation set, then on the perturbed rows of those where every run has them."""
+    for name in facts.evaluations:
+        yield from compare_all(facts.runs, facts.reference, name)
+    for name in facts.evaluations:
+        if all(name in run.perturbed for run in facts.runs):
+            runs = [replace(run, correct={perturbed(name): run.perturbed[name]}) for run in facts.runs]
+            yield from compare_all(runs, facts.reference, perturbed(name))
 
 
 def _difference(difference: Difference) -> dict[str, Any]:

@@ -43,11 +43,15 @@ class RobustnessReport:
             By perturbation, accuracy at each severity.
         severities (`tuple[int, ...]`, *optional*, defaults to `(1, 2, 3, 4, 5)`):
             The severities, in the order of the accuracies.
+        correct (`list[float]`, *optional*):
+            For each value the share of its perturbed versions whose class was named right; their mean is
+            `robust_accuracy`. Classifiers are compared by it on the same values: see [`ArmRun`].
     """
 
     clean: float
     accuracy: dict[str, list[float]] = field(repr=False)
     severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+    correct: list[float] = field(default_factory=list, repr=False)
 
     def summary(self) -> dict[str, Any]:
         """`clean_accuracy`, `robust_accuracy`, `drop`, `worst_perturbation`, `worst_accuracy`, as of the metric."""
@@ -159,21 +163,25 @@ def robustness(
             f"There are {len(values)} values, names={names} and severities={severities}: give at least one of each."
         )
     truth = check_labels("labels", labels, len(values))
-    clean = _accuracy(predict, values, truth, "clean values")
+    clean = float(_correct(predict, values, truth, "clean values").mean())
     accuracy: dict[str, list[float]] = {name: [] for name in names}
+    right = np.zeros(len(truth))
     with tqdm(total=len(accuracy) * len(severities), desc="robustness", unit="pass") as progress:
         for name in accuracy:
             for severity in severities:
                 perturbed = perturb(values, name, severity, seed)
-                accuracy[name].append(_accuracy(predict, perturbed, truth, f"{name!r} at severity {severity}"))
+                correct = _correct(predict, perturbed, truth, f"{name!r} at severity {severity}")
+                accuracy[name].append(float(correct.mean()))
+                right += correct
                 progress.update()
-    return RobustnessReport(clean, accuracy, severities)
+    shares = right / (len(accuracy) * len(severities))
+    return RobustnessReport(clean, accuracy, severities, shares.tolist())
 
 
-def _accuracy(predict: Predict, values: Sequence[Any], labels: np.ndarray, what: str) -> float:
+def _correct(predict: Predict, values: Sequence[Any], labels: np.ndarray, what: str) -> np.ndarray:
     if len(values) != len(labels):
         raise ValueError(f"perturb gave {len(values)} values for {len(labels)} ({what}): it has to keep them all.")
-    return float((predicted_classes(predict(values), len(labels), what) == labels).mean())
+    return predicted_classes(predict(values), len(labels), what) == labels
 
 
 def predicted_classes(output: Any, num_values: int, what: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
+from hf_augment.cards.facts import perturbed
 from hf_augment.evaluation import plots, tables
 from hf_augment.evaluation.facts import Findings, ReportFacts, TableRows
 
@@ -80,7 +81,7 @@ def make_sections(findings: Findings) -> list[Section]:
         _shown(findings),
         _accuracy(findings),
         _curves(facts),
-        _robustness(facts),
+        _robustness(findings),
         _generalization(findings),
         _classes(facts),
         _guard(facts),
@@ -154,9 +155,9 @@ def _curve_picture(facts: ReportFacts, names: Mapping[str, str], caption: str, f
     return [_picture(caption, plots.curves(facts, names), file)] if names else []
 
 
-def _robustness(facts: ReportFacts) -> Section:
-    words = "Accuracy on perturbed rows, the mean over runs and over severities: figures without a verdict."
-    section = Section("Robustness", [words])
+def _robustness(findings: Findings) -> Section:
+    facts = findings.facts
+    section = Section("Robustness", ["Accuracy on perturbed rows, the mean over runs and over severities."])
     for name in facts.evaluations:
         rows = tables.robustness_means(facts, name)
         if rows:
@@ -165,7 +166,10 @@ def _robustness(facts: ReportFacts) -> Section:
             file = "robustness.png" if name == facts.test else ""
             section.pictures.append(_picture(f"{title}; colours: against {facts.reference}", figure, file))
             section.tables.append(tables.robustness_table(facts, name, rows))
-            section.folded.append(tables.severity_table(facts, name))
+            pictures, shown, folded = _differences(findings, perturbed(name))
+            section.pictures += pictures
+            section.tables += shown
+            section.folded += [tables.severity_table(facts, name), *folded]
     return section
 
 

@@ -260,7 +260,7 @@ def _evaluate(
     evaluations: dict[str, datasets.Dataset],
     robustness_rows: int,
 ) -> dict[str, Any]:
-    result: dict[str, Any] = {"metrics": {}, "correct": {}, "classes": {}, "robustness": {}}
+    result: dict[str, Any] = {"metrics": {}, "correct": {}, "classes": {}, "robustness": {}, "perturbed": {}}
     if not evaluations:
         return result
     predict = classifier.predict(trainer)
@@ -274,7 +274,7 @@ def _evaluate(
         rows = rows.select(rows_to_perturb(len(rows), robustness_rows))
         values, labels = classifier.values(rows), rows["label"][:]
         report = robustness(predict, values, labels, classifier.perturb, classifier.perturbations)
-        result["robustness"][name] = report.accuracy
+        result["robustness"][name], result["perturbed"][name] = report.accuracy, report.correct
     return result
 
 

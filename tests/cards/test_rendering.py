@@ -18,7 +18,7 @@ from hf_augment.cards import (
     render_model_card,
     render_results_card,
 )
-from tests.cards.results import make_results, sample
+from tests.cards.results import difference, make_results, sample
 from tests.cards.test_escape import TEXTS
 
 
@@ -236,6 +236,17 @@ def test_a_card_says_how_many_rows_were_perturbed(card):
         results["data"] |= known
         content = CARDS[card](results)
         assert (f"Accuracy on {words}, by severity" in content) == ("Robustness" in headings(content))
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_tells_the_verdict_on_perturbed_rows_or_that_there_is_none(card):
+    results = make_results()
+    content = CARDS[card](results)
+    assert ("No test was made of whether arms differ here" in content) == ("Robustness" in headings(content))
+    results["differences"].append(difference("instruct", "test, perturbed", 0.0321, 0.01, 0.05, "helps"))
+    content = CARDS[card](results)
+    assert "No test was made" not in content
+    assert ("| +3.2 | +1.0 to +5.0 |" in content) == ("Robustness" in headings(content))
 
 
 @pytest.mark.parametrize("card", CARDS)

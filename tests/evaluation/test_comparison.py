@@ -286,10 +286,14 @@ HARDNESS, SPLIT, NOISE = 1.5, 0.3, 1.0
 
 
 class World:
-    """Where arms differ by split (`by_split`) and by row (`by_row`), and the first of them may have an effect."""
+    """
+    Where arms differ by split (`by_split`) and by row (`by_row`), and the first of them may have an effect. Of rows
+    with several `versions`, which are harder or easier for all arms, the share counts that is right.
+    """
 
-    def __init__(self, units, rows, by_split, by_row, seed, unit="split"):
+    def __init__(self, units, rows, by_split, by_row, seed, unit="split", versions=1):
         self.shape, self.by_split, self.by_row, self.unit = (units, rows), by_split, by_row, unit
+        self.versions = versions
         self.rng = np.random.default_rng(seed)
 
     def latent(self, gain):
@@ -302,10 +306,12 @@ class World:
         (units, rows), rng = self.shape, self.rng
         common = 1 + rng.normal(0, HARDNESS, rows) + rng.normal(0, SPLIT, (units, 1))
         found = []
+        harder = rng.normal(0, 1.0, (rows, self.versions)) if self.versions > 1 else np.zeros((rows, 1))
         for a in range(arms + 1):
             scores = common + rng.normal(0, self.by_split, (units, 1)) + rng.normal(0, self.by_row, rows)
-            scores += rng.normal(0, NOISE, self.shape) + (self.latent(gain) if a == 1 else 0.0)
-            for u, right in enumerate(scores > 0):
+            scores += self.latent(gain) if a == 1 else 0.0
+            noise = rng.normal(0, NOISE, (*self.shape, self.versions))
+            for u, right in enumerate((scores[..., None] + harder + noise > 0).mean(axis=-1)):
                 key = {"split": u, "seed": 0} if self.unit == "split" else {"split": 0, "seed": u}
                 name = f"arm_{a}" if a else "baseline"
                 found.append(ArmRun(name, **key, steps=1, seconds=1.0, metrics={}, correct={"test": right}))
@@ -350,6 +356,14 @@ def test_false_alarms_are_rare(by_split, by_row):
 
 
 @pytest.mark.usefixtures("no_bootstrap")
+@pytest.mark.parametrize(("by_split", "by_row"), [(0.0, 0.0), (0.15, 0.5)])
+def test_false_alarms_are_rare_on_few_rows_in_many_versions(by_split, by_row):
+    """As where robustness is compared."""
+    counts = alarms(World(3, 32, by_split, by_row, seed=0, unit="seed", versions=50), (1, 3), times=150)
+    assert max(counts.values()) <= at_most(0.05, 150, tests=4)
+
+
+@pytest.mark.usefixtures("no_bootstrap")
 def test_what_the_verdict_does_not_rest_on_gives_false_alarms():
     # Were the interval over rows alone, over splits alone, or the correction left out, this would be seen.
     world, times = World(5, 200, 0.3, 0.0, seed=0), 150
@@ -377,6 +391,19 @@ def test_false_alarms_of_many_worlds(units, unit, rows):
     for i, (by_split, by_row) in enumerate(kinds):
         counts = alarms(World(units, rows, by_split, by_row, seed=i, unit=unit), (1, 3, 6), times)
         assert max(counts.values()) <= at_most(0.05, times, tests=96), (by_split, by_row, counts)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_bootstrap")
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("rows", [16, 32, 100])
+@pytest.mark.parametrize(("units", "unit"), [(3, "seed"), (5, "split")])
+def test_false_alarms_of_many_worlds_of_perturbed_rows(units, unit, rows):
+    times, kinds = 200, ((0.0, 0.0), (0.05, 0.5), (0.15, 0.5), (0.3, 0.0))
+    for i, (by_split, by_row) in enumerate(kinds):
+        world = World(units, rows, by_split, by_row, seed=i, unit=unit, versions=50)
+        counts = alarms(world, (1, 3, 6), times)
+        assert max(counts.values()) <= at_most(0.05, times, tests=72), (by_split, by_row, counts)
 
 
 @pytest.mark.slow

@@ -332,6 +332,26 @@ def test_perturbed_rows_are_compared_with_the_same_rows_as_they_are(tmp_path):
     assert robustness_means(what, "sst2")["not perturbed"] != dict.fromkeys(what.arms, 0.875)
 
 
+def test_arms_are_compared_on_perturbed_rows_where_all_have_them(tmp_path):
+    made = measured(seeds=4)
+    rng = np.random.default_rng(1)
+    for run in made:
+        run.perturbed["test"] = (rng.random(40) * (0.1 if run.arm == "instruct" else 0.9)).tolist()
+    what = facts(tmp_path, runs=made)
+    results, _, text = write(tmp_path, what)
+    found = {d["arm"]: d for d in results["differences"] if d["evaluation"] == "test, perturbed"}
+    mean = {arm: what.mean(arm, lambda run: np.mean(run.perturbed["test"])) for arm in what.arms}
+    assert list(found) == ["baseline", "trained", "instruct"]
+    for arm, difference in found.items():
+        assert difference["mean"] == pytest.approx(mean[arm] - mean["baseline_same_steps"], abs=1e-12)
+    assert found["instruct"]["verdict"] == "hurts"
+    assert "test, perturbed: accuracy against baseline\\_same\\_steps" in text
+    assert not any(d["evaluation"] == "sst2, perturbed" for d in results["differences"])
+    assert "perturbed" not in results["runs"][0]
+    del made[0].perturbed["test"]
+    assert "test, perturbed" not in write(tmp_path, what)[2]
+
+
 def test_it_says_how_many_rows_were_perturbed(tmp_path):
     """A reader of a percentage wants to know what of."""
     what = facts(tmp_path, runs=measured())

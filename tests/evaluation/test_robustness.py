@@ -36,10 +36,11 @@ def test_report_by_hand():
         return np.array([[0.0, value] for value in values])
 
     report = robustness(predict, [1, 2, 3, 4], [1, 1, 1, 1], add, ["up", "down"], severities=(1, 2, 3))
-    assert report == RobustnessReport(1.0, {"up": [1.0, 1.0, 1.0], "down": [0.75, 0.5, 0.25]}, (1, 2, 3))
+    shares = [3 / 6, 4 / 6, 5 / 6, 6 / 6]
+    assert report == RobustnessReport(1.0, {"up": [1.0, 1.0, 1.0], "down": [0.75, 0.5, 0.25]}, (1, 2, 3), shares)
     assert calls[0] == [1, 2, 3, 4]
     assert calls[-1] == [-2, -1, 0, 1]
-    assert report.robust_accuracy == 0.75
+    assert report.robust_accuracy == np.mean(report.correct) == 0.75
     assert report.drop == 0.25
     assert report.worst == ("down", 0.5)
     assert report.table() == (

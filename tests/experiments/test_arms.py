@@ -11,6 +11,7 @@ RESULT = {
     "correct": {"test": [1, 1, 0, 0], "other": [1, 1]},
     "classes": {},
     "robustness": {"test": {"case": [0.5, 0.0]}},
+    "perturbed": {"test": [0.5, 0.0, 0.25]},
     "curve": [{"step": 2, "loss": 0.1}],
     "shards": "0123",
 }
@@ -23,6 +24,7 @@ def test_a_result_is_a_run_and_what_was_perturbed_is_compared_with_the_same_rows
     assert run.unperturbed == {"test": np.array(RESULT["correct"]["test"])[rows].mean()}
     assert run.unperturbed_accuracy("test") == run.unperturbed["test"]
     assert run.unperturbed_accuracy("other") == 1.0
+    assert run.perturbed == RESULT["perturbed"]
     assert as_run("trained", 1, 2, RESULT | {"robustness": {}}, perturbed_rows=0).unperturbed == {}
 
 
