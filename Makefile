@@ -14,9 +14,9 @@ quickstart-images: .venv/installed
 few-shot: few-shot-8 few-shot-32 few-shot-100
 
 SST2 ?= stanfordnlp/sst2
-FEW_SHOT_8 := --num_train_epochs 30 --generators instruct real
+FEW_SHOT_8 := --num_train_epochs 30 --generators instruct trained real --generator_num_train_epochs 10
 FEW_SHOT_32 := --num_train_epochs 8 --generators instruct instruct_unfiltered trained real --generator_num_train_epochs 5
-FEW_SHOT_100 := --num_train_epochs 3 --generators instruct real --robustness_rows 32
+FEW_SHOT_100 := --num_train_epochs 3 --generators instruct real --robustness_rows 64
 
 few-shot-%: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \
