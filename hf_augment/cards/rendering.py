@@ -99,7 +99,7 @@ def render_dataset_card(results: dict[str, Any], arm: str, data_files: str = "da
 
 def render_results_card(results: dict[str, Any]) -> str:
     """
-    Renders the card of a run: all its arms. `report.png` and the run's further pictures are taken to lie beside it.
+    Renders the card of a run: all its arms. The report's and the run's pictures are taken to lie beside it.
 
     Args:
         results (`dict[str, Any]`):

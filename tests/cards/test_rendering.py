@@ -158,6 +158,8 @@ def test_the_card_of_results_shows_all_arms():
         assert re.search(rf"^\| {arm} \| baseline\\_same\\_steps \| .* \| {verdict} \|$", content, re.MULTILINE)
         assert f"| case | {arm} |" in content
     assert "trained: the examples come from openai-community/gpt2." in content
+    assert "](robustness.png)" in content
+    assert "](generalization.png)" in content
     # The report's own picture once, whether or not it is among the further ones.
     assert content.count("](report.png)") == 1
     results = make_results() | {"pictures": {"a b).png": "[x](y)"}}
@@ -429,4 +431,8 @@ def test_cards_of_measured_runs(folder):
     for arm in results["acceptance"]:
         assert "What the filters accepted" in render_generator_card(results, arm)
         assert "What the filters accepted" in render_dataset_card(results, arm)
-    assert len(headings(render_results_card(results))) >= 6
+    content = render_results_card(results)
+    assert len(headings(content)) >= 6
+    assert (MEASURED / folder / "README.md").read_text(encoding="utf-8") == content
+    for picture in re.findall(r"^!\[.*\]\((.*)\)$", content, re.MULTILINE):
+        assert (MEASURED / folder / picture).is_file()
