@@ -11,10 +11,10 @@ quickstart-images: .venv/installed
 	$(BIN)/python recipes/cifar10.py --config recipes/configs/cifar10_quickstart.yaml
 
 # SST-2 with 8, 32 and 100 labelled sentences of each class, and with nearly all of them, where augmentation must not hurt:
-# hours on two slow cores. SST2 may be a local folder.
+# hours on two slow cores. Elsewhere than on the Hub: SST2="FOLDER --text_column sentence --label_column label".
 few-shot: few-shot-8 few-shot-32 few-shot-100 few-shot-3300
 
-SST2 ?= stanfordnlp/sst2
+SST2 ?= SetFit/sst2
 FEW_SHOT_8 := --num_train_epochs 7.5 --synthetic_ratio 0.9375 --generators instruct trained real --generator_num_train_epochs 10
 FEW_SHOT_32 := --num_train_epochs 8 --generators instruct instruct_unfiltered trained real --generator_num_train_epochs 5
 FEW_SHOT_100 := --num_train_epochs 3 --generators instruct real --robustness_rows 64
