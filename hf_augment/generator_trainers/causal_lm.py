@@ -16,6 +16,7 @@ from transformers.trainer_utils import TrainOutput
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.prompts import LabelPrompt
 from hf_augment.generators.sampling import pad_rows
+from hf_augment.seeding import derive_seed, isolated_rng
 
 
 @dataclass
@@ -242,4 +243,6 @@ def _with_adapters(model: PreTrainedModel, args: CausalLMGeneratorTrainingArgume
         # GPT-2 stores the transposed weights of a linear layer.
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    return get_peft_model(model, config)
+    # The Trainer seeds only when the adapters are there, so their weights would depend on what was drawn before.
+    with isolated_rng(derive_seed(args.seed, "adapters")):
+        return get_peft_model(model, config)

@@ -198,6 +198,19 @@ def test_a_gguf_file_is_dequantised_and_can_be_trained_and_saved(rank, tmp_path)
     assert loaded.generate([0, 1], seed=1) == generator.generate([0, 1], seed=1)
 
 
+def test_adapters_do_not_depend_on_what_was_drawn_before(tmp_path):
+    weights = []
+    for drawn_before, seed in ((0, 42), (1, 42), (0, 43)):
+        generator = make()
+        torch.manual_seed(drawn_before)
+        settings = arguments(tmp_path, max_steps=2, lora_rank=2, lora_dropout=0.1, seed=seed, data_seed=0)
+        CausalLMGeneratorTrainer(generator, settings, dataset()).train()
+        weights.append(generator.model.state_dict())
+    same, other = ([torch.equal(w, weights[0][name]) for name, w in ws.items()] for ws in weights[1:])
+    assert all(same)
+    assert not all(other)
+
+
 @pytest.mark.parametrize("rank", [0, 4])
 def test_a_resumed_training_equals_an_uninterrupted_one(rank, tmp_path):
     whole, part = make(), make()
