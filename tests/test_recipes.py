@@ -220,6 +220,29 @@ def test_the_whole_story_and_again_from_what_is_on_disk(parts):
 
 
 @pytest.mark.slow
+def test_arms_do_not_depend_on_what_the_process_did_before(parts):
+    """A generator once began with adapters that depended on what had been drawn for the arms before it."""
+    story = [*(["--generator_lora_rank", "2"] if parts.kind == "text" else []), *parts.story]
+    at_once = ["--output_dir", parts.root / "at-once"]
+    begun_by_one = ["--output_dir", parts.root / "begun-by-one"]
+    first = story[: story.index("trained") + 1]
+    for arguments in ([*story, *at_once], [*first, *begun_by_one], [*story, *begun_by_one]):
+        done = parts.run(*arguments)
+        assert done.returncode == 0, done.stderr[-3000:]
+    told = []
+    for folder in ("at-once", "begun-by-one"):
+        runs = json.loads((parts.root / folder / "report/results.json").read_text())["runs"]
+        kept = ("arm", "metrics", "robustness", "classes", "unperturbed")
+        told.append([{name: run[name] for name in kept} for run in runs])
+    assert told[0] == told[1]
+    weights = [
+        load_file(parts.root / folder / "split-0/generator/model/model.safetensors")
+        for folder in ("at-once", "begun-by-one")
+    ]
+    assert_equal_weights(*weights)
+
+
+@pytest.mark.slow
 def test_the_story_with_two_processes(parts):
     # What `accelerate launch` runs; by itself it starts several processes on a CPU through MPI alone.
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
