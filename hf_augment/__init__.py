@@ -40,8 +40,10 @@ from hf_augment.generators import (
     DCGANDiscriminator,
     DCGANGenerator,
     Generator,
+    GeneratorEnsemble,
     InstructPrompt,
     LabelPrompt,
+    PromptedClassifier,
     SamplingConfig,
 )
 from hf_augment.guard import AugmentationGuard
@@ -89,6 +91,7 @@ __all__ = [
     "GANTrainer",
     "GANTrainingArguments",
     "Generator",
+    "GeneratorEnsemble",
     "ImageClassifierReference",
     "ImageCollator",
     "ImageRows",
@@ -101,6 +104,7 @@ __all__ = [
     "NearestTextFold",
     "OutOfFoldReference",
     "Perplexity",
+    "PromptedClassifier",
     "RealFeatures",
     "RobustnessCallback",
     "RobustnessReport",

@@ -19,7 +19,7 @@ from hf_augment.experiments.experiment import Experiment
 from hf_augment.experiments.nearest_texts import NearestTexts, memorization
 from hf_augment.experiments.sources import resolve
 from hf_augment.experiments.text_classifier import TextClassifier
-from hf_augment.experiments.text_settings import TextExperimentArguments
+from hf_augment.experiments.text_settings import PARTS, TextExperimentArguments
 from hf_augment.filters import (
     EvaluationOverlap,
     Filter,
@@ -30,7 +30,14 @@ from hf_augment.filters import (
     Perplexity,
 )
 from hf_augment.generator_trainers import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
-from hf_augment.generators import CausalLMGenerator, Generator, InstructPrompt, LabelPrompt
+from hf_augment.generators import (
+    CausalLMGenerator,
+    Generator,
+    GeneratorEnsemble,
+    InstructPrompt,
+    LabelPrompt,
+    PromptedClassifier,
+)
 from hf_augment.seeding import derive_seed
 
 
@@ -43,7 +50,7 @@ def load_text_data(args: TextExperimentArguments, seed: int) -> LabelledData:
 
     train, test = load_train_and_test(args, load, lambda rows: rows["text"][:], seed)
     names = list(train.features["label"].names)
-    if any(name.startswith("instruct") for name in args.generators) and {
+    if args.prompts_a_model() and {
         args.instruct_negative,
         args.instruct_positive,
     } != set(names):
@@ -121,12 +128,15 @@ class TextExperiment(Experiment):
 
     def check_generators(self) -> None:
         """See [`Experiment.check_generators`]."""
-        for kind in sorted({str(arm.generator) for arm in self.arms()} & {"trained", "instruct"}):
+        kinds = {kind for arm in self.arms() for kind in PARTS.get(str(arm.generator), [])}
+        for kind in sorted(kinds | ({"instruct"} if self.args.prompts_a_model() else set())):
             check_generator(self.args, kind)
 
     def generator_names(self) -> dict[str, str]:
         """See [`Experiment.generator_names`]."""
-        names = {"trained": self.args.generator_model, "instruct": self.args.instruct_model, REAL: "real rows"}
+        models = {"trained": self.args.generator_model, "instruct": self.args.instruct_model}
+        names = {kind: " and ".join(models[part] for part in parts) for kind, parts in PARTS.items()}
+        names[REAL] = "real rows"
         return {arm.name: names[arm.generator] for arm in self.arms() if arm.generator is not None}
 
     def train_generator(self, folder: Path, train: datasets.Dataset, split: int) -> dict[str, Any]:
@@ -154,13 +164,15 @@ class TextExperiment(Experiment):
 
     def generator(self, split: int, train: datasets.Dataset, name: str) -> Generator:
         """See [`Experiment.generator`]; a prompted one is the same for all splits and arms, which share its texts."""
+        if len(parts := PARTS[name]) > 1:
+            return GeneratorEnsemble([self.generator(split, train, part) for part in parts])
         if name == "instruct":
             return KeptCandidates(self.prompted(), self.args.candidates or self.stages.root / "candidates")
         return super().generator(split, train, name)
 
     def stream(self, split: int, name: str) -> tuple[int, ...]:
         """See [`Experiment.stream`]; the candidates of a prompted generator are the same for all splits."""
-        return () if name == "instruct" else super().stream(split, name)
+        return () if "instruct" in PARTS.get(name, []) else super().stream(split, name)
 
     def prompted(self) -> CausalLMGenerator:
         """The instruct model, kept as a generator."""
@@ -174,10 +186,25 @@ class TextExperiment(Experiment):
         return CausalLMGenerator.from_pretrained(self.stages.root / "instruct-model/model")
 
     def reference(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
-        """See [`Experiment.reference`]; a prompted generator has not seen the rows, so one judge will do."""
+        """See [`Experiment.reference`]; who was only prompted has not seen the rows, so one judge will do."""
+        if self.args.min_label_probability and self.args.label_judge == "prompted":
+            return self.prompted_judge(split, train)
         if name == "instruct" and self.args.min_label_probability:
             return self.classifier.reference(self.judge_of(split))
         return super().reference(split, train, name)
+
+    def prompted_judge(self, split: int, train: datasets.Dataset | None = None) -> PromptedClassifier:
+        """The instruct model, asked for the label of texts: after some of `train`, which also calibrate it."""
+        generator = self.prompted()
+        return PromptedClassifier(
+            generator.model,
+            generator.tokenizer,
+            self.data.label_names,
+            self.args.judge_template,
+            answers={self.args.instruct_negative: "negative", self.args.instruct_positive: "positive"},
+            examples=[] if train is None else list(zip(train["text"][:], train["label"][:], strict=True)),
+            seed=derive_seed(self.training.seed, "judge", split),
+        )
 
     def fold_of(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Path]) -> NearestTextFold:
         """See [`Experiment.fold_of`]."""
@@ -214,28 +241,32 @@ class TextExperiment(Experiment):
                 arm: memorization(nearest, store, test["text"][:]) for arm, store in self.stores.items() if arm != REAL
             },
         }
-        if not any(arm.generator == "instruct" for arm in self.arms()):
+        if not self.args.prompts_a_model():
             return extras
         extras["notes"] = [
             "What the instruct model wrote is kept and shared by its arms, splits and processes: its cost is that of "
             "the run that asked first, and the intervals do not cover what it would have written another time."
         ]
         if rows:
-            known = self.stage("zero-shot", lambda _: zero_shot(self.prompted(), test, rows, seed), rows=rows)
+            sample = sample_rows(test, rows, derive_seed(seed, "zero_shot"))
+            known = self.stage("zero-shot", lambda _: self.zero_shot(sample), rows=rows)
             extras["notes"] += [
-                f"The instruct model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on "
-                f"{known['n']} test texts. Its knowledge of the task is what its texts can pass on."
+                f"The instruct model itself, as a classifier of {known['n']} test texts: asked for the label after "
+                f"labelled texts (of the first split) accuracy {known['few-shot']:.3f}, without any "
+                f"{known['zero-shot']:.3f}; by p(text | label) {known['likelihood']:.3f}. Its knowledge of the task "
+                "is what its texts and its judgement can pass on."
             ]
         return extras
 
-
-def zero_shot(generator: CausalLMGenerator, dataset: datasets.Dataset, rows: int, seed: int) -> dict[str, Any]:
-    """How well the generator itself tells the classes apart: its knowledge is what its examples can pass on."""
-    sample = sample_rows(dataset, rows, derive_seed(seed, "zero_shot"))
-    predicted = np.concatenate(
-        [
-            generator.label_posterior([{"text": text} for text in sample["text"][i : i + 16]]).argmax(axis=1)
-            for i in range(0, len(sample), 16)
-        ]
-    )
-    return {"accuracy": float((predicted == np.array(sample["label"][:])).mean()), "n": len(sample)}
+    def zero_shot(self, rows: datasets.Dataset) -> dict[str, Any]:
+        """How well the instruct model itself tells the classes apart, asked in three ways: the accuracy of each."""
+        examples, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])
+        generator = self.prompted()
+        asked: dict[str, Callable[..., np.ndarray]] = {
+            "few-shot": self.prompted_judge(0, self.labelled(0)),
+            "zero-shot": self.prompted_judge(0),
+            "likelihood": generator.label_posterior,
+        }
+        return {name: float((ask(examples).argmax(axis=1) == labels).mean()) for name, ask in asked.items()} | {
+            "n": len(rows)
+        }

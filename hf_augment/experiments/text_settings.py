@@ -9,6 +9,10 @@ from hf_augment.experiments.settings import ExperimentArguments
 from hf_augment.generators import SamplingConfig
 
 
+#: What a generator of a text experiment is made of.
+PARTS = {"trained": ["trained"], "instruct": ["instruct"], "both": ["trained", "instruct"]}
+
+
 @dataclass
 class TextExperimentArguments(ExperimentArguments):
     """What a text experiment is made of; the defaults are the documented one on IMDB. `help` says what each is."""
@@ -28,8 +32,9 @@ class TextExperimentArguments(ExperimentArguments):
     generators: list[str] = field(
         default_factory=lambda: ["trained"],
         metadata={
-            "help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training), real "
-            "(rows that are not labelled here, the ceiling); _unfiltered: without filters, _guarded: with a guard."
+            "help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training), both "
+            "(each makes half of the texts), real (rows that are not labelled here, the ceiling); _unfiltered: "
+            "without filters, _guarded: with a guard."
         },
     )
     generator_model: str = field(default="openai-community/gpt2", metadata={"help": "Causal LM of the trained arm."})
@@ -47,6 +52,17 @@ class TextExperimentArguments(ExperimentArguments):
     instruct_negative: str = field(default="neg", metadata={"help": "The dataset's name of the negative label."})
     instruct_positive: str = field(default="pos", metadata={"help": "The dataset's name of the positive label."})
     instruct_subject: str = field(default="film", metadata={"help": "What is reviewed."})
+    label_judge: str = field(
+        default="classifier",
+        metadata={
+            "help": "Who judges labels: classifier (trained on the labelled texts), or prompted (instruct_model, "
+            "which is shown some of them).",
+            "choices": ["classifier", "prompted"],
+        },
+    )
+    judge_template: str = field(
+        default="Review: {text}\nSentiment:", metadata={"help": "What a prompted judge is asked, with {text}."}
+    )
     max_new_tokens: int = field(default=96, metadata={"help": "Longest generated text, in tokens."})
     temperature: float = field(default=1.0, metadata={"help": "Of sampling."})
     top_k: int = field(default=50, metadata={"help": "Of sampling; 0 for all tokens."})
@@ -71,7 +87,7 @@ class TextExperimentArguments(ExperimentArguments):
         super().__post_init__()
         known = [
             REAL,
-            *(f"{kind}{how}" for kind in ("trained", "instruct") for how in ("", "_unfiltered", "_guarded")),
+            *(f"{kind}{how}" for kind in PARTS for how in ("", "_unfiltered", "_guarded")),
         ]
         if unknown := sorted(set(self.generators) - set(known)):
             raise ValueError(f"generators has {unknown}: it must be some of {known}.")
@@ -79,9 +95,22 @@ class TextExperimentArguments(ExperimentArguments):
             raise ValueError(f"generators={self.generators} must be some of {known}.")
         if unknown := sorted(set(self.classic) - {"eda"}):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
+        if self.label_judge not in ("classifier", "prompted"):
+            raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier' or 'prompted'.")
+        if self.max_perplexity is not None and any(name.startswith("both") for name in self.generators):
+            raise ValueError(
+                f"max_perplexity={self.max_perplexity} is of one language model, and generators={self.generators} has "
+                "two that share an arm: leave one of them out."
+            )
         for name in ("max_length", "max_new_tokens", "generation_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
+
+    def prompts_a_model(self) -> bool:
+        """Whether anything is asked of `instruct_model`."""
+        kinds = {name.partition("_")[0] for name in self.generators}
+        judges = self.label_judge == "prompted" and bool(self.min_label_probability)
+        return judges or any("instruct" in PARTS.get(kind, []) for kind in kinds)
 
     def sampling(self) -> SamplingConfig:
         """How texts are drawn."""

@@ -6,6 +6,8 @@ from hf_augment.generators.base import Generator
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.generators.dcgan import DCGANConfig, DCGANDiscriminator, DCGANGenerator
+from hf_augment.generators.ensemble import GeneratorEnsemble
+from hf_augment.generators.prompted_classifier import PromptedClassifier
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
 
@@ -21,8 +23,10 @@ __all__ = [
     "DCGANGenerator",
     "DatasetGenerator",
     "Generator",
+    "GeneratorEnsemble",
     "InstructPrompt",
     "LabelPrompt",
     "Prompt",
+    "PromptedClassifier",
     "SamplingConfig",
 ]

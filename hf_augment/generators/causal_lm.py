@@ -26,7 +26,7 @@ from hf_augment.generators.pretrained import (
 )
 from hf_augment.generators.prompts import Prompt
 from hf_augment.generators.sampling import GumbelSampler, SamplingConfig, cut_unfinished, pad_rows
-from hf_augment.generators.scoring import evaluating, log_likelihoods, longest_input
+from hf_augment.generators.scoring import encode_open, evaluating, log_likelihoods, longest_input
 from hf_augment.schema import weights_fingerprint
 from hf_augment.seeding import derive_rng, derive_seed
 
@@ -147,18 +147,11 @@ class CausalLMGenerator(Generator):
         if chat := self.prompt.style == "chat":
             prompts = [self._chat(prompt) for prompt in prompts]
         # The chat template has written the special tokens already.
-        return self._encode(prompts, add_special_tokens=not chat)
+        return encode_open(self.tokenizer, prompts, add_special_tokens=not chat)
 
     def _chat(self, prompt: str) -> str:
         turns = [{"role": "user", "content": prompt}]
         return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-
-    def _encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[list[int]]:
-        if not texts:
-            return []
-        rows = self.tokenizer(list(texts), add_special_tokens=add_special_tokens)["input_ids"]
-        # Some tokenizers end every text, and after an end nothing is continued.
-        return [row[:-1] if row and row[-1] == self.tokenizer.eos_token_id else row for row in rows]
 
     def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """
@@ -257,7 +250,7 @@ class CausalLMGenerator(Generator):
         return weights / weights.sum(axis=1, keepdims=True)
 
     def _log_likelihoods(self, prompts: Sequence[str], texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        heads = self._encode(prompts, add_special_tokens=True)
+        heads = encode_open(self.tokenizer, prompts)
         return log_likelihoods(self.model, heads, self.encode_texts(texts), self.tokenizer.pad_token_id)
 
     def fingerprint(self) -> str:

@@ -53,7 +53,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _check_template(argument: str, template: str, required: set[str], allowed: set[str]) -> None:
+def check_template(argument: str, template: str, required: set[str], allowed: set[str]) -> None:
     fields = set(_FIELD.findall(template))
     if missing := required - fields:
         wanted = ", ".join(f"{{{name}}}" for name in sorted(missing))
@@ -168,7 +168,7 @@ class LabelPrompt(Prompt):
     template: str = "Review ({label}):"
 
     def __post_init__(self) -> None:
-        _check_template("template", self.template, required={"label"}, allowed={"label"})
+        check_template("template", self.template, required={"label"}, allowed={"label"})
 
     def prompt(self, label_name: str) -> str:
         """The prompt of a class."""
@@ -267,8 +267,8 @@ class InstructPrompt(Prompt):
         if self.num_examples < 1:
             raise ValueError(f"num_examples={self.num_examples} must be at least 1. For none, leave `examples` out.")
         own = {"examples"} if self.examples else set()
-        _check_template("template", self.template, {"label"} | own, {"label", *self.attributes} | own)
-        _check_template("scoring_template", self.scoring_template, {"label"}, {"label"})
+        check_template("template", self.template, {"label"} | own, {"label", *self.attributes} | own)
+        check_template("scoring_template", self.scoring_template, {"label"}, {"label"})
         for name, choices in (*self.attributes.items(), ("examples", self.examples)):
             lists = choices.items() if isinstance(choices, Mapping) else [("", choices)]
             for label_name, values in lists:

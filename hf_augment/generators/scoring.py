@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_augment.generators.sampling import pad_rows
 
@@ -26,6 +26,16 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+def encode_open(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], add_special_tokens: bool = True
+) -> list[list[int]]:
+    """Token ids of texts that go on. Some tokenizers end every text, and after an end nothing is continued."""
+    if not texts:
+        return []
+    rows = tokenizer(list(texts), add_special_tokens=add_special_tokens)["input_ids"]
+    return [row[:-1] if row and row[-1] == tokenizer.eos_token_id else row for row in rows]
 
 
 def longest_input(model: PreTrainedModel) -> int:

@@ -1,0 +1,65 @@
+"""Several generators as one: who makes what, from which seed, and what is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hf_augment import Generator, GeneratorEnsemble
+
+
+class Says(Generator):
+    label_names = ("negative", "positive")
+
+    def __init__(self, word, **attributes):
+        self.word = word
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def generate(self, labels, seed):
+        return [{"text": f"{self.word} {label} {seed}"} for label in labels]
+
+    def fingerprint(self):
+        return self.word
+
+
+@given(st.lists(st.integers(0, 1), max_size=40), st.integers(0, 2**63 - 1), st.integers(2, 4))
+def test_each_makes_its_share_of_the_labels_asked_for(labels, seed, count):
+    ensemble = GeneratorEnsemble([Says(str(k)) for k in range(count)])
+    examples = ensemble.generate(labels, seed)
+    parts = [example["text"].split() for example in examples]
+    assert [int(label) for _, label, _ in parts] == labels
+    made = [sum(who == str(k) for who, _, _ in parts) for k in range(count)]
+    assert max(made) - min(made) <= 1
+    # Each draws from a seed of its own.
+    assert len({own for _, _, own in parts}) == len({who for who, _, _ in parts})
+    assert ensemble.generate(labels, seed) == examples
+
+
+def test_who_makes_an_example_does_not_hang_on_its_place():
+    examples = GeneratorEnsemble([Says("a"), Says("b")]).generate([0] * 64, seed=0)
+    first = [example["text"][0] for example in examples]
+    assert first.count("a") == 32
+    assert first not in (["a", "b"] * 32, ["b", "a"] * 32, ["a"] * 32 + ["b"] * 32)
+
+
+def test_its_fingerprint_is_that_of_all_in_their_order():
+    assert GeneratorEnsemble([Says("a"), Says("b")]).fingerprint() == "ensemble(a, b)"
+
+
+def test_it_may_run_in_a_thread_where_all_of_them_may():
+    assert GeneratorEnsemble([Says("a"), Says("b")]).draws_from_seed_only
+    assert not GeneratorEnsemble([Says("a"), Says("b", draws_from_seed_only=False)]).draws_from_seed_only
+
+
+@pytest.mark.parametrize(
+    ("generators", "message"),
+    [
+        ([], "generators has 0"),
+        ([Says("a")], "generators has 1"),
+        ([Says("a"), Says("b", label_names=("positive", "negative"))], "differ in label_names"),
+        ([Says("a"), Says("b", columns=("review",))], "differ in columns"),
+    ],
+)
+def test_what_is_refused(generators, message):
+    with pytest.raises(ValueError, match=message):
+        GeneratorEnsemble(generators)
