@@ -92,8 +92,9 @@ class Parts(ABC):
 
 class TextParts(Parts):
     kind, recipe, column, shards = "text", "imdb.py", "text", "instruct_unfiltered-shards"
-    story = (*WATCHED, "--generators", "trained", "instruct", "instruct_unfiltered", "real", "--classic", "eda")
-    arms = ("baseline", "baseline_same_steps", "eda", "trained", "instruct", "instruct_unfiltered", "real")
+    story = (*WATCHED, "--classic", "eda", "--label_judge", "prompted")
+    story += ("--generators", "trained", "instruct", "instruct_unfiltered", "both", "real")
+    arms = ("baseline", "baseline_same_steps", "eda", "trained", "instruct", "instruct_unfiltered", "both", "real")
 
     def build(self):
         (self.root / "data").mkdir()
@@ -337,6 +338,20 @@ BAD = {
         "generator's labels": (
             ["--generators", "instruct", "--instruct_negative", "bad"],
             "are not the labels of",
+        ),
+        "the judge's labels": (
+            ["--label_judge", "prompted", "--instruct_negative", "bad"],
+            "are not the labels of",
+        ),
+        "no network for the judge": (
+            ["--label_judge", "prompted", "--instruct_model", "HuggingFaceTB/SmolLM2-135M-Instruct"],
+            "instruct_model='HuggingFaceTB/SmolLM2-135M-Instruct' is no model folder here",
+        ),
+        "unknown judge": (["--label_judge", "magic"], "--label_judge"),
+        "a judge without a text": (["--judge_template", "Sentiment:"], "must contain {text}"),
+        "perplexity under two models": (
+            ["--generators", "both", "--max_perplexity", "9"],
+            "max_perplexity=9.0 is of one",
         ),
         "unknown arm": (["--generators", "magic"], "generators has ['magic']: it must be some of"),
         "unknown classic augmentation": (["--classic", "crop"], "classic has ['crop']: for texts there is 'eda'"),

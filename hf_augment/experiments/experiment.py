@@ -128,6 +128,10 @@ class Experiment(ABC):
         filtered = not name.endswith("_unfiltered") and kind != REAL
         return [Arm(name, generator=kind, filtered=filtered, guarded=name.endswith("_guarded"))]
 
+    def learns(self, arm: Arm) -> bool:
+        """Whether an arm's generator learns the labelled rows."""
+        return arm.generator == "trained"
+
     def extras(self) -> dict[str, Any]:
         """What a kind of data adds to the report: `notes`, `tables` and `pictures` of [`ReportFacts`]."""
         return {}
@@ -304,7 +308,7 @@ class Experiment(ABC):
         counts = np.bincount(labels, minlength=len(names))
         # A fold without a class would make a judge that does not know it.
         arms = self.arms()
-        judged = any(arm.filtered and arm.generator == "trained" for arm in arms)
+        judged = any(arm.filtered and self.learns(arm) for arm in arms)
         least = self.args.reference_folds if judged and self.args.min_label_probability else 1
         rarest = int(counts.argmin())
         if counts[rarest] < least:

@@ -98,7 +98,7 @@ def publish(experiment: Experiment, results: dict[str, Any]) -> None:
         if store.folder not in published:
             repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows))
         published.add(store.folder)
-    trained = next((arm.name for arm in arms if arm.generator == "trained"), None)
+    trained = next((arm.name for arm in arms if experiment.learns(arm)), None)
     if trained is not None:
         card = partial(render_generator_card, results, trained)
         repositories.append(Repository("generator", "model", split / "generator/model", card))

@@ -12,7 +12,7 @@ import torch
 from accelerate import PartialState
 from transformers import AutoConfig
 
-from hf_augment.experiments.arms import REAL, LabelledData
+from hf_augment.experiments.arms import REAL, Arm, LabelledData
 from hf_augment.experiments.candidates import KeptCandidates
 from hf_augment.experiments.data import load_holdouts, load_texts, load_train_and_test, sample_per_class, sample_rows
 from hf_augment.experiments.experiment import Experiment
@@ -134,10 +134,13 @@ class TextExperiment(Experiment):
 
     def generator_names(self) -> dict[str, str]:
         """See [`Experiment.generator_names`]."""
-        models = {"trained": self.args.generator_model, "instruct": self.args.instruct_model}
-        names = {kind: " and ".join(models[part] for part in parts) for kind, parts in PARTS.items()}
-        names[REAL] = "real rows"
+        names = {"trained": self.args.generator_model, "instruct": self.args.instruct_model}
+        names |= {"both": "trained and instruct, half of the texts each", REAL: "real rows"}
         return {arm.name: names[arm.generator] for arm in self.arms() if arm.generator is not None}
+
+    def learns(self, arm: Arm) -> bool:
+        """See [`Experiment.learns`]."""
+        return "trained" in PARTS.get(str(arm.generator), [])
 
     def train_generator(self, folder: Path, train: datasets.Dataset, split: int) -> dict[str, Any]:
         """A language model learns the texts of each class."""
@@ -203,6 +206,7 @@ class TextExperiment(Experiment):
             self.args.judge_template,
             answers={self.args.instruct_negative: "negative", self.args.instruct_positive: "positive"},
             examples=[] if train is None else list(zip(train["text"][:], train["label"][:], strict=True)),
+            opinions=self.args.judge_opinions,
             seed=derive_seed(self.training.seed, "judge", split),
         )
 
@@ -251,22 +255,24 @@ class TextExperiment(Experiment):
             sample = sample_rows(test, rows, derive_seed(seed, "zero_shot"))
             known = self.stage("zero-shot", lambda _: self.zero_shot(sample), rows=rows)
             extras["notes"] += [
-                f"The instruct model itself, as a classifier of {known['n']} test texts: asked for the label after "
-                f"labelled texts (of the first split) accuracy {known['few-shot']:.3f}, without any "
-                f"{known['zero-shot']:.3f}; by p(text | label) {known['likelihood']:.3f}. Its knowledge of the task "
-                "is what its texts and its judgement can pass on."
+                f"The instruct model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on "
+                f"{known['n']} test texts. Its knowledge of the task is what its texts can pass on."
             ]
+            if "asked" in known:
+                extras["notes"] += [
+                    f"That is by p(text | label). Asked for the label of the same texts it is right on "
+                    f"{known['asked']:.3f}, and as the judge of labels, shown labelled texts of the first split, on "
+                    f"{known['judge']:.3f}."
+                ]
         return extras
 
     def zero_shot(self, rows: datasets.Dataset) -> dict[str, Any]:
-        """How well the instruct model itself tells the classes apart, asked in three ways: the accuracy of each."""
-        examples, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])
-        generator = self.prompted()
-        asked: dict[str, Callable[..., np.ndarray]] = {
-            "few-shot": self.prompted_judge(0, self.labelled(0)),
-            "zero-shot": self.prompted_judge(0),
-            "likelihood": generator.label_posterior,
-        }
-        return {name: float((ask(examples).argmax(axis=1) == labels).mean()) for name, ask in asked.items()} | {
-            "n": len(rows)
-        }
+        """How well the instruct model itself tells the classes apart: its knowledge is what it can pass on."""
+        texts, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])
+        ways: dict[str, Callable[..., np.ndarray]] = {"accuracy": self.prompted().label_posterior}
+        if self.args.label_judge == "prompted":
+            ways |= {"asked": self.prompted_judge(0), "judge": self.prompted_judge(0, self.labelled(0))}
+        # In parts, since the likelihoods of a text take a row of logits for each of its tokens.
+        parts = [texts[i : i + 16] for i in range(0, len(texts), 16)]
+        answers = {name: np.concatenate([ask(part).argmax(axis=1) for part in parts]) for name, ask in ways.items()}
+        return {name: float((answer == labels).mean()) for name, answer in answers.items()} | {"n": len(rows)}

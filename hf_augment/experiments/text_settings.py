@@ -63,6 +63,9 @@ class TextExperimentArguments(ExperimentArguments):
     judge_template: str = field(
         default="Review: {text}\nSentiment:", metadata={"help": "What a prompted judge is asked, with {text}."}
     )
+    judge_opinions: int = field(
+        default=2, metadata={"help": "How often a prompted judge is asked, each time after other labelled texts."}
+    )
     max_new_tokens: int = field(default=96, metadata={"help": "Longest generated text, in tokens."})
     temperature: float = field(default=1.0, metadata={"help": "Of sampling."})
     top_k: int = field(default=50, metadata={"help": "Of sampling; 0 for all tokens."})
@@ -97,12 +100,14 @@ class TextExperimentArguments(ExperimentArguments):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         if self.label_judge not in ("classifier", "prompted"):
             raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier' or 'prompted'.")
+        if "{text}" not in self.judge_template:
+            raise ValueError(f"judge_template={self.judge_template!r} must contain {{text}}, where the text belongs.")
         if self.max_perplexity is not None and any(name.startswith("both") for name in self.generators):
             raise ValueError(
                 f"max_perplexity={self.max_perplexity} is of one language model, and generators={self.generators} has "
                 "two that share an arm: leave one of them out."
             )
-        for name in ("max_length", "max_new_tokens", "generation_batch_size"):
+        for name in ("judge_opinions", "max_length", "max_new_tokens", "generation_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,8 +69,8 @@ class PromptedClassifier:
         template (`str`, *optional*, defaults to `"Text: {text}\\nLabel:"`):
             The question, with `{text}`. The answer follows it after a space.
         answers (`dict[str, str]`, *optional*, defaults to `{}`):
-            What is answered, by label name. A label that is not in it is its own answer. Only their first tokens are
-            read, so these must differ.
+            What is answered, by label name. A label that is not in it is its own answer. They are told apart by the
+            first token in which they differ, so there all of them must.
         examples (`Sequence[tuple[str, int]]`, *optional*, defaults to `()`):
             Labelled texts to draw demonstrations from, and to calibrate with. Without any the model is asked as it is.
         demonstrations (`int`, *optional*, defaults to 1):
@@ -85,8 +86,8 @@ class PromptedClassifier:
             Of the demonstrations and their order.
 
     Raises:
-        `ValueError`: If a number is out of its range, the template lacks `{text}`, answers begin alike, an example has
-            no such label, a class has too few examples, or the demonstrations leave no room for a text.
+        `ValueError`: If a number is out of its range, the template lacks `{text}`, answers cannot be told apart, an
+            example has no such label, a class has too few examples, or the demonstrations leave no room for a text.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class PromptedClassifier:
         parameters = inspect.signature(model.forward).parameters
         self._cache_argument = "cache" if "cache" in parameters else "past_key_values"
         self.answers = [(answers or {}).get(name, name) for name in self.label_names]
-        self._answer_ids = self._first_tokens()
+        self._shared_ids, self._answer_ids = self._first_difference()
         by_class = self._by_class(examples, demonstrations)
         rng = derive_rng(seed, "demonstrations")
         shown = demonstrations if by_class else 0
@@ -148,15 +149,20 @@ class PromptedClassifier:
                 )
         return by_class
 
-    def _first_tokens(self) -> list[int]:
+    def _first_difference(self) -> tuple[list[int], list[int]]:
+        """The tokens that all answers begin with, and for each answer the one that follows."""
         rows = self.tokenizer([f" {one_line(answer)}" for answer in self.answers], add_special_tokens=False)
-        first: list[int] = [row[0] for row in rows["input_ids"] if row]
-        if len(set(first)) < len(self.answers):
+        ids: list[list[int]] = rows["input_ids"]
+        shared = [
+            tokens[0] for tokens in itertools.takewhile(lambda tokens: len(set(tokens)) == 1, zip(*ids, strict=False))
+        ]
+        following = [row[len(shared)] for row in ids if len(row) > len(shared)]
+        if len(set(following)) < len(ids):
             raise ValueError(
-                f"answers={self.answers} begin with the same token, or with none, and only that one is read: give "
+                f"answers={self.answers} are not told apart by the first token in which they differ: give "
                 "answers={label name: word} with words that begin differently."
             )
-        return first
+        return shared, following
 
     def _turn(self, text: str, label: int) -> str:
         return f"{self._question(text)} {self.answers[label]}\n\n"
@@ -197,7 +203,8 @@ class PromptedClassifier:
         if not texts:
             return result
         head_ids = encode_open(self.tokenizer, [head])[0] if head else []
-        rows = encode_open(self.tokenizer, [self._question(text) for text in texts], add_special_tokens=not head)
+        questions = [self._question(text) for text in texts]
+        rows = [row + self._shared_ids for row in encode_open(self.tokenizer, questions, add_special_tokens=not head)]
         room = longest_input(self.model) - len(head_ids)
         if (longest := max(map(len, rows))) > room:
             raise ValueError(

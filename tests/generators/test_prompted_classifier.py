@@ -89,6 +89,16 @@ def test_the_seed_decides_on_demonstrations_and_the_fingerprint_follows():
     np.testing.assert_array_equal([verdict.label_probabilities for verdict in verdicts], first(ask(TEXTS)))
 
 
+def test_answers_that_begin_alike_are_told_apart_where_they_differ():
+    letters = tiny_tokenizer()
+    names = ["bad", "bold"]
+    classifier = PromptedClassifier(tiny_causal_lm(letters), letters, names)
+    ids = letters("Text: x\nLabel: b", return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        logits = tiny_causal_lm(letters)(input_ids=ids).logits[0, -1, letters("ao")["input_ids"]]
+    np.testing.assert_allclose(classifier(ask("x"))[0], logits.double().softmax(-1), atol=2e-5)
+
+
 def test_nothing_asked_nothing_answered():
     assert make(examples=EXAMPLES)([]).shape == (0, 3)
 
@@ -112,7 +122,8 @@ def test_it_does_not_touch_the_global_random_state():
         ({"demonstrations": -1}, "demonstrations=-1"),
         ({"opinions": 0}, "opinions=0"),
         ({"batch_size": 0}, "batch_size=0"),
-        ({"answers": {"negative": "positive"}}, "begin with the same token"),
+        ({"answers": {"negative": "positive"}}, "not told apart"),
+        ({"answers": {"negative": "positively"}}, "not told apart"),
         ({"examples": [("x", 3)]}, r"labels \[3\]"),
         ({"examples": EXAMPLES[:2]}, "has 0 of 'neither'"),
         ({"examples": EXAMPLES, "demonstrations": 5}, "has 4 of 'negative'"),
