@@ -19,10 +19,11 @@ FEW_SHOT_8 := --num_train_epochs 7.5 --synthetic_ratio 0.9375 --generator_num_tr
 FEW_SHOT_32 := --num_train_epochs 8 --generator_num_train_epochs 5
 # Prompted texts as they come.
 FEW_SHOT_100 := --num_train_epochs 3 --generators instruct real --robustness_rows 64 --synthetic_reuse 1 \
-	--synthetic_max_attempts 2 --min_label_probability 0
+	--synthetic_shard_size 64 --synthetic_max_attempts 2 --min_label_probability 0
 # With so many labels a classifier can judge those of the texts, and real rows come last.
 FEW_SHOT_3300 := --num_train_epochs 1 --generators instruct --classic --splits 3 --synthetic_ratio 0.25 \
-	--synthetic_max_attempts 2 --synthetic_schedule cosine_decay --label_judge classifier
+	--synthetic_reuse 2 --synthetic_shard_size 64 --synthetic_max_attempts 2 --synthetic_schedule cosine_decay \
+	--label_judge classifier
 
 few-shot-%: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \

@@ -85,7 +85,7 @@ class Experiment(ABC):
     kind: str
 
     @abstractmethod
-    def generator_names(self) -> dict[str, str]:
+    def generator_names(self) -> dict[str, tuple[str, ...]]:
         """What generates, by arm: names a reader can look up."""
 
     @abstractmethod
@@ -131,6 +131,10 @@ class Experiment(ABC):
     def learns(self, arm: Arm) -> bool:
         """Whether an arm's generator learns the labelled rows."""
         return arm.generator == "trained"
+
+    def judges_out_of_fold(self) -> bool:
+        """Whether classifiers judge the labels of what a generator makes that has learned the labelled rows."""
+        return bool(self.args.min_label_probability)
 
     def extras(self) -> dict[str, Any]:
         """What a kind of data adds to the report: `notes`, `tables` and `pictures` of [`ReportFacts`]."""
@@ -309,7 +313,7 @@ class Experiment(ABC):
         # A fold without a class would make a judge that does not know it.
         arms = self.arms()
         judged = any(arm.filtered and self.learns(arm) for arm in arms)
-        least = self.args.reference_folds if judged and self.args.min_label_probability else 1
+        least = self.args.reference_folds if judged and self.judges_out_of_fold() else 1
         rarest = int(counts.argmin())
         if counts[rarest] < least:
             raise ValueError(

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ def report(experiment: Experiment) -> dict[str, Any]:
         },
         models={
             "classifier": _short(settings["model"]),
-            **{name: _short(_last_part(model)) for name, model in experiment.generator_names().items()},
+            **{arm: " and ".join(_names(models)) for arm, models in experiment.generator_names().items()},
         },
         **experiment.extras(),
     )
@@ -98,9 +99,12 @@ def publish(experiment: Experiment, results: dict[str, Any]) -> None:
         if store.folder not in published:
             repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows))
         published.add(store.folder)
-    trained = next((arm.name for arm in arms if experiment.learns(arm)), None)
-    if trained is not None:
-        card = partial(render_generator_card, results, trained)
+    # The arm of the trained generator alone says more of it than one that it shares with another.
+    learned = sorted(filter(experiment.learns, arms), key=lambda arm: len(experiment.generator_names()[arm.name]))
+    if learned:
+        name = learned[0].name
+        models = {**results["models"], name: _names(experiment.generator_names()[name])[0]}
+        card = partial(render_generator_card, {**results, "models": models}, name)
         repositories.append(Repository("generator", "model", split / "generator/model", card))
     card = partial(render_results_card, results)
     repositories.append(Repository("results", "dataset", root / "report", card, REPORT_FILES))
@@ -112,6 +116,10 @@ def publish(experiment: Experiment, results: dict[str, Any]) -> None:
 def _generating(experiment: Experiment) -> list[Arm]:
     """The arms whose examples a generator made."""
     return [arm for arm in experiment.arms() if arm.name in experiment.stores and arm.generator != REAL]
+
+
+def _names(models: Sequence[str]) -> list[str]:
+    return [_short(_last_part(model)) for model in models]
 
 
 def _versions() -> dict[str, str]:

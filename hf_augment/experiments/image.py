@@ -243,9 +243,9 @@ class ImageExperiment(Experiment):
         classic = self.args.classic if name == "trained" else []
         return [arm, *(dataclasses.replace(arm, name=f"{name}_{kind}", augment=kind) for kind in classic)]
 
-    def generator_names(self) -> dict[str, str]:
+    def generator_names(self) -> dict[str, tuple[str, ...]]:
         """See [`Experiment.generator_names`]."""
-        names = {"trained": f"DCGAN of width {self.args.generator_width}", REAL: "real rows"}
+        names = {"trained": (f"DCGAN of width {self.args.generator_width}",), REAL: ("real rows",)}
         return {arm.name: names[arm.generator] for arm in self.arms() if arm.generator is not None}
 
     def generator_config(self) -> DCGANConfig:

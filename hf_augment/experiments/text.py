@@ -50,7 +50,7 @@ def load_text_data(args: TextExperimentArguments, seed: int) -> LabelledData:
 
     train, test = load_train_and_test(args, load, lambda rows: rows["text"][:], seed)
     names = list(train.features["label"].names)
-    if args.prompts_a_model() and {
+    if (args.prompts_for_texts() or args.prompts_for_labels()) and {
         args.instruct_negative,
         args.instruct_positive,
     } != set(names):
@@ -129,18 +129,22 @@ class TextExperiment(Experiment):
     def check_generators(self) -> None:
         """See [`Experiment.check_generators`]."""
         kinds = {kind for arm in self.arms() for kind in PARTS.get(str(arm.generator), [])}
-        for kind in sorted(kinds | ({"instruct"} if self.args.prompts_a_model() else set())):
+        for kind in sorted(kinds | ({"instruct"} if self.args.prompts_for_labels() else set())):
             check_generator(self.args, kind)
 
-    def generator_names(self) -> dict[str, str]:
+    def generator_names(self) -> dict[str, tuple[str, ...]]:
         """See [`Experiment.generator_names`]."""
-        names = {"trained": self.args.generator_model, "instruct": self.args.instruct_model}
-        names |= {"both": "trained and instruct, half of the texts each", REAL: "real rows"}
+        models = {"trained": self.args.generator_model, "instruct": self.args.instruct_model}
+        names = {kind: tuple(models[part] for part in parts) for kind, parts in PARTS.items()} | {REAL: ("real rows",)}
         return {arm.name: names[arm.generator] for arm in self.arms() if arm.generator is not None}
 
     def learns(self, arm: Arm) -> bool:
         """See [`Experiment.learns`]."""
         return "trained" in PARTS.get(str(arm.generator), [])
+
+    def judges_out_of_fold(self) -> bool:
+        """See [`Experiment.judges_out_of_fold`]; the prompted judge has trained on nothing."""
+        return super().judges_out_of_fold() and not self.args.prompts_for_labels()
 
     def train_generator(self, folder: Path, train: datasets.Dataset, split: int) -> dict[str, Any]:
         """A language model learns the texts of each class."""
@@ -189,8 +193,11 @@ class TextExperiment(Experiment):
         return CausalLMGenerator.from_pretrained(self.stages.root / "instruct-model/model")
 
     def reference(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
-        """See [`Experiment.reference`]; who was only prompted has not seen the rows, so one judge will do."""
-        if self.args.min_label_probability and self.args.label_judge == "prompted":
+        """
+        See [`Experiment.reference`]; a prompted generator has not seen the rows, so one judge will do. The prompted
+        judge sees few of them, and has learned none.
+        """
+        if self.args.prompts_for_labels():
             return self.prompted_judge(split, train)
         if name == "instruct" and self.args.min_label_probability:
             return self.classifier.reference(self.judge_of(split))
@@ -245,12 +252,14 @@ class TextExperiment(Experiment):
                 arm: memorization(nearest, store, test["text"][:]) for arm, store in self.stores.items() if arm != REAL
             },
         }
-        if not self.args.prompts_a_model():
+        if not (self.args.prompts_for_texts() or self.args.prompts_for_labels()):
             return extras
-        extras["notes"] = [
-            "What the instruct model wrote is kept and shared by its arms, splits and processes: its cost is that of "
-            "the run that asked first, and the intervals do not cover what it would have written another time."
-        ]
+        extras["notes"] = []
+        if self.args.prompts_for_texts():
+            extras["notes"] += [
+                "What the instruct model wrote is kept and shared by its arms, splits and processes: its cost is that "
+                "of the run that asked first, and the intervals do not cover what it would have written another time."
+            ]
         if rows:
             sample = sample_rows(test, rows, derive_seed(seed, "zero_shot"))
             known = self.stage("zero-shot", lambda _: self.zero_shot(sample), rows=rows)
@@ -270,9 +279,8 @@ class TextExperiment(Experiment):
         """How well the instruct model itself tells the classes apart: its knowledge is what it can pass on."""
         texts, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])
         ways: dict[str, Callable[..., np.ndarray]] = {"accuracy": self.prompted().label_posterior}
-        if self.args.label_judge == "prompted":
+        if self.args.prompts_for_labels():
             ways |= {"asked": self.prompted_judge(0), "judge": self.prompted_judge(0, self.labelled(0))}
-        # In parts, since the likelihoods of a text take a row of logits for each of its tokens.
-        parts = [texts[i : i + 16] for i in range(0, len(texts), 16)]
-        answers = {name: np.concatenate([ask(part).argmax(axis=1) for part in parts]) for name, ask in ways.items()}
-        return {name: float((answer == labels).mean()) for name, answer in answers.items()} | {"n": len(rows)}
+        return {name: float((ask(texts).argmax(axis=1) == labels).mean()) for name, ask in ways.items()} | {
+            "n": len(rows)
+        }

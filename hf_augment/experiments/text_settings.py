@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hf_augment.experiments.arms import REAL
 from hf_augment.experiments.settings import ExperimentArguments
 from hf_augment.generators import SamplingConfig
+from hf_augment.generators.prompted_classifier import check_question
 
 
 #: What a generator of a text experiment is made of.
@@ -100,9 +101,8 @@ class TextExperimentArguments(ExperimentArguments):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         if self.label_judge not in ("classifier", "prompted"):
             raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier' or 'prompted'.")
-        if "{text}" not in self.judge_template:
-            raise ValueError(f"judge_template={self.judge_template!r} must contain {{text}}, where the text belongs.")
-        if self.max_perplexity is not None and any(name.startswith("both") for name in self.generators):
+        check_question("judge_template", self.judge_template)
+        if self.max_perplexity is not None and {"both", "both_guarded"} & set(self.generators):
             raise ValueError(
                 f"max_perplexity={self.max_perplexity} is of one language model, and generators={self.generators} has "
                 "two that share an arm: leave one of them out."
@@ -111,11 +111,14 @@ class TextExperimentArguments(ExperimentArguments):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
 
-    def prompts_a_model(self) -> bool:
-        """Whether anything is asked of `instruct_model`."""
-        kinds = {name.partition("_")[0] for name in self.generators}
-        judges = self.label_judge == "prompted" and bool(self.min_label_probability)
-        return judges or any("instruct" in PARTS.get(kind, []) for kind in kinds)
+    def prompts_for_texts(self) -> bool:
+        """Whether `instruct_model` writes texts for an arm."""
+        return any("instruct" in PARTS.get(name.partition("_")[0], []) for name in self.generators)
+
+    def prompts_for_labels(self) -> bool:
+        """Whether `instruct_model` judges those of an arm."""
+        filtered = any(name != REAL and not name.endswith("_unfiltered") for name in self.generators)
+        return filtered and self.label_judge == "prompted" and self.min_label_probability > 0
 
     def sampling(self) -> SamplingConfig:
         """How texts are drawn."""

@@ -60,7 +60,8 @@ class GeneratorEnsemble(Generator):
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """
-        Makes one example per label. Which generator makes which is drawn; their numbers differ by one at most.
+        Makes one example per label. Which generator makes which is drawn, class by class; their numbers differ by one
+        at most.
 
         Args:
             labels (`Sequence[int]`):
@@ -68,11 +69,19 @@ class GeneratorEnsemble(Generator):
             seed (`int`):
                 As for [`Generator.generate`].
         """
-        places = derive_rng(seed, "ensemble").permutation(len(labels))
+        # A purpose of its own: else the first generator would draw from the seed that placed its examples.
+        # A purpose of its own: else the first generator would draw from the seed that placed its examples.
+        places = derive_rng(seed, "ensemble_places").permutation(len(labels)).tolist()
+        places.sort(key=lambda i: labels[i])
         examples: list[dict[str, Any]] = [{}] * len(labels)
         for k, generator in enumerate(self.generators):
-            own = sorted(places[k :: len(self.generators)].tolist())
+            own = sorted(places[k :: len(self.generators)])
             made = generator.generate([labels[i] for i in own], derive_seed(seed, "ensemble", k)) if own else []
+            if len(made) != len(own):
+                raise ValueError(
+                    f"generators[{k}], a {type(generator).__name__}, returned {len(made)} examples for {len(own)} "
+                    "labels: return one for each, in their order."
+                )
             for i, example in zip(own, made, strict=True):
                 examples[i] = example
         return examples

@@ -53,15 +53,15 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def check_template(argument: str, template: str, required: set[str], allowed: set[str]) -> None:
+def check_template(argument: str, template: str, required: set[str], allowed: set[str], remedy: str = "") -> None:
+    """Raises `ValueError` if a template lacks a required field, or has one that is not allowed."""
     fields = set(_FIELD.findall(template))
     if missing := required - fields:
         wanted = ", ".join(f"{{{name}}}" for name in sorted(missing))
         raise ValueError(f"{argument}={template!r} does not contain {wanted}. Put it where the value belongs.")
     if unknown := fields - allowed:
         raise ValueError(
-            f"{argument}={template!r} contains {{{min(unknown)}}}, which nothing fills. Use {sorted(allowed)}, or "
-            f"give `attributes` a list under {min(unknown)!r}."
+            f"{argument}={template!r} contains {{{min(unknown)}}}, which nothing fills. Use {sorted(allowed)}{remedy}."
         )
 
 
@@ -267,7 +267,9 @@ class InstructPrompt(Prompt):
         if self.num_examples < 1:
             raise ValueError(f"num_examples={self.num_examples} must be at least 1. For none, leave `examples` out.")
         own = {"examples"} if self.examples else set()
-        check_template("template", self.template, {"label"} | own, {"label", *self.attributes} | own)
+        allowed = {"label", *self.attributes} | own
+        remedy = ", or give `attributes` a list for it"
+        check_template("template", self.template, {"label"} | own, allowed, remedy)
         check_template("scoring_template", self.scoring_template, {"label"}, {"label"})
         for name, choices in (*self.attributes.items(), ("examples", self.examples)):
             lists = choices.items() if isinstance(choices, Mapping) else [("", choices)]

@@ -13,7 +13,7 @@ from hf_augment.generators.sampling import pad_rows
 
 
 #: How many tokens are scored at once. Each has a row of logits, 200 kB for a vocabulary of 50,000.
-_SCORED_TOKENS = 2048
+SCORED_TOKENS = 2048
 
 
 @contextlib.contextmanager
@@ -70,7 +70,7 @@ def log_likelihoods(
     with evaluating(model):
         while order:
             # The first is the longest, so this many fit into the budget together.
-            size = max(1, _SCORED_TOKENS // len(rows[order[0]]))
+            size = max(1, SCORED_TOKENS // len(rows[order[0]]))
             batch, order = order[:size], order[size:]
             starts = [len(prompts[i]) for i in batch]
             sums[batch], counts[batch] = _score(model, [rows[i] for i in batch], starts, pad_token_id)

@@ -1,10 +1,12 @@
 """Several generators as one: who makes what, from which seed, and what is refused."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_augment import Generator, GeneratorEnsemble
+from hf_augment.seeding import derive_seed
 
 
 class Says(Generator):
@@ -30,6 +32,9 @@ def test_each_makes_its_share_of_the_labels_asked_for(labels, seed, count):
     assert [int(label) for _, label, _ in parts] == labels
     made = [sum(who == str(k) for who, _, _ in parts) for k in range(count)]
     assert max(made) - min(made) <= 1
+    for label in (0, 1):
+        of_class = [sum(who == str(k) and int(of) == label for who, of, _ in parts) for k in range(count)]
+        assert max(of_class) - min(of_class) <= 1
     # Each draws from a seed of its own.
     assert len({own for _, _, own in parts}) == len({who for who, _, _ in parts})
     assert ensemble.generate(labels, seed) == examples
@@ -63,3 +68,22 @@ def test_it_may_run_in_a_thread_where_all_of_them_may():
 def test_what_is_refused(generators, message):
     with pytest.raises(ValueError, match=message):
         GeneratorEnsemble(generators)
+
+
+def test_a_generator_that_returns_too_few_is_named():
+    class Lazy(Says):
+        def generate(self, labels, seed):
+            return []
+
+    with pytest.raises(ValueError, match=r"generators\[1\], a Lazy, returned 0 examples for 2 labels"):
+        GeneratorEnsemble([Says("a"), Lazy("b")]).generate([0, 1, 0, 1], seed=0)
+
+
+def test_who_makes_what_is_drawn_from_another_seed_than_what_is_made():
+    class Permutes(Says):
+        def generate(self, labels, seed):
+            return [{"text": str(i)} for i in np.random.default_rng(seed).permutation(8)[: len(labels)]]
+
+    examples = GeneratorEnsemble([Permutes("a"), Permutes("b")]).generate([0] * 8, seed=0)
+    places = np.random.default_rng(derive_seed(0, "ensemble", 0)).permutation(8)
+    assert [examples[i]["text"] for i in sorted(places[::2])] != [str(i) for i in places[:4]]
