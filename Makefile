@@ -15,15 +15,12 @@ quickstart-images: .venv/installed
 few-shot: few-shot-8 few-shot-32 few-shot-100 few-shot-3300
 
 SST2 ?= SetFit/sst2
-FEW_SHOT_8 := --num_train_epochs 7.5 --synthetic_ratio 0.9375 --generator_num_train_epochs 10
-FEW_SHOT_32 := --num_train_epochs 8 --generator_num_train_epochs 5
-# Prompted texts as they come.
-FEW_SHOT_100 := --num_train_epochs 3 --generators instruct real --robustness_rows 64 --synthetic_reuse 1 \
-	--synthetic_shard_size 64 --synthetic_max_attempts 2 --min_label_probability 0
+FEW_SHOT_8 := --num_train_epochs 7.5 --synthetic_ratio 0.9375 --generators instruct real trained --generator_num_train_epochs 10
+FEW_SHOT_32 := --num_train_epochs 8 --generators instruct instruct_unfiltered real trained --generator_num_train_epochs 5
+FEW_SHOT_100 := --num_train_epochs 3 --generators instruct real --robustness_rows 64
 # With so many labels a classifier can judge those of the texts, and real rows come last.
 FEW_SHOT_3300 := --num_train_epochs 1 --generators instruct --classic --splits 3 --synthetic_ratio 0.25 \
-	--synthetic_reuse 2 --synthetic_shard_size 64 --synthetic_max_attempts 2 --synthetic_schedule cosine_decay \
-	--label_judge classifier
+	--synthetic_reuse 2 --synthetic_schedule cosine_decay --min_label_probability 0.5
 
 few-shot-%: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \

@@ -92,7 +92,7 @@ class Parts(ABC):
 
 class TextParts(Parts):
     kind, recipe, column, shards = "text", "imdb.py", "text", "instruct_unfiltered-shards"
-    story = (*WATCHED, "--classic", "eda", "--label_judge", "prompted")
+    story = (*WATCHED, "--classic", "eda", "--label_judge", "prompted", "--judge_template", "{text}:")
     story += ("--generators", "trained", "instruct", "instruct_unfiltered", "both", "real")
     arms = ("baseline", "baseline_same_steps", "eda", "trained", "instruct", "instruct_unfiltered", "both", "real")
 
@@ -340,15 +340,19 @@ BAD = {
             "are not the labels of",
         ),
         "the judge's labels": (
-            ["--label_judge", "prompted", "--instruct_negative", "bad"],
+            ["--label_judge", "prompted", "--judge_template", "{{text}}:", "--instruct_negative", "bad"],
             "are not the labels of",
         ),
         "no network for the judge": (
-            ["--label_judge", "prompted", "--instruct_model", "HuggingFaceTB/SmolLM2-135M-Instruct"],
+            [
+                *("--label_judge", "prompted", "--judge_template", "{{text}}:"),
+                *("--instruct_model", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+            ],
             "instruct_model='HuggingFaceTB/SmolLM2-135M-Instruct' is no model folder here",
         ),
         "unknown judge": (["--label_judge", "magic"], "--label_judge"),
-        "a judge without a text": (["--judge_template", "Sentiment:"], "must contain {text}"),
+        "a judge without a text": (["--judge_template", "Sentiment:"], "does not contain {text}"),
+        "a judge without a question": (["--label_judge", "prompted"], "needs judge_template"),
         "perplexity under two models": (
             ["--generators", "both", "--max_perplexity", "9"],
             "max_perplexity=9.0 is of one",

@@ -210,7 +210,7 @@ class TextExperiment(Experiment):
             generator.model,
             generator.tokenizer,
             self.data.label_names,
-            self.args.judge_template,
+            str(self.args.judge_template),
             answers={self.args.instruct_negative: "negative", self.args.instruct_positive: "positive"},
             examples=[] if train is None else list(zip(train["text"][:], train["label"][:], strict=True)),
             opinions=self.args.judge_opinions,
@@ -270,8 +270,7 @@ class TextExperiment(Experiment):
             if "asked" in known:
                 extras["notes"] += [
                     f"That is by p(text | label). Asked for the label of the same texts it is right on "
-                    f"{known['asked']:.3f}, and as the judge of labels, shown labelled texts of the first split, on "
-                    f"{known['judge']:.3f}."
+                    f"{known['asked']:.3f}, and after labelled texts of the first split on {known['shown']:.3f}."
                 ]
         return extras
 
@@ -279,8 +278,8 @@ class TextExperiment(Experiment):
         """How well the instruct model itself tells the classes apart: its knowledge is what it can pass on."""
         texts, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])
         ways: dict[str, Callable[..., np.ndarray]] = {"accuracy": self.prompted().label_posterior}
-        if self.args.prompts_for_labels():
-            ways |= {"asked": self.prompted_judge(0), "judge": self.prompted_judge(0, self.labelled(0))}
+        if self.args.judge_template is not None:
+            ways |= {"asked": self.prompted_judge(0), "shown": self.prompted_judge(0, self.labelled(0))}
         return {name: float((ask(texts).argmax(axis=1) == labels).mean()) for name, ask in ways.items()} | {
             "n": len(rows)
         }

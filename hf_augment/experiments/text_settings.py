@@ -61,8 +61,12 @@ class TextExperimentArguments(ExperimentArguments):
             "choices": ["classifier", "prompted"],
         },
     )
-    judge_template: str = field(
-        default="Review: {text}\nSentiment:", metadata={"help": "What a prompted judge is asked, with {text}."}
+    judge_template: str | None = field(
+        default=None,
+        metadata={
+            "help": "What instruct_model is asked for a label, with {text}: by a prompted judge, and for the report, "
+            "which tells how often it is right."
+        },
     )
     judge_opinions: int = field(
         default=2, metadata={"help": "How often a prompted judge is asked, each time after other labelled texts."}
@@ -101,7 +105,12 @@ class TextExperimentArguments(ExperimentArguments):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         if self.label_judge not in ("classifier", "prompted"):
             raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier' or 'prompted'.")
-        check_question("judge_template", self.judge_template)
+        if self.judge_template is not None:
+            check_question("judge_template", self.judge_template)
+        elif self.label_judge == "prompted":
+            raise ValueError(
+                f"label_judge={self.label_judge!r} needs judge_template, for example 'Review: {{text}}\\nSentiment:'."
+            )
         if self.max_perplexity is not None and {"both", "both_guarded"} & set(self.generators):
             raise ValueError(
                 f"max_perplexity={self.max_perplexity} is of one language model, and generators={self.generators} has "
