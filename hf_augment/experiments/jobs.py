@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -64,7 +65,17 @@ def _start(make: Callable[[], Callable[..., Any]], threads: int, log_folder: Pat
     os.dup2(log.fileno(), sys.stdout.fileno())
     os.dup2(log.fileno(), sys.stderr.fileno())
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _do = make()
+
+
+def _end_with_parent() -> None:
+    """Else a run that was killed would go on in its processes, and hold what the next one waits for."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    # Whatever is on disk is whole, as after any kill.
+    os._exit(1)
 
 
 def _work(*job: Any) -> None:
