@@ -18,7 +18,7 @@ from transformers.cache_utils import DynamicLayer
 
 from hf_augment.generators.prompts import check_template, fill, one_line
 from hf_augment.generators.sampling import pad_rows
-from hf_augment.generators.scoring import SCORED_TOKENS, evaluating, longest_input
+from hf_augment.generators.scoring import SCORED_TOKENS, encode_open, evaluating, longest_input
 from hf_augment.schema import weights_fingerprint
 from hf_augment.seeding import derive_rng
 
@@ -182,9 +182,7 @@ class PromptedClassifier:
 
     def _encode(self, prompts: Sequence[str]) -> list[list[int]]:
         """Token ids, in which a special token that a text spells out is the letters it is: data ends no sequence."""
-        rows = self.tokenizer(list(prompts), split_special_tokens=True)["input_ids"]
-        # Some tokenizers end every text, and after an end nothing is continued.
-        return [row[:-1] if row and row[-1] == self.tokenizer.eos_token_id else row for row in rows]
+        return encode_open(self.tokenizer, prompts, split_special_tokens=True)
 
     def _first_difference(self) -> tuple[list[int], list[int]]:
         """The tokens with which all answers begin, and for each answer the one that follows."""
@@ -264,7 +262,7 @@ class PromptedClassifier:
     def _rows(self, opinion: _Opinion, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of the whole prompts, read in one go: where two parts meet, a tokenizer may join letters."""
         room = longest_input(self.model) - len(self._shared_ids)
-        rows = self._encode([opinion.before + self._question(text) for text in texts]) if texts else []
+        rows = self._encode([opinion.before + self._question(text) for text in texts])
         for i, row in enumerate(rows):
             # A token has a letter or more, so that not too much is cut.
             text = one_line(texts[i])

@@ -28,13 +28,14 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
         model.train(training)
 
 
-def encode_open(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], add_special_tokens: bool = True
-) -> list[list[int]]:
-    """Token ids of texts that go on. Some tokenizers end every text, and after an end nothing is continued."""
+def encode_open(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **options: bool) -> list[list[int]]:
+    """
+    Token ids of texts that go on, by a tokenizer called with `options`. Some tokenizers end every text, and after an
+    end nothing is continued.
+    """
     if not texts:
         return []
-    rows = tokenizer(list(texts), add_special_tokens=add_special_tokens)["input_ids"]
+    rows = tokenizer(list(texts), **options)["input_ids"]
     return [row[:-1] if row and row[-1] == tokenizer.eos_token_id else row for row in rows]
 
 
