@@ -35,7 +35,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hf_augment import AugmentingTrainingArguments
-from hf_augment.experiments.experiment import main
+from hf_augment.experiments.command import main
 from hf_augment.experiments.image import ImageExperiment, ImageExperimentArguments
 
 

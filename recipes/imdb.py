@@ -11,6 +11,7 @@ Arms, each with the same labelled texts and the same seeds:
     eda                  with classic augmentation: words swapped, left out, repeated
     trained              + texts from a language model that was trained on the same labelled texts
     instruct             + texts from an instruct model that was only prompted
+    both                 + texts from either of them, half each
     ..._unfiltered       the same without filters
     ..._guarded          the same with a guard that may lower their share
     real                 + real texts that are not among the labelled ones: the ceiling
@@ -34,7 +35,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hf_augment import AugmentingTrainingArguments
-from hf_augment.experiments.experiment import main
+from hf_augment.experiments.command import main
 from hf_augment.experiments.text import TextExperiment
 from hf_augment.experiments.text_settings import TextExperimentArguments
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,14 +13,11 @@ from typing import Any
 import datasets
 import numpy as np
 import sklearn.model_selection
-from accelerate import PartialState
 
 from hf_augment.blended_run import RunShape
 from hf_augment.blending import BlendPlan
-from hf_augment.experiments.arguments import parse_arguments
 from hf_augment.experiments.arms import REAL, REFERENCE, Arm, Classifier, LabelledData, as_run, run_arm
 from hf_augment.experiments.data import sample_per_class
-from hf_augment.experiments.findings import publish, report
 from hf_augment.experiments.jobs import run_jobs
 from hf_augment.experiments.stages import Stages
 from hf_augment.filters import Filter, LabelAgreement, OutOfFoldReference
@@ -34,8 +30,7 @@ from hf_augment.training_args import AugmentingTrainingArguments
 
 class Experiment(ABC):
     """
-    Trains the arms of a comparison and reports what came of it. Each stage keeps its result in `output_dir`; what is
-    done is not done again.
+    Trains the arms of a comparison. Each stage keeps its result in `output_dir`; what is done is not done again.
 
     Args:
         args (`ExperimentArguments`):
@@ -149,7 +144,7 @@ class Experiment(ABC):
         return arms + [arm for name in self.args.generators for arm in self.generator_arms(name)]
 
     def run(self) -> None:
-        """Runs all stages that have not been run, then reports."""
+        """Runs all stages that have not been run."""
         args, arms = self.args, self.arms()
         # An arm of all splits before the next one: two processes seldom want the same generator at once.
         jobs = [(split, arm, seed) for arm in arms for split in range(args.splits) for seed in range(args.seeds)]
@@ -161,9 +156,6 @@ class Experiment(ABC):
             self.runs.append(as_run(arm.name, split, seed, result, args.robustness_rows))
             if split == seed == 0 and arm.generator is not None:
                 self.stores[arm.name] = ShardStore.open(self.synthetic_dir(split, arm) / result["shards"])
-        results = report(self)
-        if PartialState().is_main_process:
-            publish(self, results)
 
     def arm(self, split: int, arm: Arm, seed: int) -> dict[str, Any]:
         """One run of the comparison; returns what [`run_arm`] does."""
@@ -350,22 +342,6 @@ class Experiment(ABC):
         """Trains a classifier; see [`run_arm`]."""
         seed = derive_seed(self.training.seed, "classifier", seed) % 2**31
         return run_arm(folder, self.classifier, self.training, train, seed=seed, **options)
-
-
-def main(kind: type[Experiment], arguments: Sequence[Any]) -> None:
-    """
-    The command line of a recipe. Bad input ends with one line, not with a traceback.
-
-    Args:
-        kind (`type[Experiment]`):
-            What to run.
-        arguments (`Sequence[type]`):
-            The dataclasses of its arguments: the experiment's, the training's.
-    """
-    try:
-        kind(*parse_arguments(arguments)).run()
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
 
 
 def _job(kind: type[Experiment], args: Any, training: AugmentingTrainingArguments) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accelerate import PartialState
 from rich.console import Console
@@ -18,11 +18,9 @@ from rich.console import Console
 from hf_augment.cards import render_dataset_card, render_generator_card, render_model_card, render_results_card
 from hf_augment.evaluation import ReportFacts, write_report
 from hf_augment.experiments.arms import REAL, REFERENCE, Arm
+from hf_augment.experiments.experiment import Experiment
 from hf_augment.hub import REPORT_FILES, Repository, push, stage
 
-
-if TYPE_CHECKING:
-    from hf_augment.experiments.experiment import Experiment
 
 LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "evaluate", "timm", "peft")
 

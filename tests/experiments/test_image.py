@@ -10,6 +10,7 @@ import torch
 
 from hf_augment import AugmentingTrainingArguments
 from hf_augment.experiments.arms import Arm
+from hf_augment.experiments.findings import report
 from hf_augment.experiments.image import CLASSIC, ImageExperiment, ImageExperimentArguments
 from hf_augment.images import image_arrays
 from hf_augment.seeding import isolated_rng
@@ -131,6 +132,7 @@ def test_batches_of_one_image_without_a_generator(make):
     batches = {"per_device_train_batch_size": 1, "num_train_epochs": 1, "save_strategy": "no", "report_to": "none"}
     experiment = make(few, few, generators=[], classic=["flip_crop"], dataloader_pin_memory=False, **batches)
     experiment.run()
+    report(experiment)
     results = json.loads((experiment.stages.root / "report/results.json").read_text())
     # The arms have as many steps as with a generator.
     arms = [(run["arm"], run["steps"]) for run in results["runs"]]

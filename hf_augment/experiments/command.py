@@ -1,0 +1,33 @@
+"""The command line of the recipes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from accelerate import PartialState
+
+from hf_augment.experiments.arguments import parse_arguments
+from hf_augment.experiments.experiment import Experiment
+from hf_augment.experiments.findings import publish, report
+
+
+def main(kind: type[Experiment], arguments: Sequence[Any]) -> None:
+    """
+    Runs an experiment, reports what came of it and publishes it. Bad input ends with one line, not with a traceback.
+
+    Args:
+        kind (`type[Experiment]`):
+            What to run.
+        arguments (`Sequence[type]`):
+            The dataclasses of its arguments: the experiment's, the training's.
+    """
+    try:
+        experiment = kind(*parse_arguments(arguments))
+        experiment.run()
+        results = report(experiment)
+        if PartialState().is_main_process:
+            publish(experiment, results)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
