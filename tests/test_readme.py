@@ -1,4 +1,4 @@
-"""The README's tables say what was measured. `python -m tests.test_readme` writes them anew."""
+"""The README says what was measured. `python -m tests.test_readme` writes its tables anew."""
 
 import json
 import statistics
@@ -73,6 +73,14 @@ def place(name, text):
 def test_a_table_says_what_was_measured(name):
     _, shown, _ = place(name, README.read_text(encoding="utf-8"))
     assert shown == tables()[name]
+
+
+@pytest.mark.parametrize(("name", "card"), [("quickstart", "imdb_quickstart"), ("images", "cifar10_quickstart")])
+def test_what_a_quickstart_prints_ends_with_what_was_found(name, card):
+    _, shown, _ = place(name, README.read_text(encoding="utf-8"))
+    found = results(card)
+    sentences = [*found["notes"], *(difference["sentence"] for difference in found["differences"])]
+    assert " ".join(shown.removesuffix("```").split()).endswith(" ".join(sentences))
 
 
 if __name__ == "__main__":

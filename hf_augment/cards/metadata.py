@@ -158,5 +158,7 @@ def _dataset_type(name: str, taken: set[str]) -> str:
 
 def _test_split(results: dict[str, Any]) -> str | None:
     """The split that the test rows are, or `None` if they were held out of another one."""
-    split = plain(str(results.get("settings", {}).get("test_split", results["test"])))
-    return split if split not in ("", "None") else None
+    settings = results.get("settings", {})
+    split = plain(str(settings.get("test_split", results["test"])))
+    held_out = split == "None" or str(settings.get("group_column")) != "None"
+    return None if held_out else split or None

@@ -135,8 +135,11 @@ def robustness(results: dict[str, Any], arms: Sequence[str], evaluation: str) ->
     rows = []
     for arm in measured:
         # On the rows that were perturbed, which may be some of the set alone.
-        clean = [run["unperturbed"][evaluation] for run in runs_of(results, arm) if run.get("unperturbed")]
-        clean = clean or values_of(runs_of(results, arm), evaluation, "accuracy")
+        clean = [
+            run.get("unperturbed", {}).get(evaluation, run["metrics"][evaluation]["accuracy"])
+            for run in runs_of(results, arm)
+            if evaluation in run["metrics"]
+        ]
         rows.append(["not perturbed", arm, *["n/a"] * most, number(float(np.mean(clean)) if clean else None)])
     for name in names:
         for arm, by_name in measured.items():

@@ -148,11 +148,11 @@ class Difference:
         """The finding in one sentence."""
         runs = f"{self.pairs} pairs of runs" if self.pairs > 1 else "1 pair of runs: other training runs may differ"
         corrected = f" (corrected for {self.family} arms)" if self.family > 1 else ""
-        power = "no difference" if self.detectable is None else f"{100 * self.detectable:.1f} points or more"
+        least = "no difference" if self.detectable is None else f"{100 * self.detectable:.1f} points or more"
         return (
             f"{self.arm} against {self.reference} on {self.evaluation}: {_points(self.mean)} points (95 % interval "
             f"{_points(self.low)} to {_points(self.high)} over {self.unit}, {runs}), {self.verdict}{corrected}; "
-            f"this comparison could have seen {power}."
+            f"this comparison had 80 % power to see {least}."
         )
 
 
@@ -191,8 +191,9 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     which it is.
 
     Seeds of one split are averaged first, as they are not independent. Splits are taken as independent draws: if they
-    share a large part of the labelled rows, intervals are too narrow (Nadeau and Bengio 2003, Machine Learning 52). If
-    they share what a generator made, an interval does not cover what it would make another time.
+    share a large part of the labelled rows, intervals are too narrow (Nadeau and Bengio 2003, Machine Learning 52).
+    What all splits share, an interval over them does not cover: what a generator would make another time, and what
+    other seeds than those that were run on every split would give.
 
     Example:
 
@@ -201,7 +202,7 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
 
     print(compare(runs, "trained", "baseline_same_steps", "test").describe())
     # trained against baseline_same_steps on test: +1.3 points (95 % interval -0.4 to +3.0 over splits and rows,
-    # 5 pairs of runs), no detectable effect; this comparison could have seen 2.4 points or more.
+    # 5 pairs of runs), no detectable effect; this comparison had 80 % power to see 2.4 points or more.
     ```
 
     Args:

@@ -106,8 +106,9 @@ class ReportFacts:
         found: dict[str, dict[str, float]] = {}
         for arm in self.arms:
             measured = [run.classes[evaluation] for run in self.of_arm(arm) if evaluation in run.classes]
-            for name in measured[0] if measured else ():
-                found.setdefault(name, {})[arm] = float(np.mean([m[name][figure] for m in measured]))
+            for name in dict.fromkeys(name for by_name in measured for name in by_name):
+                figures = [by_name[name][figure] for by_name in measured if name in by_name]
+                found.setdefault(name, {})[arm] = float(np.mean(figures))
         return found
 
 
@@ -140,7 +141,7 @@ class Findings:
         return [d for d in self.differences if d.evaluation == evaluation]
 
     def results(self) -> dict[str, Any]:
-        """What `results.json` holds: figures and words, no arrays."""
+        """What `results.json` holds: figures and words, no arrays, and no labelled row or test row."""
         facts = self.facts
         apart = ("correct", "perturbed", "curve")
         return {
@@ -155,7 +156,10 @@ class Findings:
             "runs": [{key: value for key, value in asdict(run).items() if key not in apart} for run in facts.runs],
             "differences": [_difference(d) for d in self.differences],
             "acceptance": self.acceptance,
-            "samples": {arm: [sample.words() for sample in samples] for arm, samples in self.samples.items()},
+            "samples": {
+                arm: [sample.words() for sample in samples if not sample.repeats_a_row]
+                for arm, samples in self.samples.items()
+            },
             "memorization": facts.memorization,
             "wait": {arm: facts.mean(arm, lambda run: run.wait) for arm in facts.arms},
             "notes": facts.notes,
@@ -190,7 +194,7 @@ def _compared(facts: ReportFacts) -> Iterator[Difference]:
     for name in facts.evaluations:
         yield from compare_all(facts.runs, facts.reference, name)
     for name in facts.evaluations:
-        if all(name in run.perturbed for run in facts.runs):
+        if all(run.perturbed.get(name) for run in facts.runs):
             runs = [replace(run, correct={perturbed(name): run.perturbed[name]}) for run in facts.runs]
             yield from compare_all(runs, facts.reference, perturbed(name))
 

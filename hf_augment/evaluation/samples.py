@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from hf_augment.filters import EvaluationOverlap, Memorization
 from hf_augment.synthesis.shards import ShardStore, summarise_array
 
 
 #: From raw examples to the nearest labelled row of each and its similarity in [0, 1].
 Nearest = Callable[[list[dict[str, Any]]], Sequence[tuple[str, float]]]
+
+#: From this similarity on, a text reads like a copy of the other.
+COPY = 0.8
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,14 @@ class Sample:
     similarity: float | None = None
     image: np.ndarray | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def repeats_a_row(self) -> bool:
+        """Whether who reads it reads a labelled row or a test row: the filters that find copies quote them, too."""
+        found = self.reason.partition(":")[0] in (Memorization.name, EvaluationOverlap.name)
+        return found or (self.similarity is not None and self.similarity >= COPY)
+
     def words(self) -> dict[str, Any]:
-        """All but the image and the labelled row: what may be read by more people than the labelled rows."""
+        """All but the image and the labelled row: if it repeats none, more people may read it than labelled rows."""
         return {name: value for name, value in vars(self).items() if name not in ("image", "nearest")}
 
 

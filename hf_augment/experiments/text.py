@@ -163,7 +163,7 @@ class TextExperiment(Experiment):
         output = CausalLMGeneratorTrainer(generator, arguments, train).train()
         if PartialState().is_main_process:
             generator.save_pretrained(folder / "model")
-        return {"loss": output.training_loss, "steps": output.global_step}
+        return {"steps": output.global_step, "seconds": output.metrics["train_runtime"]}
 
     def open_generator(self, folder: Path) -> Generator:
         """See [`Experiment.open_generator`]."""
@@ -252,9 +252,15 @@ class TextExperiment(Experiment):
                 arm: memorization(nearest, store, test["text"][:]) for arm, store in self.stores.items() if arm != REAL
             },
         }
+        extras["notes"] = []
+        if any(map(self.learns, self.arms())):
+            trained = self.learned(0, self.labelled(0))
+            extras["notes"] += [
+                f"The trained generator learned the labelled texts in {trained['steps']} steps, "
+                f"{trained['seconds']:.0f} s for each split."
+            ]
         if not (self.args.prompts_for_texts() or self.args.prompts_for_labels()):
             return extras
-        extras["notes"] = []
         if self.args.prompts_for_texts():
             extras["notes"] += [
                 "What the instruct model wrote is kept and shared by its arms, splits and processes: its cost is that "

@@ -82,7 +82,11 @@ class TextClassifier(Classifier):
     def collator(self, augment: str | None) -> Any:
         """Pads; `"eda"` swaps, leaves out and repeats words of every training row."""
         padding = DataCollatorWithPadding(self.tokenizer)
-        return TokenAugmentation(padding, self.tokenizer) if augment == "eda" else padding
+        if augment != "eda":
+            return padding
+        # Some tokenizers do not know how much the model reads.
+        longest = min(self.tokenizer.model_max_length, getattr(self.config, "max_position_embeddings", 2**31))
+        return TokenAugmentation(padding, self.tokenizer, max_length=longest)
 
     def perturb(self, values: Sequence[str], name: str, severity: int, seed: int) -> list[str]:
         """See [`perturb_texts`]."""

@@ -31,6 +31,9 @@ MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 #: What of a report shows no labelled row, and so may be read by more people than these: neither its pages nor pictures
 #: of examples.
 REPORT_FILES = ("results.json", "report.png", "curves.png", "robustness.png", "generalization.png")
+#: What may go wrong with a card: its template, its metadata, and figures of another shape than it expects, in a
+#: results.json that was edited or comes from elsewhere.
+CARD_ERRORS = (TemplateError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, yaml.YAMLError)
 #: Where the rows of a synthetic dataset lie in its repository. One file: a later, shorter push leaves no rows behind.
 ROWS = "data/train.parquet"
 
@@ -233,7 +236,7 @@ def _render(repository: Repository) -> str:
         text = repository.card()
         # Parsed here, because the Hub refuses a commit with bad metadata.
         card = kind(text)
-    except (TemplateError, LookupError, TypeError, ValueError, yaml.YAMLError) as error:
+    except CARD_ERRORS as error:
         why = f"{type(error).__name__}: {error}"
         logger.warning(
             f"The card of {repository.suffix} could not be rendered ({why}); a minimal one takes its place."

@@ -96,6 +96,9 @@ def test_a_split_is_named_only_where_the_test_rows_are_one():
         results["settings"]["test_split"] = stated
         index = metadata(render_model_card(results, "trained"))["model-index"]
         assert index[0]["results"][0]["dataset"].get("split") == expected
+    results["settings"] = {"test_split": "test", "group_column": "film"}
+    index = metadata(render_model_card(results, "trained"))["model-index"]
+    assert "split" not in index[0]["results"][0]["dataset"]
     del results["settings"]
     index = metadata(render_model_card(results, "trained"))["model-index"]
     assert index[0]["results"][0]["dataset"]["split"] == "test"

@@ -436,3 +436,14 @@ def test_cards_of_measured_runs(folder):
     assert (MEASURED / folder / "README.md").read_text(encoding="utf-8") == content
     for picture in re.findall(r"^!\[.*\]\((.*)\)$", content, re.MULTILINE):
         assert (MEASURED / folder / picture).is_file()
+
+
+def test_accuracy_without_perturbation_where_some_sets_lack_it():
+    """On the rows that were perturbed where a run tells it, else on the whole set."""
+    results = make_results()
+    for run in results["runs"]:
+        run["robustness"]["sst2"] = run["robustness"]["test"]
+        run["unperturbed"] = {"test": 0.875}
+    content = body(render_model_card(results, "instruct"))
+    found = re.findall(r"\| not perturbed \| instruct \|.*\| ([0-9.]+) \|", content)
+    assert found == ["0.875", "0.730"]

@@ -171,7 +171,7 @@ def test_one_test_row_says_nothing():
     found = compare([run("ours", 0, 0, [1]), run("baseline", 0, 0, [0])], "ours", "baseline", "test")
     assert (found.mean, found.high, found.verdict) == (1.0, 1.0, "no detectable effect")
     assert (found.detectable, found.effect_size) == (None, math.pi)
-    assert "could have seen no difference." in found.describe()
+    assert "had 80 % power to see no difference." in found.describe()
 
 
 def test_splits_that_agree_do_not_hide_rows_that_differ_nor_rows_splits():
@@ -247,15 +247,16 @@ def test_verdicts(mean, p_holm, verdict):
 def test_sentences():
     assert difference().describe() == (
         "trained against baseline_same_steps on test: +1.3 points (95 % interval -0.4 to +3.0 over splits and rows, "
-        "5 pairs of runs), no detectable effect; this comparison could have seen 2.4 points or more."
+        "5 pairs of runs), no detectable effect; this comparison had 80 % power to see 2.4 points or more."
     )
     assert difference(0.0168, p=0.01, family=3).describe() == (
         "trained against baseline_same_steps on test: +1.7 points (95 % interval +0.0 to +3.4 over splits and rows, "
-        "5 pairs of runs), helps (corrected for 3 arms); this comparison could have seen 2.4 points or more."
+        "5 pairs of runs), helps (corrected for 3 arms); this comparison had 80 % power to see 2.4 points or more."
     )
     assert difference(-0.04, p=0.01, pairs=1, unit="test rows").describe() == (
         "trained against baseline_same_steps on test: -4.0 points (95 % interval -5.7 to -2.3 over test rows, "
-        "1 pair of runs: other training runs may differ), hurts; this comparison could have seen 2.4 points or more."
+        "1 pair of runs: other training runs may differ), hurts; this comparison had 80 % power to see 2.4 points or "
+        "more."
     )
 
 

@@ -18,6 +18,7 @@ from tests.evaluation.builders import HOSTILE, REFERENCE, facts, image_store, me
 from tests.toys import LABELS
 
 
+QUOTING = ("memorization", "evaluation_overlap")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -76,6 +77,8 @@ def test_results_are_what_cards_are_made_of(tmp_path):
         "pictures": {"samples.png": "Images"},
     }
     sample = [reject("short")]
+    # Nothing that may be published shows a row: neither do rejects that repeat one, nor the reasons, which quote it.
+    sample += [reject("Jane Roe of Elm Street", name, "1.00 like a row 'Jane Roe'") for name in QUOTING]
     stores = {"trained": store(tmp_path / "t", sample=sample), "instruct": store(tmp_path / "i", sample=sample)}
     what = facts(tmp_path, runs=measured(), stores=stores, **given)
     what.runs[-2:] = [replace(run, wait=wait) for run, wait in zip(what.runs[-2:], (0.25, 0.5), strict=True)]
@@ -105,11 +108,20 @@ def test_results_are_what_cards_are_made_of(tmp_path):
     }
     assert read["wait"] == {"baseline": 0.0, REFERENCE: 0.0, "trained": 0.0, "instruct": 0.25}
     rejected = {"verdict": "rejected", "label": "negative", "example": "short", "reason": "fluency: too short"}
-    assert read["samples"]["trained"][2] == {**rejected, "similarity": 0.5}
-    assert read["samples"]["instruct"][2] == {**rejected, "similarity": None}
+    assert read["samples"]["trained"][2:] == [{**rejected, "similarity": 0.5}]
+    assert "Roe" not in json.dumps(read)
+    assert "Jane Roe" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert read["samples"]["instruct"][2:] == [{**rejected, "similarity": None}]
     # The page shows a labelled row, what may be published does not.
     assert "like short" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
     assert "like short" not in (tmp_path / "report/results.json").read_text(encoding="utf-8")
+
+
+def test_accepted_texts_that_repeat_a_labelled_row_are_not_published(tmp_path):
+    near = {"trained": lambda examples: [("a row", 0.8 if "warm" in e["text"] else 0.79) for e in examples]}
+    write(tmp_path, facts(tmp_path, stores={"trained": store(tmp_path / "t")}, nearest=near))
+    read = json.loads((tmp_path / "report/results.json").read_text())
+    assert [sample["example"] for sample in read["samples"]["trained"]] == ["a dull one"]
 
 
 def test_pictures_are_files_where_there_is_something_to_show(tmp_path):
@@ -348,8 +360,24 @@ def test_arms_are_compared_on_perturbed_rows_where_all_have_them(tmp_path):
     assert "test, perturbed: accuracy against baseline\\_same\\_steps" in text
     assert not any(d["evaluation"] == "sst2, perturbed" for d in results["differences"])
     assert "perturbed" not in results["runs"][0]
-    del made[0].perturbed["test"]
-    assert "test, perturbed" not in write(tmp_path, what)[2]
+    for none in ({}, {"test": []}):
+        what.runs[0] = replace(made[0], perturbed=none)
+        assert "test, perturbed" not in write(tmp_path, what)[2]
+
+
+def test_a_figure_that_some_runs_lack_is_left_out_or_the_mean_of_the_others(tmp_path):
+    what = facts(tmp_path, runs=measured())
+    del what.runs[0].classes["test"][LABELS[0]]
+    what.runs[0].classes["test"][LABELS[1]]["f1"] = 0.8
+    del what.runs[0].metrics["test"]["f1_macro"]
+    arm = what.runs[0].arm
+    f1 = what.classes("test", "f1")
+    assert f1[LABELS[0]][arm] == pytest.approx(0.5)
+    assert f1[LABELS[1]][arm] == pytest.approx(0.6)
+    assert list(f1) == [LABELS[1], LABELS[0]]
+    printed = write(tmp_path, what)[1]
+    (row, *_) = [line for line in printed.splitlines() if line.startswith(f"│ {arm} ")]
+    assert [cell.strip() for cell in row.strip("│").split("│")][5] == "-"
 
 
 def test_it_says_how_many_rows_were_perturbed(tmp_path):

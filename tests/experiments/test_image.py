@@ -116,6 +116,28 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(make, arguments,
         make(**arguments)
 
 
+def test_a_stage_is_of_the_rows_it_was_done_with(make):
+    def result(experiment):
+        return experiment.stage("stage", lambda folder: {"rows": len(experiment.data.train)})
+
+    assert result(make()) == result(make()) == {"rows": 20}
+    # The same path, as many rows.
+    for changed, name in (
+        ({"train": {"labels": [1, 0] * 10}}, "train"),
+        ({"train": {"seed": 2}}, "train"),
+        ({"test": {"labels": [1, 0] * 3, "seed": 1}}, "test"),
+    ):
+        with pytest.raises(ValueError, match=f"was made with contents of {name}='[0-9a-f]{{16}}', and now it is"):
+            result(make(**changed))
+
+
+def test_a_stage_is_of_the_checkpoints_that_decide_which_weights_are_kept(make):
+    watched = {"eval_strategy": "steps", "eval_steps": 5, "save_steps": 5, "curve_rows": 4, "train_per_class": 4}
+    assert not {"save_steps", "save_strategy"} & set(make(**watched).facts)
+    best = make(**watched, load_best_model_at_end=True).facts
+    assert (best["save_steps"], best["save_strategy"]) == ("5", "steps")
+
+
 def test_without_a_generator_any_size_and_ratio_will_do(make):
     oblong = {"labels": [0, 1] * 2, "size": (20, 28)}
     experiment = make(oblong, oblong, generators=[], synthetic_ratio=0.0, image_size=None)

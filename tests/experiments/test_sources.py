@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hf_augment.experiments import sources
-from hf_augment.experiments.sources import resolve
+from hf_augment.experiments.sources import contents, resolve
 
 
 FILES = {"demo/data.csv": b"text,label\n", "demo/model/config.json": b"{}", "demo/model/deep/w.bin": b"\x00\x01"}
@@ -191,3 +191,18 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     assert sources.cache() == tmp_path / "me/.cache/huggingface/hf_augment"
+
+
+def test_the_contents_of_a_folder_here(tmp_path):
+    assert [contents(name) for name in ("stanfordnlp/imdb", "", f"wheel://demo==1/x#sha256={DIGEST}")] == [None] * 3
+    for name in ("a", "b"):
+        (tmp_path / name / "checkpoint-1").mkdir(parents=True)
+        (tmp_path / name / "model.safetensors").write_bytes(b"weights")
+    first = contents(str(tmp_path / "a"))
+    assert first == contents(str(tmp_path / "b"))
+    (tmp_path / "a/checkpoint-1/optimizer.pt").write_bytes(b"of no matter")
+    assert contents(str(tmp_path / "a")) == first
+    (tmp_path / "a/model.safetensors").write_bytes(b"Weights")
+    assert contents(str(tmp_path / "a")) != first
+    (tmp_path / "b/model.safetensors").rename(tmp_path / "b/other.safetensors")
+    assert contents(str(tmp_path / "b")) != first
