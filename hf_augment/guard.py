@@ -81,10 +81,11 @@ class AugmentationGuard(TrainerCallback):
     loader runs ahead (later where workers make it run further ahead), and is part of the checkpoint. An evaluation
     counts only if the factor did not change since the one before it.
 
-    *What it cannot see.* Harm below the noise of the validation set: with `n` rows at accuracy `a` about
-    `1.64 * sqrt(2 a (1 - a) / n)`, 7 points for 200 rows at 0.8. Without `baseline` also harm that only slows a
-    classifier which would still have improved; and it takes for harm what overfitting alone has done. What wrong
-    labels did to the weights before it acts has to be unlearned in the steps that remain.
+    *What it cannot see.* Harm below the noise of the validation set: with `n` rows at accuracy `a` an evaluation
+    counts from about `1.64 * sqrt(2 a (1 - a) / n)` on, 7.5 points for 200 rows at 0.8, and `patience` of them have
+    to. Without `baseline` also harm that only slows a classifier which would still have improved; and it takes for
+    harm what overfitting alone has done. What wrong labels did to the weights before it acts has to be unlearned in
+    the steps that remain.
 
     The validation rows decide how the model is trained, so results belong on others. With several processes all
     decide alike, since evaluation gathers the predictions of all; acceptance is gathered here.
@@ -130,6 +131,8 @@ class AugmentationGuard(TrainerCallback):
         factors: Sequence[float] = (0.0,),
         min_acceptance: float = 0.0,
     ) -> None:
+        known = isinstance(metric, str) and "loss" not in metric
+        _check(known, "metric", metric, "a share of rows of which more is better, such as 'accuracy'")
         self.metric = metric if metric.startswith("eval_") else f"eval_{metric}"
         self.baseline = None if baseline is None else self._curve(baseline)
         self.warmup_steps, self.alpha, self.patience = warmup_steps, alpha, patience
@@ -219,6 +222,9 @@ class AugmentationGuard(TrainerCallback):
                 )
         if not hasattr(watched, "__len__"):
             raise ValueError(f"{guard} the evaluation rows are a stream, whose number is unknown: give a dataset.")
+        none_against_all = [[0, len(watched)], [len(watched), 0]]
+        if not self.min_acceptance and fisher_exact(none_against_all, alternative="less").pvalue >= self.alpha:
+            raise ValueError(f"{guard} {len(watched)} evaluation rows show nothing at alpha={self.alpha}: give more.")
 
     def start(
         self, run: BlendedRun, args: TrainingArguments, state: TrainerState, saved: Mapping[str, Any] | None
@@ -232,11 +238,13 @@ class AugmentationGuard(TrainerCallback):
             return
         self._begin = state.global_step
         alarm = self._first_alarm(args, state)
-        if self._effect(args, alarm) >= state.max_steps:
+        effect = self._effect(args, alarm)
+        if effect >= state.max_steps or not run.plan.live[run.shape.batches_before(effect) :].any():
             raise ValueError(
                 f"AugmentationGuard: with warmup_steps={self.warmup_steps} and patience={self.patience} it could "
-                f"first act on the evaluation at step {alarm} of {state.max_steps}, too late: evaluate more often, "
-                "lower warmup_steps, or give a baseline that was evaluated earlier."
+                f"first act on the evaluation at step {alarm} of {state.max_steps}, too late, since no synthetic row "
+                "is scheduled from then on: evaluate more often, lower warmup_steps, give a baseline that was "
+                "evaluated earlier, or let the schedule go on."
             )
         if self.baseline is None:
             self._decide(state, self._begin, 0.0, "Real rows alone, until the reference is measured.", {})

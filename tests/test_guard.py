@@ -354,6 +354,7 @@ def test_on_resume_from_an_unguarded_checkpoint_it_begins_there(tmp_path, caplog
         ({"compute_metrics": None}, "no compute_metrics: pass one that gives 'accuracy'"),
         ({"eval_dataset": {"a": [], "b": []}}, r"none of the evaluation sets \['a', 'b'\]: pass 'eval_a_accuracy'"),
         ({"eval_dataset": TEXT.stream()}, "are a stream"),
+        ({"eval_dataset": TEXT.dataset(3)}, "3 evaluation rows show nothing at alpha=0.05: give more"),
     ],
 )
 def test_a_trainer_in_which_it_cannot_work_is_refused_when_it_is_built(tmp_path, options, message):
@@ -370,6 +371,8 @@ def test_a_trainer_in_which_it_cannot_work_is_refused_when_it_is_built(tmp_path,
         ({"factors": (0.5, 0.5)}, r"factors=\(0\.5, 0\.5\) is out of range: pass falling shares in \[0, 1\)"),
         ({"factors": ()}, r"factors=\(\) is out of range"),
         ({"min_acceptance": 2}, "min_acceptance=2 is out of range"),
+        ({"metric": "loss"}, "metric='loss' is out of range: pass a share of rows of which more is better"),
+        ({"metric": [{"step": 1, "eval_accuracy": 0.5}]}, r"metric=\[\{'step': 1.* is out of range"),
         ({"baseline": [{"step": 1, "loss": 0.5}]}, "baseline has no entry with 'eval_accuracy'"),
     ],
 )
@@ -397,6 +400,11 @@ def test_a_stock_trainer_is_refused_before_its_first_step(tmp_path):
         ({"eval_strategy": "epoch", "num_train_epochs": 4}, "at step 80 of 80, too late"),
         ({"eval_delay": 45}, "at step 72 of 60, too late"),
         ({"baseline": 45}, "at step 52 of 60, too late"),
+        # It takes effect after step 52; the schedule ends after 51 or 57 of 60.
+        (
+            {"synthetic_schedule": "stop_after", "synthetic_schedule_fraction": 0.85},
+            "at step 36 of 60, too late, since no synthetic row is scheduled from then on",
+        ),
     ],
 )
 def test_a_run_that_would_be_judged_too_late_is_refused_when_training_begins(tmp_path, options, message):
@@ -406,6 +414,13 @@ def test_a_run_that_would_be_judged_too_late_is_refused_when_training_begins(tmp
     with pytest.raises(ValueError, match=message):
         trainer.train()
     assert trainer.state.global_step == 0
+
+
+def test_a_schedule_that_goes_on_after_its_first_verdict_is_guarded(tmp_path):
+    schedule = {"synthetic_schedule": "stop_after", "synthetic_schedule_fraction": 0.95}
+    guard = AugmentationGuard()
+    scripted(tmp_path, TEXT, guard, HARM, **schedule).train()
+    assert facts(guard) == [(0, 0, 0.0), (12, 28, 1.0), (36, 52, 0.0)]
 
 
 def test_a_metric_that_is_missing_or_no_share_is_named(tmp_path):

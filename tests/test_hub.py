@@ -223,6 +223,11 @@ def test_a_card_that_fails_loses_no_push(name, tmp_path, monkeypatch):
     assert why in warned[0]
 
 
+def test_a_card_that_is_a_text_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="card='# Results' must be a function that makes the README"):
+        Repository("results", "model", tmp_path, "# Results")
+
+
 def test_a_bug_in_a_card_is_no_card_that_fails(tmp_path):
     make_report(tmp_path / "report")
     with pytest.raises(NameError):
@@ -441,6 +446,13 @@ def test_what_lasts_ends_with_one_line_and_can_be_repeated(name, second, hub, ru
     main(["push", str(run_dir), "--repo_id", "demo"])
     assert_arrived_once(hub, run_dir)
     assert not re.search(f"{TOKEN}|Traceback", error + "".join(capfd.readouterr()))
+
+
+@pytest.mark.parametrize("name", ["user/na me", "user/"])
+def test_a_name_that_the_hub_does_not_take(name, hub, run_dir):
+    with pytest.raises(ValueError, match=f"repo_id='{name}' makes the name '{name}-trained', which the Hub does not"):
+        push(run_dir, name)
+    assert hub.count("") == 0
 
 
 def test_what_arrived_of_a_repository_is_not_uploaded_again(hub, run_dir):

@@ -305,13 +305,21 @@ def _paired(
     runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str
 ) -> tuple[list[tuple[int, int]], np.ndarray, np.ndarray]:
     """(split, seed) of each pair, and the correctness in either arm: float arrays of shape (pairs, rows)."""
+    known = list(dict.fromkeys(run.arm for run in runs))
+    for argument, name in (("arm", arm), ("reference", reference)):
+        if name not in known:
+            raise ValueError(f"{argument}={name!r} is none of the arms that were run, {known}: name one of these.")
     by_arm: dict[str, dict[tuple[int, int], np.ndarray]] = {arm: {}, reference: {}}
     for run in runs:
         if run.arm in by_arm:
-            if evaluation not in run.correct or (run.split, run.seed) in by_arm[run.arm]:
+            if evaluation not in run.correct:
                 raise ValueError(
-                    f"{run.arm!r} was run twice on split {run.split} and seed {run.seed}, or not evaluated on "
-                    f"evaluation={evaluation!r} but on {list(run.correct)}: pass one run of each, evaluated on it."
+                    f"evaluation={evaluation!r}, but {run.arm!r} was evaluated on {list(run.correct)}: name one of "
+                    "them."
+                )
+            if (run.split, run.seed) in by_arm[run.arm]:
+                raise ValueError(
+                    f"{run.arm!r} was run twice on split {run.split} and seed {run.seed}: pass one run of each."
                 )
             by_arm[run.arm][run.split, run.seed] = np.array(run.correct[evaluation], dtype=float)
     if by_arm[arm].keys() != by_arm[reference].keys() or not by_arm[arm]:
@@ -326,6 +334,13 @@ def _paired(
         )
     pairs = sorted(by_arm[arm])
     right, baseline = (np.stack([by_arm[name][pair] for pair in pairs]) for name in (arm, reference))
+    for values in (right, baseline):
+        # NaN is in no range.
+        if not ((values >= 0) & (values <= 1)).all():
+            raise ValueError(
+                f"correct[{evaluation!r}] must be 1 where a prediction was right and 0 where not, or a share between: "
+                "pass no predicted classes."
+            )
     return pairs, right, baseline
 
 

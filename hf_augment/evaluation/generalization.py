@@ -83,7 +83,9 @@ def generalization(
         ValueError: If a map belongs to no hold-out or leads to no class, labels do not suit, or nothing is left.
     """
     label_maps = label_maps or {}
-    if not holdouts or not set(label_maps) <= set(holdouts):
+    if not holdouts or not all(len(labels) for _, labels in holdouts.values()):
+        raise ValueError(f"holdouts={list(holdouts)}: give one or more, each with a row or more.")
+    if not set(label_maps) <= set(holdouts):
         raise ValueError(f"label_maps is for {list(label_maps)} and holdouts has {list(holdouts)}: name the same.")
     # All before the first prediction, which may take long.
     kept = {}

@@ -28,12 +28,13 @@ def write_report(folder: Path, facts: ReportFacts, console: Console | None = Non
     Example:
 
     ```python
-    >>> from pathlib import Path
-    >>> from hf_augment.evaluation import ArmRun, ReportFacts, write_report
-    >>> metrics = {"test": {"accuracy": 0.5, "f1_macro": 0.5, "expected_calibration_error": 0.1}}
-    >>> run = ArmRun("baseline", split=0, seed=0, steps=8, seconds=1.0, metrics=metrics, correct={"test": [0, 1]})
-    >>> facts = ReportFacts("A first run", {}, [run], reference="baseline", test="test", stores={})
-    >>> results = write_report(Path("report"), facts)  # doctest: +ELLIPSIS
+    from pathlib import Path
+    from hf_augment.evaluation import ArmRun, ReportFacts, write_report
+
+    metrics = {"test": {"accuracy": 0.5, "f1_macro": 0.5, "expected_calibration_error": 0.1}}
+    run = ArmRun("baseline", split=0, seed=0, steps=8, seconds=1.0, metrics=metrics, correct={"test": [0, 1]})
+    facts = ReportFacts("A first run", {}, [run], reference="baseline", test="test", stores={})
+    results = write_report(Path("report"), facts)
     ```
 
     Args:

@@ -157,6 +157,8 @@ def robustness(
     Raises:
         ValueError: If there is nothing to do, labels or results do not suit the values, or logits are not finite.
     """
+    if isinstance(names, str) or not isinstance(severities, Iterable):
+        raise ValueError(f"names={names!r} and severities={severities!r}: give a list of either, also of one.")
     names, severities = list(names), tuple(severities)
     if not len(values) or not names or not severities:
         raise ValueError(
@@ -181,7 +183,13 @@ def robustness(
 def _correct(predict: Predict, values: Sequence[Any], labels: np.ndarray, what: str) -> np.ndarray:
     if len(values) != len(labels):
         raise ValueError(f"perturb gave {len(values)} values for {len(labels)} ({what}): it has to keep them all.")
-    return predicted_classes(predict(values), len(labels), what) == labels
+    scores = np.asarray(predict(values))
+    if scores.ndim == 2 and labels.max() >= scores.shape[1]:
+        raise ValueError(
+            f"labels has the class {labels.max()}, but predict gives scores of {scores.shape[1]} classes: number them "
+            "from 0, in the model's order."
+        )
+    return predicted_classes(scores, len(labels), what) == labels
 
 
 def predicted_classes(output: Any, num_values: int, what: str) -> np.ndarray:

@@ -32,7 +32,7 @@ class GeneratorEnsemble(Generator):
     ...         return self.word
 
     >>> GeneratorEnsemble([Says("so"), Says("very")]).generate([0, 1], seed=0)
-    [{'text': 'very negative'}, {'text': 'so positive'}]
+    [{'text': 'so negative'}, {'text': 'very positive'}]
     ```
 
     Args:
@@ -69,7 +69,6 @@ class GeneratorEnsemble(Generator):
             seed (`int`):
                 As for [`Generator.generate`].
         """
-        # A purpose of its own: else the first generator would draw from the seed that placed its examples.
         # A purpose of its own: else the first generator would draw from the seed that placed its examples.
         places = derive_rng(seed, "ensemble_places").permutation(len(labels)).tolist()
         places.sort(key=lambda i: labels[i])

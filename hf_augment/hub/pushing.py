@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, HfApi, RepoUrl, get_token
-from huggingface_hub.errors import HfHubHTTPError, HTTPError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
 from transformers.utils import logging
 
@@ -74,7 +74,13 @@ def push(
     name = repo_id or root.absolute().name
     wanted = {f"{name}-{entry['suffix']}": entry for entry in staged_repositories(root)}
     for repository in wanted:
-        validate_repo_id(repository)
+        try:
+            validate_repo_id(repository)
+        except HFValidationError as error:
+            raise ValueError(
+                f"repo_id={name!r} makes the name {repository!r}, which the Hub does not take: pass user/name, of "
+                "letters, digits, '-', '_' and '.'."
+            ) from error
     secret = token or get_token()
     if secret is None:
         raise PushError(f"Not logged in: {LOG_IN}.")

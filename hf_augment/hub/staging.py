@@ -68,6 +68,8 @@ class Repository:
             raise ValueError(f"suffix={self.suffix!r} must be one part of a name, without a slash.")
         if self.repo_type not in ("model", "dataset"):
             raise ValueError(f"repo_type={self.repo_type!r} must be 'model' or 'dataset'.")
+        if not callable(self.card):
+            raise ValueError(f"card={self.card!r} must be a function that makes the README.")
 
 
 def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:

@@ -65,7 +65,13 @@ class PreparedShards:
             return {}
         # A preprocessing that draws random numbers must not move those of training.
         with isolated_rng(derive_seed(0, "preprocess", index)):
-            result = dict(self.preprocess(columns))
+            try:
+                result = dict(self.preprocess(columns))
+            except KeyError as error:
+                raise ValueError(
+                    f"preprocess found no {error}: of synthetic examples it is given the columns {list(columns)}. Let "
+                    "the generator's columns have the names that it reads."
+                ) from error
         for name, values in result.items():
             if len(values) != rows:
                 raise ValueError(

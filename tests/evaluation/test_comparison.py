@@ -264,20 +264,23 @@ def test_runs_that_do_not_match():
     runs = arms({(i, 0): 1 for i in range(3)})
     with pytest.raises(ValueError, match=r"'ours' was run on \(split, seed\) \[\(0, 0\), \(1, 0\)\], 'baseline' on"):
         compare(runs[:-1], "ours", "baseline", "test")
-    with pytest.raises(ValueError, match=r"'theirs' was run on \(split, seed\) \[\], 'baseline' on"):
+    with pytest.raises(ValueError, match=r"arm='theirs' is none of the arms that were run, \['ours', 'baseline'\]"):
         compare(runs, "theirs", "baseline", "test")
-    with pytest.raises(ValueError, match="needs the same ones"):
+    with pytest.raises(ValueError, match=r"arm='ours' is none of the arms that were run, \[\]"):
         compare([], "ours", "baseline", "test")
     with pytest.raises(ValueError, match="run twice on split 0 and seed 0"):
         compare([*runs, runs[0]], "ours", "baseline", "test")
-    with pytest.raises(ValueError, match=r"not evaluated on evaluation='other' but on \['test'\]"):
+    with pytest.raises(ValueError, match=r"evaluation='other', but 'ours' was evaluated on \['test'\]"):
         compare(runs, "ours", "baseline", "other")
+    for value in (2, -1, float("nan")):
+        with pytest.raises(ValueError, match=r"correct\['test'\] must be 1 where a prediction was right"):
+            compare([run("ours", 0, 0, [1, value]), run("baseline", 0, 0, [1, 1])], "ours", "baseline", "test")
     with pytest.raises(ValueError, match=r"The runs have \[1, 100\] rows of 'test'"):
         compare([runs[0], run("ours", 0, 0, [1])], "ours", "baseline", "test")
     empty = [ArmRun(arm, 0, 0, 10, 1.5, {"test": {}}, {"test": []}) for arm in ("ours", "baseline")]
     with pytest.raises(ValueError, match=r"The runs have \[0\] rows of 'test'"):
         compare(empty, "ours", "baseline", "test")
-    with pytest.raises(ValueError, match=r"'theirs' on \[\]"):
+    with pytest.raises(ValueError, match="reference='theirs' is none of the arms"):
         compare_all(runs, "theirs", "test")
 
 

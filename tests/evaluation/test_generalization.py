@@ -72,6 +72,8 @@ def test_class_scores():
     ("holdouts", "maps", "message"),
     [
         ({}, {}, r"holdouts has \[\]"),
+        ({}, {}, r"holdouts=\[\]: give one or more, each with a row"),
+        ({"x": (["a"], [0]), "y": ([], [])}, {}, r"holdouts=\['x', 'y'\]: give one or more, each with a row"),
         ({"x": (["a"], [0])}, {"y": {}}, r"label_maps is for \['y'\] and holdouts has \['x'\]"),
         ({"x": (["a"], [0, 1])}, {}, r"holdouts\['x'\] has 1 values and 2 labels"),
         ({"x": (["a"], [2])}, {}, r"holdouts\['x'\] has the label 2, which is no number of a class"),

@@ -86,6 +86,11 @@ def test_predictions_that_say_no_class(output, message):
         robustness(lambda values: output, [1, 2], [0, 1], add, ["up"])
 
 
+def test_a_class_that_the_model_does_not_have_is_named():
+    with pytest.raises(ValueError, match="labels has the class 2, but predict gives scores of 2 classes"):
+        robustness(lambda values: [[0.1, 0.9]] * len(values), [1, 2], [1, 2], add, ["up"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -93,6 +98,8 @@ def test_predictions_that_say_no_class(output, message):
         (([1], [0], add, []), r"names=\[\]"),
         (([1], [0], add, ["up"], ()), r"severities=\(\)"),
         (([1, 2], [0], add, ["up"]), r"`labels` has shape \(1,\)"),
+        (([1], [0], add, "up"), "names='up' and severities=.*: give a list of either"),
+        (([1], [0], add, ["up"], 3), r"names=\['up'\] and severities=3: give a list of either"),
         (([1, 2], [0, 1], lambda values, *_: values[:1], ["up"]), "perturb gave 1 values for 2 \\('up' at severity 1"),
     ],
 )

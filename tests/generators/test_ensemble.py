@@ -1,5 +1,7 @@
 """Several generators as one: who makes what, from which seed, and what is refused."""
 
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,6 +24,12 @@ class Says(Generator):
 
     def fingerprint(self):
         return self.word
+
+
+def test_the_example_of_the_documentation():
+    example = doctest.DocTestParser().get_doctest(GeneratorEnsemble.__doc__, {}, "GeneratorEnsemble", None, 0)
+    assert len(example.examples) == 3
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 @given(st.lists(st.integers(0, 1), max_size=40), st.integers(0, 2**63 - 1), st.integers(2, 4))

@@ -192,6 +192,12 @@ def test_masks_can_be_prepared(store):
     assert prepared.reader.read(2)["x"] == np.eye(2, dtype=bool).tolist()
 
 
+def test_a_preprocess_that_reads_another_column_is_told_which_there_are(store):
+    store.write(array_shard([np.eye(2, dtype=bool)] * 2))
+    with pytest.raises(ValueError, match=r"preprocess found no 'sentence': .* columns \['x', 'label'\]\. Let the gen"):
+        PreparedShards(store, "label", lambda columns: {"input_ids": columns["sentence"]}).accepted(0)
+
+
 def test_a_preprocess_that_drops_rows_is_named(store, toy):
     store.write(toy_shard(toy))
     with pytest.raises(ValueError, match="preprocess returned 1 values in column 'input_ids' for 2 examples"):
