@@ -71,7 +71,6 @@ def test_class_scores():
 @pytest.mark.parametrize(
     ("holdouts", "maps", "message"),
     [
-        ({}, {}, r"holdouts has \[\]"),
         ({}, {}, r"holdouts=\[\]: give one or more, each with a row"),
         ({"x": (["a"], [0]), "y": ([], [])}, {}, r"holdouts=\['x', 'y'\]: give one or more, each with a row"),
         ({"x": (["a"], [0])}, {"y": {}}, r"label_maps is for \['y'\] and holdouts has \['x'\]"),

@@ -77,7 +77,7 @@ def test_classes_of_a_prediction():
     [
         ([1], r"predict gave int64 of shape \(1,\) for 2 values \(clean values\)"),
         ([0.2, 0.8], r"predict gave float64 of shape \(2,\)"),
-        ([[0.2], [0.3]], r"shape \(2, 1\)"),
+        ([[0.2], [0.3]], "labels has the class 1, but predict gives scores of 1 classes"),
         ([[0.2, 0.1], [np.nan, 0.3]], r"predict gave \[nan, 0.3\] for value 1 \(clean values\)"),
     ],
 )

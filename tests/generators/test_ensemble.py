@@ -27,7 +27,8 @@ class Says(Generator):
 
 
 def test_the_example_of_the_documentation():
-    example = doctest.DocTestParser().get_doctest(GeneratorEnsemble.__doc__, {}, "GeneratorEnsemble", None, 0)
+    text = GeneratorEnsemble.__doc__.replace("```", "")
+    example = doctest.DocTestParser().get_doctest(text, {}, "GeneratorEnsemble", None, 0)
     assert len(example.examples) == 3
     assert doctest.DocTestRunner().run(example).failed == 0
 
