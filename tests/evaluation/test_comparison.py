@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -275,8 +275,9 @@ def test_runs_that_do_not_match():
     with pytest.raises(ValueError, match=r"evaluation='other', but 'baseline' was evaluated on \['test'\]"):
         compare(runs, "ours", "baseline", "other")
     for value in (2, -1, float("nan")):
+        wrong = replace(runs[0], correct={"test": [value] * 100})
         with pytest.raises(ValueError, match=r"correct\['test'\] must be 1 where a prediction was right"):
-            compare([run("ours", 0, 0, [1, value]), run("baseline", 0, 0, [1, 1])], "ours", "baseline", "test")
+            compare([wrong, *runs[1:]], "ours", "baseline", "test")
     with pytest.raises(ValueError, match=r"The runs have \[1, 100\] rows of 'test'"):
         compare([runs[0], run("ours", 0, 0, [1])], "ours", "baseline", "test")
     empty = [ArmRun(arm, 0, 0, 10, 1.5, {"test": {}}, {"test": []}) for arm in ("ours", "baseline")]
