@@ -117,8 +117,8 @@ class AugmentationGuard(TrainerCallback):
             Those of the run, in order.
 
     Raises:
-        ValueError: If an argument is out of range; when the trainer is built, if there is no accuracy to watch or
-            nothing to guard; when training begins, if no evaluation comes early enough.
+        ValueError: If an argument is out of range; when the trainer is built, if there is no accuracy to watch, too
+            few rows to tell anything or nothing to guard; when training begins, if no evaluation comes early enough.
     """
 
     def __init__(

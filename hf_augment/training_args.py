@@ -48,8 +48,8 @@ class AugmentationArguments:
         synthetic_timeout (`float`, *optional*, defaults to 1800.0):
             Seconds that training waits for one shard of the thread before it ends with an error.
         synthetic_dir (`str`, *optional*, defaults to `output_dir/synthetic`):
-            Where shards are kept. Shards that are there from a run of the same
-            stream are used: generator, filters, seed, class balance, shard size and attempts.
+            Where shards are kept. Shards that are there from a run of the same stream are used: generator, filters,
+            seed, class balance, shard size and attempts.
     """
 
     synthetic_ratio: float = field(

@@ -74,9 +74,9 @@ def report(experiment: Experiment) -> dict[str, Any]:
 
 def publish(experiment: Experiment, results: dict[str, Any]) -> None:
     """
-    Stages the first split's classifiers that a generator fed, their synthetic examples, the trained generator and the
-    report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it later. Of the report what
-    shows no labelled row.
+    Stages the first split's classifiers that a generator fed, their synthetic examples if filters judged them, the
+    trained generator and the report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it
+    later. Of the report what shows no labelled row.
 
     Args:
         experiment ([`Experiment`]):

@@ -256,8 +256,8 @@ class TextExperiment(Experiment):
         if any(map(self.learns, self.arms())):
             trained = self.learned(0, self.labelled(0))
             extras["notes"] += [
-                f"The trained generator learned the labelled texts in {trained['steps']} steps, "
-                f"{trained['seconds']:.0f} s for each split."
+                f"On the first split the trained generator learned the labelled texts in {trained['steps']} steps, "
+                f"{trained['seconds']:.0f} s."
             ]
         if not (self.args.prompts_for_texts() or self.args.prompts_for_labels()):
             return extras

@@ -85,7 +85,8 @@ class TextClassifier(Classifier):
         if augment != "eda":
             return padding
         # Some tokenizers do not know how much the model reads.
-        longest = min(self.tokenizer.model_max_length, getattr(self.config, "max_position_embeddings", 2**31))
+        reads = getattr(self.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
+        longest = min(self.tokenizer.model_max_length, reads)
         return TokenAugmentation(padding, self.tokenizer, max_length=longest)
 
     def perturb(self, values: Sequence[str], name: str, severity: int, seed: int) -> list[str]:

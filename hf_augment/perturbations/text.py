@@ -56,10 +56,9 @@ def perturb_texts(texts: Sequence[str], name: str, severity: int, seed: int = 0)
     | `distractor_sentence` | sentences such as "A week has seven days." follow (English) | 1, 2, 3, 4, 5 of them |
 
     Distraction follows Naik et al. 2018, who append "and true is true" once or five times; a classifier that cuts
-    long texts does not see what is appended. `word_drop` may take away
-    what the label rests on, such as a "not": its last severities say how far a classifier falls, not how far it
-    should. `case` does not reach a model whose tokenizer lowers all text, and many texts have no place for
-    `contractions`.
+    long texts does not see what is appended. `word_drop` may take away what the label rests on, such as a "not": its
+    last severities say how far a classifier falls, not how far it should. `case` does not reach a model whose
+    tokenizer lowers all text, and many texts have no place for `contractions`.
 
     Args:
         texts (`Sequence[str]`):
