@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hf_augment.hub import push
+from hf_augment.hub.pushing import push
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

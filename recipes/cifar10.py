@@ -15,7 +15,7 @@ Arms, each with the same labelled images and the same seeds:
     trained_guarded      + images, and a guard that may lower their share
     real                 + real images that are not among the labelled ones: the ceiling
 
-The steps (hf_augment/experiments/experiment.py tells them for all kinds of data):
+The steps (hf_augment/study/experiment.py tells them for all kinds of data):
     1. Draw the labelled images of a split; train the baselines, and classic augmentation.
     2. Train the DCGAN on them.
     3. Train the judges of what it makes: each without one fold of the labelled images, because who has seen an image
@@ -35,8 +35,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hf_augment import AugmentingTrainingArguments
-from hf_augment.experiments.command import main
-from hf_augment.experiments.image import ImageExperiment, ImageExperimentArguments
+from hf_augment.study.command import main
+from hf_augment.study.image import ImageExperiment, ImageExperimentArguments
 
 
 @dataclass

@@ -17,7 +17,7 @@ Arms, each with the same labelled texts and the same seeds:
     real                 + real texts that are not among the labelled ones: the ceiling
 --classic and --generators say which; by default only `trained` joins the baselines.
 
-The steps (hf_augment/experiments/experiment.py tells them for all kinds of data):
+The steps (hf_augment/study/experiment.py tells them for all kinds of data):
     1. Draw the labelled texts of a split; train the baselines, and classic augmentation.
     2. Train the generator on them, or take the prompted one.
     3. Train the judges of what it makes: each without one fold of the labelled texts, because who has seen a text
@@ -35,9 +35,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hf_augment import AugmentingTrainingArguments
-from hf_augment.experiments.command import main
-from hf_augment.experiments.text import TextExperiment
-from hf_augment.experiments.text_settings import TextExperimentArguments
+from hf_augment.study.command import main
+from hf_augment.study.text import TextExperiment
+from hf_augment.study.text_settings import TextExperimentArguments
 
 
 @dataclass

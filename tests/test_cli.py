@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hf_augment.cli import main
-from hf_augment.hub import PushError
+from hf_augment.hub.pushing import PushError
 from tests.fake_hub import TOKEN, FakeHub
 
 

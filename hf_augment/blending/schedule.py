@@ -58,7 +58,7 @@ class BlendPlan:
     Example:
 
     ```python
-    >>> from hf_augment.blending import BlendPlan
+    >>> from hf_augment.blending.schedule import BlendPlan
     >>> plan = BlendPlan(batch_size=4, synthetic_ratio=0.25, batches_per_epoch=4, total_batches=4)
     >>> plan.slots.tolist(), plan.live.tolist()
     ([1, 1, 1, 1], [1, 1, 1, 1])

@@ -198,7 +198,7 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     Example:
 
     ```python
-    from hf_augment.evaluation import compare
+    from hf_augment.evaluation.comparison import compare
 
     print(compare(runs, "trained", "baseline_same_steps", "test").describe())
     # trained against baseline_same_steps on test: +1.3 points (95 % interval -0.4 to +3.0 over splits and rows,

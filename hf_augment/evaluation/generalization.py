@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from transformers import EvalPrediction
 
 from hf_augment.evaluation.robustness import Predict, predicted_classes
-from hf_augment.metrics import classification_metrics
+from hf_augment.metrics.classification import classification_metrics
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from transformers import (
     TrainingArguments,
 )
 
-from hf_augment.evaluation.facts import TableRows
 from hf_augment.metrics.features import check_labels
 from hf_augment.metrics.robustness.summary import summarise_robustness
 from hf_augment.seeding import derive_seed, isolated_rng
@@ -27,6 +26,8 @@ from hf_augment.seeding import derive_seed, isolated_rng
 
 #: Values to logits or probabilities of shape `(values, classes)`, or to predicted classes of shape `(values,)`.
 Predict = Callable[[Sequence[Any]], Any]
+#: Title, header, rows.
+TableRows = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 #: Values, the name of a perturbation, its severity and a seed to as many values.
 Perturb = Callable[[Sequence[Any], str, int, int], Sequence[Any]]
 

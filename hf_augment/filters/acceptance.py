@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hf_augment.filters.checks import check_number
+from hf_augment.checks import check_number
 
 
 @dataclass(frozen=True)

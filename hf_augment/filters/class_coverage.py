@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from hf_augment.checks import check_number
 from hf_augment.filters.base import Filter, Verdict
-from hf_augment.filters.checks import check_number
-from hf_augment.filters.feature_space import RealFeatures
-from hf_augment.filters.fingerprints import texts_digest
+from hf_augment.fingerprints import texts_digest
+from hf_augment.neighbours.features import RealFeatures
 
 
 class ClassCoverage(Filter):

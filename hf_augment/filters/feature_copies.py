@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hf_augment.checks import check_number
 from hf_augment.filters.base import Filter, Verdict
-from hf_augment.filters.checks import check_number
-from hf_augment.filters.feature_space import RealFeatures
+from hf_augment.neighbours.features import RealFeatures
 
 
 class FeatureCopies(Filter):

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hf_augment.checks import check_number, read_texts
 from hf_augment.filters.acceptance import Acceptance, check_target_acceptance
 from hf_augment.filters.base import Filter, Verdict
-from hf_augment.filters.checks import check_number, read_texts
-from hf_augment.filters.fingerprints import callable_fingerprint
-from hf_augment.filters.text_index import split_words
+from hf_augment.fingerprints import callable_fingerprint
+from hf_augment.neighbours.texts import split_words
 
 
 #: Below this many words, repetition is counted in pairs: "good good good" has a single triple.

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from hf_augment.checks import check_number
 from hf_augment.filters.acceptance import Acceptance, check_target_acceptance
 from hf_augment.filters.base import Filter, Verdict
-from hf_augment.filters.checks import check_number
-from hf_augment.filters.fingerprints import callable_fingerprint
-from hf_augment.filters.references import Reference
+from hf_augment.fingerprints import callable_fingerprint
+from hf_augment.judges.classifier import Reference
 
 
 class LabelAgreement(Filter):
@@ -38,7 +38,7 @@ class LabelAgreement(Filter):
     Args:
         reference (`Callable`):
             Takes a sequence of examples and returns an array `(n, num_labels)` of probabilities, such as a
-            [`ClassifierReference`] for texts or an [`ImageClassifierReference`]. Its `fingerprint()` becomes part of
+            [`ClassifierJudge`] for texts or an [`ImageClassifierJudge`]. Its `fingerprint()` becomes part of
             the filter's; without one, it is known by its name only.
         min_probability (`float`, *optional*, defaults to `0.5`):
             In `[0, 1]`. Candidates with at least this score are accepted. Not together with `target_acceptance`.
@@ -66,8 +66,8 @@ class LabelAgreement(Filter):
     ) -> None:
         if not callable(reference):
             raise ValueError(
-                f"`reference` must be callable, but is {reference!r}. Wrap a model in `ClassifierReference(model, "
-                "tokenizer)` or `ImageClassifierReference(model, image_processor)`, or give a function of examples."
+                f"`reference` must be callable, but is {reference!r}. Wrap a model in `ClassifierJudge(model, "
+                "tokenizer)` or `ImageClassifierJudge(model, image_processor)`, or give a function of examples."
             )
         check_target_acceptance("min_probability", min_probability, target_acceptance)
         threshold = None

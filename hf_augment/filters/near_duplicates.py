@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from tqdm.auto import tqdm
 
+from hf_augment.checks import check_number, check_texts, read_texts
 from hf_augment.filters.base import Filter, Verdict
-from hf_augment.filters.checks import check_number, check_texts, read_texts
-from hf_augment.filters.fingerprints import texts_digest
-from hf_augment.filters.text_index import AlikeTexts, CopiedRuns, Match, Sketch, sketch_texts
+from hf_augment.fingerprints import texts_digest
+from hf_augment.neighbours.texts import AlikeTexts, CopiedRuns, Match, Sketch, sketch_texts
 
 
 #: From so many texts on, indexing shows its progress.

@@ -17,12 +17,12 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_utils import HubStrategy, TrainOutput
 from transformers.utils import logging
 
-from hf_augment.filters.feature_space import Features
 from hf_augment.generator_trainers.adversarial_pair import LOSSES, AdversarialPair
 from hf_augment.generator_trainers.diff_augment import AUGMENTATIONS
 from hf_augment.generator_trainers.gan_monitor import GANMonitor, in_a_row
 from hf_augment.generators.dcgan import DCGANDiscriminator, DCGANGenerator
-from hf_augment.images import image_arrays
+from hf_augment.images.arrays import image_arrays
+from hf_augment.neighbours.features import Features
 from hf_augment.seeding import derive_seed, isolated_rng
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from hf_augment.filters.feature_space import Features
 from hf_augment.generators.dcgan import DCGANGenerator
-from hf_augment.images import write_grid
+from hf_augment.images.grids import write_grid
+from hf_augment.neighbours.features import Features
 from hf_augment.seeding import derive_rng, derive_seed
 
 

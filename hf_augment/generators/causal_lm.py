@@ -16,6 +16,7 @@ import torch
 from huggingface_hub import HfApi
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
+from hf_augment.fingerprints import weights_fingerprint
 from hf_augment.generators.base import Generator
 from hf_augment.generators.pretrained import (
     CONFIG_NAME,
@@ -27,7 +28,6 @@ from hf_augment.generators.pretrained import (
 from hf_augment.generators.prompts import Prompt
 from hf_augment.generators.sampling import GumbelSampler, SamplingConfig, cut_unfinished, pad_rows
 from hf_augment.generators.scoring import encode_open, evaluating, log_likelihoods, longest_input
-from hf_augment.schema import weights_fingerprint
 from hf_augment.seeding import derive_rng, derive_seed
 
 

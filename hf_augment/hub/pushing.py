@@ -46,7 +46,7 @@ def push(
     Example:
 
     ```python
-    from hf_augment.hub import push
+    from hf_augment.hub.pushing import push
 
     push("runs/imdb", "user/imdb", private=True)
     ```

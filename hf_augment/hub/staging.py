@@ -17,9 +17,9 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 from jinja2 import TemplateError
 from transformers.utils import logging
 
-from hf_augment.images import MODES, image_arrays
-from hf_augment.synthesis import ShardStore
-from hf_augment.synthesis.shards import write_atomically
+from hf_augment.files import write_atomically
+from hf_augment.images.arrays import MODES, image_arrays
+from hf_augment.synthesis.shards import ShardStore
 
 
 logger = logging.get_logger(__name__)
@@ -87,8 +87,9 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
     from functools import partial
     from pathlib import Path
 
-    from hf_augment.cards import render_results_card
-    from hf_augment.hub import REPORT_FILES, Repository, push, stage
+    from hf_augment.reporting.cards.rendering import render_results_card
+    from hf_augment.hub.staging import REPORT_FILES, Repository, stage
+    from hf_augment.hub.pushing import push
 
     run_dir = Path("runs/imdb")
     report = run_dir / "report"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hf_augment.images import stack_images
+from hf_augment.images.arrays import stack_images
 from hf_augment.perturbations.image_blur import defocus_blur, glass_blur, motion_blur, whole_levels, zoom_blur
 from hf_augment.perturbations.image_digital import contrast, elastic_transform, jpeg_compression, pixelate
 from hf_augment.perturbations.image_noise import gaussian_noise, impulse_noise, shot_noise

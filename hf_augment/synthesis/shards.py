@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +12,8 @@ from typing import Any
 import datasets
 import numpy as np
 import pyarrow as pa
+
+from hf_augment.files import write_atomically
 
 
 FORMAT_VERSION = 1
@@ -63,7 +63,7 @@ class ShardStore:
     Example:
 
     ```python
-    >>> from hf_augment.synthesis import Shard, ShardStore
+    >>> from hf_augment.synthesis.shards import Shard, ShardStore
     >>> identity = {"generator": "phrases-1", "filters": [], "seed": 42, "shard_size": 4}
     >>> store = ShardStore("synthetic", identity, label_column="label", label_names=("negative", "positive"))
     >>> store.write(Shard(0, slots=[0, 2], labels=[1, 0], examples=[{"text": "A fine film."}, {"text": "Dull."}],
@@ -240,17 +240,6 @@ def acceptance(accounts: list[Shard]) -> dict[str, float]:
         left -= count
     seconds = sum(account.seconds for account in accounts)
     return {"acceptance": left / candidates, **figures, "per_second": left / max(seconds, 1e-9)}
-
-
-def write_atomically(path: Path, content: Any) -> None:
-    """Writes a file that is there whole or not at all, whatever kills the process."""
-    # Of this thread alone: two producers may write the same shard.
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def summarise_array(value: Any) -> Any:

@@ -7,8 +7,13 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from hf_augment.blending import BlendedDataset, BlendingCollator
-from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, SyntheticRow
+from hf_augment.blending.dataset import (
+    LABEL_PROBABILITIES,
+    SAMPLE_WEIGHT,
+    BlendedDataset,
+    BlendingCollator,
+    SyntheticRow,
+)
 from hf_augment.blending.sampler import Batch, Slot
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, WeightedRandomSampler
 
-from hf_augment.blending import BlendedBatchSampler, BlendPlan, DrawLayout, MapRows, StreamRows
-from hf_augment.blending.sampler import Slot
-from hf_augment.blending.schedule import batches_per_epoch
+from hf_augment.blending.rows import MapRows, StreamRows
+from hf_augment.blending.sampler import BlendedBatchSampler, DrawLayout, Slot
+from hf_augment.blending.schedule import BlendPlan, batches_per_epoch
 
 
 def all_accepted(shard_size):

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hf_augment.blending import BlendPlan, RatioSchedule
-from hf_augment.blending.schedule import base_rows_before, batches_per_epoch
+from hf_augment.blending.schedule import BlendPlan, RatioSchedule, base_rows_before, batches_per_epoch
 
 
 ratios = st.integers(1, 90).map(lambda n: n / 100)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_augment.filters import ClassCoverage, RealFeatures
+from hf_augment.filters.class_coverage import ClassCoverage
+from hf_augment.neighbours.features import RealFeatures
 
 
 VALUES = [0, 10, 20, 21, 22, 100, 110, 120, 10]

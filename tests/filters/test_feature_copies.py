@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hf_augment.filters import FeatureCopies, RealFeatures
+from hf_augment.filters.feature_copies import FeatureCopies
+from hf_augment.neighbours.features import RealFeatures
 
 
 def grey(value):

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from hf_augment.filters import Fluency, Perplexity
-from hf_augment.filters.fluency import letter_share, repetition
+from hf_augment.filters.fluency import Fluency, Perplexity, letter_share, repetition
 
 
 def judge(filter_, *texts):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hf_augment.filters import LabelAgreement
+from hf_augment.filters.label_agreement import LabelAgreement
 
 
 def examples(*texts):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_augment.filters import EvaluationOverlap, Memorization, NearDuplicates
-from hf_augment.filters.text_index import AlikeTexts, rows_per_band, sketch_texts
+from hf_augment.filters.near_duplicates import EvaluationOverlap, Memorization, NearDuplicates
+from hf_augment.neighbours.texts import AlikeTexts, rows_per_band, sketch_texts
 
 
 REVIEW = (

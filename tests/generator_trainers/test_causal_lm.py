@@ -8,9 +8,15 @@ from datasets import ClassLabel, Dataset, Features, Value
 from peft import LoraConfig, get_peft_model
 from transformers import TrainingArguments
 
-from hf_augment.generator_trainers import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
-from hf_augment.generator_trainers.causal_lm import CompletionCollator, encode_dataset
-from hf_augment.generators import CausalLMGenerator, InstructPrompt, LabelPrompt, SamplingConfig
+from hf_augment.generator_trainers.causal_lm import (
+    CausalLMGeneratorTrainer,
+    CausalLMGeneratorTrainingArguments,
+    CompletionCollator,
+    encode_dataset,
+)
+from hf_augment.generators.causal_lm import CausalLMGenerator
+from hf_augment.generators.prompts import InstructPrompt, LabelPrompt
+from hf_augment.generators.sampling import SamplingConfig
 from tests.tiny import tiny_causal_lm, tiny_gguf, tiny_tokenizer
 
 

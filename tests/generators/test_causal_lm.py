@@ -12,8 +12,9 @@ import pytest
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from hf_augment.generators import CausalLMGenerator, InstructPrompt, LabelPrompt, SamplingConfig
-from hf_augment.generators.sampling import GumbelSampler, cut_unfinished, pad_rows
+from hf_augment.generators.causal_lm import CausalLMGenerator
+from hf_augment.generators.prompts import InstructPrompt, LabelPrompt
+from hf_augment.generators.sampling import GumbelSampler, SamplingConfig, cut_unfinished, pad_rows
 from tests.tiny import tiny_causal_lm, tiny_tokenizer
 
 

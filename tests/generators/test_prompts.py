@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from hf_augment.generators import InstructPrompt, LabelPrompt, Prompt
-from hf_augment.generators.prompts import fill
+from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, fill
 
 
 NAMES = ["neg", "pos"]

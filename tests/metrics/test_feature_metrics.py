@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from hf_augment.metrics import features, load_metric, metric_path
+from hf_augment.metrics import features
+from hf_augment.metrics.loading import load_metric, metric_path
 
 
 NAMES = [

@@ -20,7 +20,8 @@ from sacrebleu.metrics import BLEU
 from transformers import EvalPrediction
 
 import hf_augment.metrics
-from hf_augment.metrics import classification_metrics, load_metric, metric_path
+from hf_augment.metrics.classification import classification_metrics
+from hf_augment.metrics.loading import load_metric, metric_path
 
 
 NAMES = ["accuracy", "distinct_n", "expected_calibration_error", "f1", "self_bleu"]

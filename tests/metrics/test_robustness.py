@@ -4,7 +4,7 @@ import doctest
 
 import pytest
 
-from hf_augment.metrics import load_metric
+from hf_augment.metrics.loading import load_metric
 from hf_augment.metrics.robustness import robustness as module
 from hf_augment.metrics.robustness.summary import summarise_robustness
 

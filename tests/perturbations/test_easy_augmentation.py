@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerFast
 
-from hf_augment.blending import BlendingCollator
+from hf_augment.blending.dataset import BlendingCollator
 from hf_augment.blending.sampler import Batch
 from hf_augment.perturbations.easy_augmentation import EasyDataAugmentation, TokenAugmentation, augment_words
 from tests.tiny import tiny_tokenizer

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from hf_augment import Filter, Verdict
-from hf_augment.synthesis import SynthesisPipeline
-from hf_augment.synthesis.pipeline import class_weights
+from hf_augment.synthesis.pipeline import SynthesisPipeline, class_weights
 from tests.toys import (
     EveryThird,
     comparable,

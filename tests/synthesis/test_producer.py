@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from hf_augment import Verdict
-from hf_augment.synthesis import InlineProducer, ShardStore, SynthesisPipeline, ThreadProducer
+from hf_augment.synthesis.pipeline import SynthesisPipeline
+from hf_augment.synthesis.producer import InlineProducer, ThreadProducer
+from hf_augment.synthesis.shards import ShardStore
 from tests.synthesis.test_pipeline import Remembers
 from tests.toys import (
     LABELS,
@@ -147,7 +149,7 @@ def test_an_interpreter_that_ends_while_the_thread_works_ends_cleanly(tmp_path):
         import pathlib, torch
         from tests.synthesis.test_producer import producer
         from tests.toys import TEXT, ToyGenerator
-        from hf_augment.synthesis import ThreadProducer
+        from hf_augment.synthesis.producer import ThreadProducer
 
         class Heavy(ToyGenerator):
             def generate(self, labels, seed):

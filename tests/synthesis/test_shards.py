@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hf_augment.synthesis import PreparedShards, Shard, ShardStore
+from hf_augment.synthesis.prepared import PreparedShards
+from hf_augment.synthesis.shards import Shard, ShardStore
 from tests.toys import (
     IMAGE,
     LABELS,

@@ -16,7 +16,7 @@ _KWARGS_DESCRIPTION = """
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> accuracy = load_metric("accuracy")
 >>> accuracy.compute(references=[0, 1, 2, 0], predictions=[0, 1, 1, 0])
 {'accuracy': 0.75}

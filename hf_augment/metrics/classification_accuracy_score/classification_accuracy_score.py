@@ -26,7 +26,7 @@ and features, best with that of training on as many real examples.
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> score = load_metric("classification_accuracy_score")
 >>> data, real = [[0.0], [1.0], [8.0], [9.0]], [[2.0], [3.0], [7.0], [1.0]]
 >>> score.compute(data=data, labels=[0, 0, 1, 1], real=real, real_labels=[0, 0, 1, 1])

@@ -19,7 +19,7 @@ lets the score reach 1 for every n.
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> distinct = load_metric("distinct_n")
 >>> distinct.compute(data=["a fine film", "a fine day"], n=[1, 2])
 {'distinct_1': 0.6666666666666666, 'distinct_2': 0.75}

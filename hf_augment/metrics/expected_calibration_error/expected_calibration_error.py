@@ -19,7 +19,7 @@ is the interval ((m - 1) / M, m / M].
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> ece = load_metric("expected_calibration_error")
 >>> ece.compute(references=[1, 0], predictions=[[0.25, 0.75], [0.25, 0.75]])  # right half the time, 75% sure
 {'expected_calibration_error': 0.25}

@@ -17,7 +17,7 @@ _KWARGS_DESCRIPTION = """
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> f1 = load_metric("f1")
 >>> f1.compute(references=[0, 1, 0, 1, 0], predictions=[0, 0, 1, 1, 0])
 {'f1': 0.5}

@@ -20,7 +20,7 @@ Odena et al. 2017, section 4.2, compare mean similarities of pairs within classe
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> feature_diversity = load_metric("feature_diversity")
 >>> data, real = [[1.0], [2.0], [7.0], [9.0]], [[0.0], [2.0], [6.0], [8.0]]
 >>> feature_diversity.compute(data=data, labels=[0, 0, 1, 1], real=real, real_labels=[0, 0, 1, 1])

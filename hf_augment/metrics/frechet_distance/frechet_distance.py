@@ -22,7 +22,7 @@ the FID; any other model's features give other numbers, which compare only with 
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> frechet_distance = load_metric("frechet_distance")
 >>> real = [[0.0], [2.0], [4.0]]
 >>> frechet_distance.compute(data=[[3.0], [5.0], [7.0]], real=real)  # moved by 3

@@ -24,7 +24,7 @@ last pooling layer this is the KID; any other model's features give numbers that
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> kernel_distance = load_metric("kernel_distance")
 >>> kernel_distance.compute(data=[[1.0], [1.0]], real=[[0.0], [0.0]])  # 2³ + 1³ - 2 · 1³
 {'kernel_distance': 7.0, 'kernel_distance_std': 0.0}

@@ -21,7 +21,7 @@ a real example's is to the nearest of the others, so that no held-out set is nee
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> nearest_neighbors = load_metric("nearest_neighbors")
 >>> nearest_neighbors.compute(data=[[0.0], [6.0], [9.0]], real=[[0.0], [4.0], [8.0]])
 {'indices': [0, 1, 2], 'distances': [0.0, 2.0, 1.0], 'relative_distance': 0.25, 'copies': 0.3333333333333333}

@@ -20,7 +20,7 @@ are less swayed by outliers. The balls include their surface, and distances are 
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> prdc = load_metric("precision_recall_density_coverage")
 >>> prdc.compute(data=[[0.2], [0.3], [0.4]], real=[[0.0], [1.0], [5.0]], k=1)  # real, but hardly varied
 {'precision': 1.0, 'recall': 0.0, 'density': 2.0, 'coverage': 0.6666666666666666}

@@ -20,7 +20,7 @@ _KWARGS_DESCRIPTION = """
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> robustness = load_metric("robustness")
 >>> robustness.compute(
 ...     predictions=[0, 1, 0, 0],

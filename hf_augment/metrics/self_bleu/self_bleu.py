@@ -22,7 +22,7 @@ Chen and Cherry 2014 (no match counts as 0.1); tokens and n-grams are those of s
 Example:
 
 ```python
->>> from hf_augment.metrics import load_metric
+>>> from hf_augment.metrics.loading import load_metric
 >>> self_bleu = load_metric("self_bleu")
 >>> self_bleu.compute(data=["the film was a joy to watch", "the film was a joy to watch"])
 {'self_bleu': 1.0}

@@ -1,0 +1,101 @@
+# What `hf_augment/__init__.py` offers: each name is imported when it is first asked for.
+from .evaluation.generalization import generalization
+from .evaluation.robustness import (
+    RobustnessCallback,
+    RobustnessReport,
+    predict_with_pipeline,
+    predict_with_trainer,
+    robustness,
+)
+from .filters.base import Filter, Verdict
+from .filters.class_coverage import ClassCoverage
+from .filters.feature_copies import FeatureCopies
+from .filters.fluency import Fluency, Perplexity
+from .filters.label_agreement import LabelAgreement
+from .filters.near_duplicates import EvaluationOverlap, Memorization, NearDuplicates
+from .generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
+from .generator_trainers.gan import GANTrainer, GANTrainingArguments
+from .generators.base import Generator
+from .generators.causal_lm import CausalLMGenerator
+from .generators.dataset import DatasetGenerator
+from .generators.dcgan import DCGANConfig, DCGANDiscriminator, DCGANGenerator
+from .generators.ensemble import GeneratorEnsemble
+from .generators.prompts import InstructPrompt, LabelPrompt
+from .generators.sampling import SamplingConfig
+from .hub.pushing import push
+from .images.rows import ImageCollator, ImageRows
+from .images.small_resnet import SmallResNetForImageClassification
+from .judges.classifier import ClassifierFeatures, ClassifierJudge, ImageClassifierJudge
+from .judges.out_of_fold import NearestImageFold, NearestTextFold, OutOfFoldJudge
+from .judges.prompted import PromptedJudge
+from .metrics.classification import classification_metrics
+from .metrics.loading import load_metric, metric_path
+from .neighbours.features import RealFeatures
+from .perturbations.easy_augmentation import EasyDataAugmentation, TokenAugmentation
+from .perturbations.images import IMAGE_CORRUPTIONS, corrupt_images, load_corrupted_set
+from .perturbations.text import TEXT_PERTURBATIONS, perturb_texts
+from .synthesis.shards import ShardStore
+from .training.arguments import AugmentingTrainingArguments
+from .training.guard import AugmentationGuard
+from .training.trainer import AugmentingTrainer
+
+__version__: str
+
+__all__ = [
+    "IMAGE_CORRUPTIONS",
+    "TEXT_PERTURBATIONS",
+    "AugmentationGuard",
+    "AugmentingTrainer",
+    "AugmentingTrainingArguments",
+    "CausalLMGenerator",
+    "CausalLMGeneratorTrainer",
+    "CausalLMGeneratorTrainingArguments",
+    "ClassCoverage",
+    "ClassifierFeatures",
+    "ClassifierJudge",
+    "DCGANConfig",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "DatasetGenerator",
+    "EasyDataAugmentation",
+    "EvaluationOverlap",
+    "FeatureCopies",
+    "Filter",
+    "Fluency",
+    "GANTrainer",
+    "GANTrainingArguments",
+    "Generator",
+    "GeneratorEnsemble",
+    "ImageClassifierJudge",
+    "ImageCollator",
+    "ImageRows",
+    "InstructPrompt",
+    "LabelAgreement",
+    "LabelPrompt",
+    "Memorization",
+    "NearDuplicates",
+    "NearestImageFold",
+    "NearestTextFold",
+    "OutOfFoldJudge",
+    "Perplexity",
+    "PromptedJudge",
+    "RealFeatures",
+    "RobustnessCallback",
+    "RobustnessReport",
+    "SamplingConfig",
+    "ShardStore",
+    "SmallResNetForImageClassification",
+    "TokenAugmentation",
+    "Verdict",
+    "classification_metrics",
+    "corrupt_images",
+    "generalization",
+    "load_corrupted_set",
+    "load_metric",
+    "metric_path",
+    "perturb_texts",
+    "predict_with_pipeline",
+    "predict_with_trainer",
+    "push",
+    "robustness",
+]

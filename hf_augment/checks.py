@@ -1,0 +1,44 @@
+"""Checks of numbers and texts that several rooms share."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def check_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False, hint: str) -> None:
+    """Raises a `ValueError` that names the argument unless `value` is a number (`whole`: an integer) in the range."""
+    kind, described = (numbers.Integral, "a whole number") if whole else (numbers.Real, "a number")
+    # The comparison is also False for NaN; bool is an Integral, but True words make no sense.
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= float(value) <= high:
+        limits = f"of at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+        raise ValueError(f"`{name}` must be {described} {limits}, but is {value!r}. {hint}")
+
+
+def check_texts(name: str, texts: Iterable[str]) -> list[str]:
+    """Returns the texts as a list, or raises a `ValueError` if there are none or one is not a `str`."""
+    if isinstance(texts, str):
+        raise ValueError(f"`{name}` must be a list of texts, but is the one text {texts[:40]!r}. Put it in a list.")
+    listed = list(texts)
+    if not listed:
+        raise ValueError(f"`{name}` must hold at least one text, but is empty. Leave the filter out if there is none.")
+    for row, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise ValueError(f"`{name}` must hold only `str`, but row {row} is {text!r}. Drop or convert such rows.")
+    return listed
+
+
+def read_texts(examples: Sequence[dict[str, Any]], text_column: str) -> list[str]:
+    """The texts of some examples, or a `ValueError` that says which columns there are."""
+    texts = []
+    for example in examples:
+        text = example.get(text_column)
+        if not isinstance(text, str):
+            raise ValueError(
+                f"`text_column` is {text_column!r}, but an example has {text!r} there; its columns are "
+                f"{sorted(example)}. Give the filter the name of the generator's text column."
+            )
+        texts.append(text)
+    return texts

@@ -1,0 +1,54 @@
+"""What a generator made, kept: the same labels and seed are not paid for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from hf_augment.files import write_atomically
+from hf_augment.generators.base import Generator
+
+
+class CachedGenerator(Generator):
+    """
+    A generator that looks up what it has made before. Arms, splits and processes that ask for the same labels with the
+    same seed share the cost; what filters make of the candidates is their own.
+
+    Example:
+
+    ```python
+    from hf_augment.generators.cached import CachedGenerator
+
+    generator = CachedGenerator(generator, "runs/demo/candidates")
+    ```
+
+    Args:
+        generator (`Generator`):
+            Makes the examples; they must be JSON serialisable, as texts are.
+        folder (`str` or `Path`):
+            Where they are kept.
+    """
+
+    def __init__(self, generator: Generator, folder: str | Path) -> None:
+        self.generator, self.folder = generator, Path(folder)
+        self.label_names, self.columns = generator.label_names, generator.columns
+
+    def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
+        """See [`Generator.generate`]."""
+        facts = json.dumps([self.fingerprint(), list(map(int, labels)), seed])
+        path = self.folder / f"{hashlib.sha256(facts.encode()).hexdigest()[:24]}.json"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Another process that needs the same waits for it. The lock ends with its process, however that ends.
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                write_atomically(path, json.dumps(self.generator.generate(labels, seed)).encode())
+            return json.loads(path.read_text())
+
+    def fingerprint(self) -> str:
+        """The generator's: that they are kept changes nothing of what they are."""
+        return self.generator.fingerprint()

@@ -1,0 +1,247 @@
+"""Classifiers as judges of raw examples: what they say of them, and what they see in them."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from hf_augment.checks import check_number, read_texts
+from hf_augment.fingerprints import texts_digest, weights_fingerprint
+from hf_augment.images.arrays import read_images
+
+
+#: Examples in, an array `(n, num_labels)` of probabilities out.
+Reference = Callable[[Sequence[dict[str, Any]]], ArrayLike]
+
+
+class _ModelJudge(ABC):
+    """A transformers classifier applied to raw examples in batches; a subclass says what it reads of them."""
+
+    def __init__(self, model: Any, batch_size: int) -> None:
+        check_number("batch_size", batch_size, 1, whole=True, hint="It is a number of examples.")
+        config = model.config
+        if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
+            raise ValueError(
+                f"`model` must choose one of two or more classes, but has num_labels={config.num_labels} and "
+                f"problem_type={config.problem_type!r}. Load it with `num_labels=` of the dataset."
+            )
+        self.model = model
+        self.batch_size = batch_size
+        self.label_names = tuple(config.id2label[label] for label in range(config.num_labels))
+
+    @abstractmethod
+    def _inputs(self, examples: Sequence[dict[str, Any]]) -> Any:
+        """What the model takes for one batch: a mapping of tensors that has a method `to`."""
+
+    @torch.no_grad()
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
+        """The probabilities of the classes, `(n, num_labels)` in `float32`."""
+        self.model.eval()
+        rows = [np.empty((0, len(self.label_names)), dtype=np.float32)]
+        for start in range(0, len(examples), self.batch_size):
+            inputs = self._inputs(examples[start : start + self.batch_size])
+            logits = self.model(**inputs.to(self.model.device)).logits
+            rows.append(logits.float().softmax(-1).cpu().numpy())
+        return np.concatenate(rows)
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identifies the reference by all that its answers depend on."""
+
+
+class ClassifierJudge(_ModelJudge):
+    """
+    A transformers model for sequence classification as the reference of [`LabelAgreement`].
+
+    It has its own copy of the tokenizer, because a fast tokenizer used by two threads truncates wrongly without an
+    error. The model is not copied: give one that nobody trains in the meantime.
+
+    Example:
+
+    ```python
+    >>> from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    >>> from hf_augment import ClassifierJudge, LabelAgreement
+
+    >>> model = AutoModelForSequenceClassification.from_pretrained("my-reference")  # doctest: +SKIP
+    >>> tokenizer = AutoTokenizer.from_pretrained("my-reference")  # doctest: +SKIP
+    >>> agreement = LabelAgreement(ClassifierJudge(model, tokenizer), min_probability=0.8)  # doctest: +SKIP
+    ```
+
+    Args:
+        model (`transformers.PreTrainedModel`):
+            With a head for two or more exclusive classes. It stays on its device and is put into evaluation mode.
+        tokenizer (`transformers.PreTrainedTokenizerBase`):
+            The model's tokenizer.
+        text_column (`str`, *optional*, defaults to `"text"`):
+            The column to read.
+        max_length (`int`, *optional*, defaults to `128`):
+            In tokens, one or more. Longer texts are cut.
+        batch_size (`int`, *optional*, defaults to `64`):
+            One or more.
+
+    Attributes:
+        label_names (`tuple[str, ...]`):
+            The classes in the order of the model's configuration.
+
+    Raises:
+        `ValueError`: If a number is out of range or the model has one output only or independent ones.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        text_column: str = "text",
+        max_length: int = 128,
+        batch_size: int = 64,
+    ) -> None:
+        check_number("max_length", max_length, 1, whole=True, hint="It is a number of tokens.")
+        super().__init__(model, batch_size)
+        self.tokenizer = copy.deepcopy(tokenizer)
+        self.text_column = text_column
+        self.max_length = max_length
+
+    def _inputs(self, examples: Sequence[dict[str, Any]]) -> Any:
+        texts = read_texts(examples, self.text_column)
+        return self.tokenizer(texts, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
+
+    def fingerprint(self) -> str:
+        """Identifies the reference by its weights, vocabulary and settings."""
+        vocabulary = self.tokenizer.get_vocab()
+        tokens = texts_digest(sorted(vocabulary, key=vocabulary.__getitem__))
+        return f"{weights_fingerprint(self.model)}-{tokens}-{self.text_column}-{self.max_length}"
+
+
+class ImageClassifierJudge(_ModelJudge):
+    """
+    A transformers model for image classification as the reference of [`LabelAgreement`].
+
+    The model is not copied: give one that nobody trains in the meantime.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
+    >>> from hf_augment import ImageClassifierJudge
+
+    >>> config = ResNetConfig(
+    ...     num_channels=1, embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic", num_labels=10
+    ... )
+    >>> processor = ViTImageProcessor(do_resize=False, image_mean=[0.5], image_std=[0.5])
+    >>> reference = ImageClassifierJudge(ResNetForImageClassification(config), processor)
+    >>> reference([{"image": np.zeros((28, 28, 1), dtype=np.uint8)}]).shape
+    (1, 10)
+    ```
+
+    Args:
+        model (`transformers.PreTrainedModel`):
+            With a head for two or more exclusive classes. It stays on its device and is put into evaluation mode.
+        image_processor (`transformers.BaseImageProcessor`):
+            What turned images into the model's inputs when it was trained; for grey images with one mean and one
+            standard deviation.
+        image_column (`str`, *optional*, defaults to `"image"`):
+            The column to read, with images as [`stack_images`] takes them, all of one size.
+        batch_size (`int`, *optional*, defaults to `256`):
+            One or more.
+
+    Attributes:
+        label_names (`tuple[str, ...]`):
+            The classes in the order of the model's configuration.
+
+    Raises:
+        `ValueError`: If `batch_size` is out of range or the model has one output only or independent ones; when
+            called, if the column is missing or holds something else than images.
+    """
+
+    def __init__(self, model: Any, image_processor: Any, image_column: str = "image", batch_size: int = 256) -> None:
+        super().__init__(model, batch_size)
+        self.image_processor = image_processor
+        self.image_column = image_column
+
+    def _inputs(self, examples: Sequence[dict[str, Any]]) -> Any:
+        images = list(read_images(examples, self.image_column))
+        # Said, because it cannot be guessed of an image that is three pixels high.
+        inputs = self.image_processor(images=images, return_tensors="pt", input_data_format="channels_last")
+        return inputs.to(self.model.dtype)
+
+    def fingerprint(self) -> str:
+        """Identifies the reference by its weights, its image processor's settings and its column."""
+        settings = texts_digest([self.image_processor.to_json_string()])
+        return f"{weights_fingerprint(self.model)}-{settings}-{self.image_column}"
+
+
+class ClassifierFeatures:
+    """
+    What a classifier sees in an example: the vector that enters its last linear layer.
+
+    Distances between such vectors say more than those between pixels: they are small between examples that differ in
+    what the classifier learned to overlook (Zhang et al. 2018, *The unreasonable effectiveness of deep features as a
+    perceptual metric*). What it never learned to see, they do not show.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
+    >>> from hf_augment import ClassifierFeatures, ImageClassifierJudge
+
+    >>> config = ResNetConfig(
+    ...     num_channels=1, embedding_size=4, hidden_sizes=[6], depths=[1], layer_type="basic", num_labels=10
+    ... )
+    >>> processor = ViTImageProcessor(do_resize=False, image_mean=[0.5], image_std=[0.5])
+    >>> features = ClassifierFeatures(ImageClassifierJudge(ResNetForImageClassification(config), processor))
+    >>> features([{"image": np.zeros((28, 28, 1), dtype=np.uint8)}]).shape
+    (1, 6)
+    ```
+
+    Args:
+        reference (`ClassifierJudge` or `ImageClassifierJudge`):
+            The classifier. Use it in one thread at a time: another thread's examples would be taken for one's own.
+
+    Raises:
+        `ValueError`: If the model has no `torch.nn.Linear` with an output for each class; when called, if that layer
+            does not read one vector for each example.
+    """
+
+    def __init__(self, reference: ClassifierJudge | ImageClassifierJudge) -> None:
+        classes = len(reference.label_names)
+        linear = [module for module in reference.model.modules() if isinstance(module, torch.nn.Linear)]
+        heads = [module for module in linear if module.out_features == classes]
+        if not heads:
+            raise ValueError(
+                f"`reference` must have a model that ends in a `torch.nn.Linear` with {classes} outputs, but its "
+                f"linear layers have {[module.out_features for module in linear]}. Write a function of examples."
+            )
+        self.reference = reference
+        self._head = heads[-1]
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
+        """The vectors, `(n, d)` in `float32`, where `d` is the number of inputs of the last linear layer."""
+        batches: list[np.ndarray] = []
+
+        def keep(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            batches.append(inputs[0].float().cpu().numpy())
+
+        hook = self._head.register_forward_pre_hook(keep)
+        try:
+            self.reference(examples)
+        finally:
+            hook.remove()
+        # Heads that score every token, and heads that are used twice.
+        if any(batch.ndim != 2 for batch in batches) or sum(map(len, batches)) != len(examples):
+            raise ValueError(
+                f"`reference` must have a model whose last linear layer reads one vector for each of {len(examples)} "
+                f"examples, but it reads {[batch.shape for batch in batches][:2]}. Write a function of examples."
+            )
+        return np.concatenate([np.empty((0, self._head.in_features), dtype=np.float32), *batches])
+
+    def fingerprint(self) -> str:
+        """Identifies the features by their classifier."""
+        return f"features({self.reference.fingerprint()})"

@@ -1,0 +1,220 @@
+"""Several classifiers as one reference: who has not seen the nearest training row judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from hf_augment.checks import check_texts, read_texts
+from hf_augment.fingerprints import callable_fingerprint, texts_digest
+from hf_augment.images.arrays import check_images
+from hf_augment.judges.classifier import Reference
+from hf_augment.neighbours.features import Features, RealFeatures
+
+
+class OutOfFoldJudge:
+    """
+    Several classifiers as one reference, for when the generator and the reference learn from the same rows.
+
+    A classifier is sure of the rows it was trained on, right or wrong; if the generator has memorised one, its label
+    would be confirmed by a judge who knows the answer by heart. So classifier `k` is trained on all rows but those of
+    fold `k`, and a candidate is judged by the one that has not seen the candidate's nearest row.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from hf_augment import NearestTextFold, OutOfFoldJudge
+
+    >>> first = lambda examples: np.tile([0.9, 0.1], (len(examples), 1))
+    >>> second = lambda examples: np.tile([0.3, 0.7], (len(examples), 1))
+    >>> reference = OutOfFoldJudge([first, second], NearestTextFold([["a dull film"], ["a bright story"]]))
+    >>> reference([{"text": "a very bright story"}, {"text": "such a dull one"}]).tolist()
+    [[0.3, 0.7], [0.9, 0.1]]
+    ```
+
+    Args:
+        references (`Sequence[Callable]`):
+            At least two, each like the `reference` of [`LabelAgreement`]; `references[k]` was trained without fold
+            `k`.
+        fold_of (`Callable`):
+            Takes a sequence of examples and returns for each the fold of its nearest training row, such as a
+            [`NearestTextFold`] or a [`NearestImageFold`]. Its `fingerprint()` becomes part of the reference's; without
+            one, it is known by its name only.
+
+    Raises:
+        `ValueError`: If there are fewer than two references, or another number than `fold_of` has folds; when called,
+            if `fold_of` returns anything else than one fold for each example.
+    """
+
+    def __init__(
+        self, references: Sequence[Reference], fold_of: Callable[[Sequence[dict[str, Any]]], Sequence[int]]
+    ) -> None:
+        if not callable(fold_of):
+            raise ValueError(
+                f"`fold_of` must be callable, but is {type(fold_of)}. Wrap the texts of the folds in "
+                "`NearestTextFold(folds)`, or their images in `NearestImageFold(folds, features)`."
+            )
+        folds = getattr(fold_of, "num_folds", len(references))
+        if len(references) < 2 or len(references) != folds:
+            raise ValueError(
+                f"`references` must be at least 2 and as many as the folds of `fold_of`, but are {len(references)} "
+                f"for {folds} folds. Give each classifier the fold it was not trained on."
+            )
+        self.references = list(references)
+        self.fold_of = fold_of
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
+        """The probabilities of the classes, `(n, num_labels)`."""
+        folds = list(self.fold_of(examples))
+        if len(folds) != len(examples) or not set(folds) <= set(range(len(self.references))):
+            raise ValueError(
+                f"`fold_of` must return {len(examples)} numbers from 0 to {len(self.references) - 1}, but returned "
+                f"{len(folds)}, among them {sorted(set(folds))[:10]}. Return the fold of each example's nearest row."
+            )
+        rows: dict[int, np.ndarray] = {}
+        for fold in sorted(set(folds)):
+            members = [index for index, of in enumerate(folds) if of == fold]
+            answers = np.asarray(self.references[fold]([examples[index] for index in members]))
+            rows.update(zip(members, answers, strict=True))
+        return np.array([rows[index] for index in range(len(examples))])
+
+    def fingerprint(self) -> str:
+        """Identifies the reference by its classifiers and folds."""
+        references = ", ".join(map(callable_fingerprint, self.references))
+        return f"out_of_fold({references}, fold_of={callable_fingerprint(self.fold_of)})"
+
+
+class NearestTextFold:
+    """
+    The fold of the training text nearest to a text, for [`OutOfFoldJudge`]: the same text, else the highest cosine
+    of TF-IDF word vectors, of equal ones the first.
+
+    Example:
+
+    ```python
+    >>> from hf_augment import NearestTextFold
+
+    >>> fold_of = NearestTextFold([["a dull film"], ["a bright story", "what music"]])
+    >>> fold_of([{"text": "a very bright story"}, {"text": "such a dull one"}])
+    [1, 0]
+    ```
+
+    Args:
+        folds (`Sequence[Sequence[str]]`):
+            The texts of all training rows. Equal texts must be in one fold.
+        text_column (`str`, *optional*, defaults to `"text"`):
+            The column of the candidates to compare.
+
+    Attributes:
+        num_folds (`int`):
+            How many folds there are.
+
+    Raises:
+        `ValueError`: If a fold is empty or holds something else than texts, or a text is in two folds.
+    """
+
+    #: Candidates compared with all rows at a time: the cosines of 64 with 25,000 rows are 13 MB.
+    _CHUNK = 64
+
+    def __init__(self, folds: Sequence[Sequence[str]], text_column: str = "text") -> None:
+        texts = [check_texts(f"folds[{fold}]", rows) for fold, rows in enumerate(folds)]
+        self._fold_of_text: dict[str, int] = {}
+        for fold, rows in enumerate(texts):
+            for row in rows:
+                if self._fold_of_text.setdefault(row, fold) != fold:
+                    raise ValueError(_shared("text", self._fold_of_text[row], fold, repr(row[:60])))
+        self.num_folds = len(texts)
+        self.text_column = text_column
+        self._fold_of_row = np.repeat(np.arange(len(texts)), [len(rows) for rows in texts])
+        self._vectorizer = TfidfVectorizer(token_pattern=r"\w+", dtype=np.float32)
+        self._rows = self._vectorizer.fit_transform([row for rows in texts for row in rows]).T.tocsr()
+        self._digest = texts_digest(f"{fold} {row}" for fold, rows in enumerate(texts) for row in rows)
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> list[int]:
+        """The fold of the training text nearest to each example."""
+        texts = read_texts(examples, self.text_column)
+        folds: list[int] = []
+        for start in range(0, len(texts), self._CHUNK):
+            chunk = texts[start : start + self._CHUNK]
+            cosines = (self._vectorizer.transform(chunk) @ self._rows).toarray()
+            # Rounded, so that equal cosines are equal on every machine; argmax takes the first.
+            nearest = self._fold_of_row[cosines.round(5).argmax(axis=1)]
+            folds += [self._fold_of_text.get(text, int(fold)) for text, fold in zip(chunk, nearest, strict=True)]
+        return folds
+
+    def fingerprint(self) -> str:
+        """Identifies the folds by their texts and column."""
+        return f"nearest_text({self._digest}, text_column={self.text_column!r})"
+
+
+class NearestImageFold:
+    """
+    The fold of the training image nearest to an image, for [`OutOfFoldJudge`]: the same image, else the nearest in
+    a feature space.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from hf_augment import NearestImageFold
+
+    >>> brightness = lambda examples: [[example["image"].mean()] for example in examples]
+    >>> dark, bright = np.full((1, 8, 8, 1), 10, np.uint8), np.full((1, 8, 8, 1), 200, np.uint8)
+    >>> fold_of = NearestImageFold([dark, bright], brightness)
+    >>> fold_of([{"image": np.full((8, 8, 1), 180, np.uint8)}])
+    [1]
+    ```
+
+    Args:
+        folds (`Sequence[np.ndarray]`):
+            The images of all training rows, each fold uint8 of shape `(rows, height, width, channels)`. Equal images
+            must be in one fold.
+        features (`Callable`):
+            As for [`RealFeatures`].
+        image_column (`str`, *optional*, defaults to `"image"`):
+            The column of the candidates to compare.
+
+    Attributes:
+        num_folds (`int`):
+            How many folds there are.
+
+    Raises:
+        `ValueError`: If a fold is no such array or is empty, the images are of several sizes, an image is in two
+            folds, or as for [`RealFeatures`].
+    """
+
+    def __init__(self, folds: Sequence[np.ndarray], features: Features, image_column: str = "image") -> None:
+        images = [check_images(f"folds[{fold}]", rows) for fold, rows in enumerate(folds)]
+        for fold, rows in enumerate(images):
+            if rows.shape[1:] != images[0].shape[1:]:
+                raise ValueError(
+                    f"`folds` must hold images of one size, but those of fold 0 are {images[0].shape[1:]} and those "
+                    f"of fold {fold} are {rows.shape[1:]}. Bring all images to one size and mode."
+                )
+        self._sizes = [len(rows) for rows in images]
+        self._fold_of_row = np.repeat(np.arange(len(images)), self._sizes)
+        self._real = RealFeatures(features, np.concatenate(images), image_column)
+        first_folds = self._fold_of_row[self._real.first_rows]
+        for row in np.flatnonzero(first_folds != self._fold_of_row)[:1]:
+            where = f"row {self._real.first_rows[row]} (counted through all folds), which is row {row} too"
+            raise ValueError(_shared("image", first_folds[row], self._fold_of_row[row], where))
+        self.num_folds = len(images)
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> list[int]:
+        """The fold of the training image nearest to each example."""
+        return self._fold_of_row[self._real.nearest(examples).rows].tolist()
+
+    def fingerprint(self) -> str:
+        """Identifies the folds by their images and features."""
+        return f"nearest_image(sizes={self._sizes}, {self._real.fingerprint()})"
+
+
+def _shared(kind: str, first: int, second: int, which: str) -> str:
+    return (
+        f"`folds` must not share an equal {kind}, but folds {first} and {second} both have {which}. Drop duplicates, "
+        "or keep them in one fold (scikit-learn's `GroupKFold`)."
+    )

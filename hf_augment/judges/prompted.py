@@ -1,0 +1,313 @@
+"""A causal language model as a classifier: what it answers when it is asked for the label of a text."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import inspect
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import DynamicLayer
+
+from hf_augment.fingerprints import weights_fingerprint
+from hf_augment.generators.prompts import check_template, fill, one_line
+from hf_augment.generators.sampling import pad_rows
+from hf_augment.generators.scoring import SCORED_TOKENS, encode_open, evaluating, longest_input
+from hf_augment.seeding import derive_rng
+
+
+#: Labelled texts that calibrate an opinion, at most. The mean of 64 is known to an eighth of the deviation of one.
+_CALIBRATING_TEXTS = 64
+
+
+class _Opinion:
+    """Demonstrations, texts to calibrate with, and what comes of them."""
+
+    def __init__(self, head: str, calibrating: list[str]) -> None:
+        self.head, self.calibrating = head, calibrating
+        #: What a question follows.
+        self.before = f"{head}\n\n" if head else ""
+        #: Token ids of the head, and what the model remembers of them, if it is one that can.
+        self.head_ids: list[int] = []
+        self.cache: DynamicCache | None = None
+        #: The mean log-probability of every answer over the calibrating texts.
+        self.offset: Any = 0.0
+
+
+class PromptedJudge:
+    """
+    Asks a causal language model for the label of texts, after a few labelled ones that show what is wanted.
+
+    It is the reference of [`LabelAgreement`] where labelled texts are few: a classifier that was trained on them knows
+    less than the language model. Each opinion is shown other demonstrations; their log-probabilities are averaged.
+
+    What a model answers depends on the demonstrations and their order more than on the text ([Zhao et al.
+    2021](https://arxiv.org/abs/2102.09690)). So each opinion is calibrated: from every class's log-probability its
+    mean over labelled texts, as many of each class, is subtracted. (They use an empty text for it; labelled ones are
+    at hand here.) No text calibrates an opinion that it is a demonstration of.
+
+    Example:
+
+    ```python
+    >>> from hf_augment import CausalLMGenerator, InstructPrompt, LabelAgreement, PromptedJudge
+
+    >>> generator = CausalLMGenerator.from_pretrained(
+    ...     "HuggingFaceTB/SmolLM2-135M-Instruct",
+    ...     label_names=["negative", "positive"],
+    ...     prompt=InstructPrompt.for_sentiment(),
+    ... )
+    >>> reference = PromptedJudge(
+    ...     generator.model,
+    ...     generator.tokenizer,
+    ...     label_names=["negative", "positive"],
+    ...     template="Review: {text}\\nSentiment:",
+    ...     examples=[("a dull film", 0), ("a moving story", 1), ("what a mess", 0), ("a delight", 1)],
+    ... )
+    >>> reference([{"text": "the cast is superb"}]).shape
+    (1, 2)
+    >>> agreement = LabelAgreement(reference, min_probability=0.5)
+    ```
+
+    Args:
+        model ([`~transformers.PreTrainedModel`]):
+            A causal language model. It is not copied: give one that no other thread uses in the meantime.
+        tokenizer ([`~transformers.PreTrainedTokenizerBase`]):
+            Its tokenizer, of which a copy is kept: a fast tokenizer used by two threads gives wrong results.
+        label_names (`Sequence[str]`):
+            The classes, in the order of the dataset's integer labels; at least two.
+        template (`str`, *optional*, defaults to `"Text: {text}\\nLabel:"`):
+            The question, with `{text}` and something after it. The answer follows after a space.
+        answers (`dict[str, str]`, *optional*, defaults to `{}`):
+            What is answered, by label name. A label that is not in it is its own answer. They are told apart by the
+            first token in which they differ, so there all of them must.
+        examples (`Sequence[tuple[str, int]]`, *optional*, defaults to `()`):
+            Labelled texts to draw demonstrations from, and to calibrate with. Without any the model is asked as it is.
+        demonstrations (`int`, *optional*, defaults to 1):
+            Texts of each class that an opinion is shown; 0 for none.
+        opinions (`int`, *optional*, defaults to 2):
+            How often the model is asked, each time after other demonstrations; at least 1. Fewer where the examples of
+            a class do not suffice, and one without demonstrations.
+        text_column (`str`, *optional*, defaults to `"text"`):
+            The column of the texts. A text that does not fit into the model is cut.
+        seed (`int`, *optional*, defaults to 0):
+            Of the demonstrations and their order.
+
+    Raises:
+        `ValueError`: If a number is out of its range, the template lacks `{text}` or ends with it, answers cannot be
+            told apart or are of no label, an example has no such label, a class has too few examples, or the
+            demonstrations do not fit into the model; when called, if an example has no text.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        label_names: Sequence[str],
+        template: str = "Text: {text}\nLabel:",
+        answers: Mapping[str, str] | None = None,
+        examples: Sequence[tuple[str, int]] = (),
+        demonstrations: int = 1,
+        opinions: int = 2,
+        text_column: str = "text",
+        seed: int = 0,
+    ) -> None:
+        check_question("template", template)
+        for name, value, least in (("demonstrations", demonstrations, 0), ("opinions", opinions, 1)):
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}={value!r} must be an integer of at least {least}.")
+        if len(set(label_names)) < max(len(label_names), 2):
+            raise ValueError(f"label_names={list(label_names)} must be different names, at least two.")
+        answers = answers or {}
+        if unknown := set(answers) - set(label_names):
+            raise ValueError(f"answers has {sorted(unknown)}, but label_names={list(label_names)}: use these names.")
+        self.model, self.tokenizer = model, copy.deepcopy(tokenizer)
+        self.label_names, self.template, self.text_column = tuple(label_names), template, text_column
+        self.answers = [one_line(answers.get(name, name)) for name in self.label_names]
+        # `past_key_values` is `cache` from transformers 5.24 on.
+        parameters = inspect.signature(model.forward).parameters
+        self._cache_argument = "cache" if "cache" in parameters else "past_key_values"
+        self._shared_ids, self._answer_ids = self._first_difference()
+        by_class = self._by_class(examples, demonstrations)
+        self._opinions = self._draw(by_class, demonstrations, opinions, seed)
+        for opinion in self._opinions:
+            self._read(opinion)
+            if opinion.calibrating:
+                opinion.offset = self._log_probabilities(opinion, opinion.calibrating).mean(axis=0)
+
+    def _by_class(self, examples: Sequence[tuple[str, int]], demonstrations: int) -> list[list[str]]:
+        """The different texts of each class; nothing without examples."""
+        if unknown := {label for _, label in examples} - set(range(len(self.label_names))):
+            raise ValueError(f"examples has the labels {sorted(unknown)}, but label_names={list(self.label_names)}.")
+        by_class: list[list[str]] = [
+            list(dict.fromkeys(one_line(text) for text, of in examples if of == label))
+            for label in range(len(self.label_names))
+        ]
+        for name, texts in zip(self.label_names, by_class, strict=True) if examples else ():
+            if len(texts) < max(demonstrations, 1):
+                raise ValueError(
+                    f"examples has {len(texts)} texts of {name!r}, with demonstrations={demonstrations}, and every "
+                    "class needs as many and at least 1: add some, or lower demonstrations."
+                )
+        return by_class if examples else []
+
+    def _draw(self, by_class: list[list[str]], shown: int, opinions: int, seed: int) -> list[_Opinion]:
+        """Opinions with different demonstrations, in random order, and calibrating texts from all others."""
+        if not by_class:
+            return [_Opinion("", [])]
+        rng = derive_rng(seed, "demonstrations")
+        texts = [[of[i] for i in rng.permutation(len(of))] for of in by_class]
+        possible = min(map(len, texts)) // shown if shown else 1
+        drawn = []
+        for k in range(min(opinions, possible)):
+            own = [of[k * shown : (k + 1) * shown] for of in texts]
+            turns = [(text, label) for label, of in enumerate(own) for text in of]
+            head = "\n\n".join(self._turn(*turns[i]) for i in rng.permutation(len(turns)))
+            rest = [[text for text in of if text not in own[label]] for label, of in enumerate(texts)]
+            count = min(*map(len, rest), max(1, _CALIBRATING_TEXTS // len(rest)))
+            drawn.append(_Opinion(head, [text for of in rest for text in of[:count]]))
+        return drawn
+
+    def _turn(self, text: str, label: int) -> str:
+        return f"{self._question(text)} {self.answers[label]}"
+
+    def _question(self, text: str) -> str:
+        return fill(self.template, {"text": one_line(text)})
+
+    def _encode(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Token ids, in which a special token that a text spells out is the letters it is: data ends no sequence."""
+        return encode_open(self.tokenizer, prompts, split_special_tokens=True)
+
+    def _first_difference(self) -> tuple[list[int], list[int]]:
+        """The tokens with which all answers begin, and for each answer the one that follows."""
+        # After a question, as they are read: some tokenizers put a mark before the first word of a text.
+        question = self._question("x")
+        asked, *answered = self._encode([question, *(f"{question} {answer}" for answer in self.answers)])
+        ids = [row[len(asked) :] for row in answered]
+        shared = _common_start(ids)
+        following = [row[len(shared)] for row in ids if len(row) > len(shared)]
+        if len(set(following)) < len(ids):
+            raise ValueError(
+                f"answers={self.answers} are not told apart by the first token in which they differ: give "
+                "answers={label name: word} with words that begin differently."
+            )
+        return shared, following
+
+    def _read(self, opinion: _Opinion) -> None:
+        """Lets the model read the demonstrations once, not once for each text."""
+        needed = len(self._encode([opinion.before + self._question("")])[0]) + len(self._shared_ids)
+        if needed >= longest_input(self.model):
+            raise ValueError(
+                f"template and examples make a prompt of {needed} tokens, and the model reads "
+                f"{longest_input(self.model)}: lower `demonstrations`, or give shorter texts."
+            )
+        if not opinion.head:
+            return
+        opinion.head_ids = self._encode([opinion.head])[0]
+        cache = DynamicCache(config=self.model.config)
+        input_ids = torch.tensor([opinion.head_ids], device=self.model.device)
+        with evaluating(self.model):
+            self.model(input_ids=input_ids, use_cache=True, **{self._cache_argument: cache})
+        # Models that remember a state instead of keys and values (Mamba) cannot go on from it several times.
+        if all(isinstance(layer, DynamicLayer) for layer in cache.layers):
+            plain = self._log_probabilities(opinion, ["x"])
+            opinion.cache = cache
+            # And some take the cache and forget it (RWKV). Half of the digits, since sums are made in another order.
+            tolerance = torch.finfo(self.model.dtype).eps ** 0.5
+            if not np.allclose(self._log_probabilities(opinion, ["x"]), plain, rtol=0, atol=tolerance):
+                opinion.cache = None
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
+        """
+        The probabilities of the classes.
+
+        Args:
+            examples (`Sequence[dict[str, Any]]`):
+                Raw examples with the text column.
+
+        Returns:
+            `np.ndarray` of shape `(len(examples), len(label_names))`: Rows that sum to 1, in `float64`.
+        """
+        for example in examples:
+            if not isinstance(text := example.get(self.text_column), str):
+                raise ValueError(f"text_column={self.text_column!r} holds {text!r} in an example: it must be a text.")
+        texts = [example[self.text_column] for example in examples]
+        opinions = [self._log_probabilities(opinion, texts) - opinion.offset for opinion in self._opinions]
+        logits = np.mean(opinions, axis=0)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(texts) else logits
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    def _log_probabilities(self, opinion: _Opinion, texts: Sequence[str]) -> np.ndarray:
+        """Of the answers, `(len(texts), num_labels)`, given that it is one of them."""
+        result = np.zeros((len(texts), len(self.label_names)))
+        rows = self._rows(opinion, texts)
+        head = len(opinion.head_ids)
+        cache = opinion.cache if all(row[:head] == opinion.head_ids for row in rows) else None
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]), reverse=True)
+        with evaluating(self.model):
+            while order:
+                # The first is the longest, so this many fit into the budget together.
+                size = max(1, SCORED_TOKENS // len(rows[order[0]]))
+                batch, order = order[:size], order[size:]
+                logits = self._answer([rows[i] for i in batch], head, cache)
+                result[batch] = logits[:, self._answer_ids].double().log_softmax(-1).cpu().numpy()
+        return result
+
+    def _rows(self, opinion: _Opinion, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of the whole prompts, read in one go: where two parts meet, a tokenizer may join letters."""
+        room = longest_input(self.model) - len(self._shared_ids)
+        rows = self._encode([opinion.before + self._question(text) for text in texts])
+        for i, row in enumerate(rows):
+            # A token has a letter or more, so that not too much is cut.
+            text = one_line(texts[i])
+            while len(row) > room:
+                text = text[: max(0, len(text) - (len(row) - room))]
+                (row,) = self._encode([opinion.before + self._question(text)])
+            rows[i] = row + self._shared_ids
+        return rows
+
+    def _answer(self, rows: list[list[int]], head: int, cache: DynamicCache | None) -> torch.Tensor:
+        """The logits after the last token of each row, `(len(rows), vocab_size)`."""
+        known = head if cache is not None else 0
+        remembered: dict[str, Any] = {}
+        if cache is not None:
+            # Reading on writes into the cache.
+            remembered[self._cache_argument] = copy.deepcopy(cache)
+            remembered[self._cache_argument].batch_repeat_interleave(len(rows))
+        input_ids = pad_rows([row[known:] for row in rows], 0).to(self.model.device)
+        mask = pad_rows([[1] * len(row) for row in rows], 0).to(self.model.device)
+        ends = torch.tensor([len(row) - known - 1 for row in rows], device=self.model.device)
+        output = self.model(input_ids=input_ids, attention_mask=mask, use_cache=cache is not None, **remembered)
+        return output.logits[torch.arange(len(rows)), ends].float()
+
+    @functools.cached_property
+    def _weights(self) -> str:
+        return weights_fingerprint(self.model)
+
+    def fingerprint(self) -> str:
+        """A hash of the weights, which are read once, the vocabulary, what is asked, and the labelled texts used."""
+        facts = [
+            self._weights,
+            sorted(self.tokenizer.get_vocab().items()),
+            *(self.template, self.label_names, self.answers, self.text_column),
+            *([opinion.head, opinion.calibrating] for opinion in self._opinions),
+        ]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def check_question(argument: str, template: str) -> None:
+    """Raises `ValueError` unless a template has `{text}`, no other field, and something after it."""
+    check_template(argument, template, required={"text"}, allowed={"text"})
+    if template.rstrip().endswith("{text}"):
+        raise ValueError(f"{argument}={template!r} asks nothing: add after {{text}} what the answer follows.")
+
+
+def _common_start(rows: Sequence[Sequence[int]]) -> list[int]:
+    together = zip(*rows, strict=False)
+    return [tokens[0] for tokens in itertools.takewhile(lambda tokens: len(set(tokens)) == 1, together)]

@@ -1,0 +1,1 @@
+"""Which real example is nearest: one index for texts, one for features."""

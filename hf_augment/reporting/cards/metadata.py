@@ -1,0 +1,164 @@
+"""The front matter of cards, as the Hub's own classes write it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
+from hf_augment.reporting.cards.facts import (
+    Run,
+    evaluations_of,
+    generator_of,
+    robust_accuracy,
+    runs_of,
+    severities_of,
+    values_of,
+)
+from hf_augment.reporting.escape import plain
+
+
+TASKS = {"text": "text-classification", "image": "image-classification"}
+
+#: Of a run's metrics: the Hub's type, the name and the arguments.
+METRICS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
+    "accuracy": ("accuracy", "Accuracy", None),
+    "f1_macro": ("f1", "F1 (macro)", {"average": "macro"}),
+    "expected_calibration_error": ("expected_calibration_error", "Expected calibration error", None),
+}
+
+
+def hub_id(name: str) -> str | None:
+    """
+    Tells a Hub id from what else names data or a model.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.reporting.cards.metadata import hub_id
+    >>> hub_id("stanfordnlp/imdb")
+    'stanfordnlp/imdb'
+    >>> hub_id("small_resnet18") is None
+    True
+    ```
+
+    Args:
+        name (`str`):
+            Of a dataset or a model.
+
+    Returns:
+        `str` or `None`: The name if it is of the form `namespace/name` and no folder or file here, which the libraries
+        would take instead. A bare name, a path or another kind of source is none.
+    """
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return None
+    return name if "/" in name and not Path(name).exists() else None
+
+
+def model_metadata(results: dict[str, Any], arm: str) -> ModelCardData:
+    """The metadata of an arm's classifier, with its results in the `model-index`."""
+    eval_results = _eval_results(results, arm)
+    return ModelCardData(
+        base_model=hub_id(results["models"]["classifier"]),
+        datasets=_one(hub_id(results["data"]["name"])),
+        library_name="transformers",
+        metrics=list(dict.fromkeys(result.metric_type for result in eval_results)),
+        pipeline_tag=TASKS[results["data"]["kind"]],
+        tags=["hf_augment", "generated_from_trainer", *(["synthetic-data"] if generator_of(results, arm) else [])],
+        model_name=plain(f"{results['title']} ({arm})"),
+        eval_results=eval_results,
+    )
+
+
+def generator_metadata(results: dict[str, Any], arm: str) -> ModelCardData:
+    """The metadata of what generates for an arm."""
+    return ModelCardData(
+        base_model=hub_id(results["models"][arm]),
+        datasets=_one(hub_id(results["data"]["name"])),
+        library_name="transformers",
+        # The Hub has no task for images of a given class.
+        pipeline_tag="text-generation" if results["data"]["kind"] == "text" else None,
+        tags=["hf_augment", "synthetic-data", "class-conditional"],
+    )
+
+
+def dataset_metadata(results: dict[str, Any], arm: str, data_files: str) -> DatasetCardData:
+    """The metadata of an arm's synthetic examples."""
+    source = hub_id(results["data"]["name"])
+    return DatasetCardData(
+        annotations_creators=["machine-generated"],
+        language_creators=["machine-generated"] if results["data"]["kind"] == "text" else None,
+        source_datasets=_one(source and f"extended|{source}"),
+        task_categories=[TASKS[results["data"]["kind"]]],
+        pretty_name=plain(f"Synthetic examples of {arm}: {results['title']}"),
+        tags=["hf_augment", "synthetic", "synthetic-data"],
+        configs=[{"config_name": "default", "data_files": data_files}],
+    )
+
+
+def results_metadata(results: dict[str, Any]) -> DatasetCardData:
+    """The metadata of a repository that holds a run's results."""
+    return DatasetCardData(
+        task_categories=[TASKS[results["data"]["kind"]]],
+        pretty_name=plain(results["title"]),
+        tags=["hf_augment", "evaluation-results"],
+        # results.json is no table.
+        viewer=False,
+    )
+
+
+def _one(value: str | None) -> list[str] | None:
+    return [value] if value else None
+
+
+def _eval_results(results: dict[str, Any], arm: str) -> list[EvalResult]:
+    """Means over the arm's runs, on every evaluation set."""
+    runs, test = runs_of(results, arm), results["test"]
+    found: list[EvalResult] = []
+    for evaluation in evaluations_of(results):
+        name = results["data"]["name"] if evaluation == test else evaluation
+        # The library gathers by type and split what belongs to one set.
+        dataset: dict[str, Any] = {
+            "task_type": TASKS[results["data"]["kind"]],
+            "dataset_type": _dataset_type(name, {result.dataset_type for result in found}),
+            "dataset_name": plain(name),
+            "dataset_split": _test_split(results) if evaluation == test else None,
+        }
+        for kind, title, value, arguments in _measured(runs, evaluation):
+            metric: dict[str, Any] = {"metric_type": kind, "metric_name": title, "metric_value": round(value, 4)}
+            found.append(EvalResult(**dataset, **metric, metric_args=arguments))
+    return found
+
+
+def _measured(runs: list[Run], evaluation: str) -> Iterator[tuple[str, str, float, dict[str, Any] | None]]:
+    """Type, name, mean and arguments of each metric that all runs have."""
+    for key, (kind, title, arguments) in METRICS.items():
+        if values := values_of(runs, evaluation, key):
+            yield kind, title, float(np.mean(values)), arguments
+    severities = severities_of(runs, evaluation)
+    robust = robust_accuracy(severities)
+    if robust is not None and math.isfinite(robust):
+        yield "accuracy", f"Robust accuracy (mean over severities and {len(severities)} perturbations)", robust, None
+
+
+def _dataset_type(name: str, taken: set[str]) -> str:
+    """A Hub id, or what of the name may stand in one; another one for each set."""
+    kept = hub_id(name) or re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:80].strip("-._") or "dataset"
+    return next(kind for i in range(1, len(taken) + 2) if (kind := kept if i == 1 else f"{kept}-{i}") not in taken)
+
+
+def _test_split(results: dict[str, Any]) -> str | None:
+    """The split that the test rows are, or `None` if they were held out of another one."""
+    settings = results.get("settings", {})
+    split = plain(str(settings.get("test_split", results["test"])))
+    held_out = split == "None" or str(settings.get("group_column")) != "None"
+    return None if held_out else split or None

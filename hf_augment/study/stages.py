@@ -1,0 +1,116 @@
+"""Stages of an experiment: what is done is on disk, and is not done again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from filelock import FileLock
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from hf_augment.files import write_atomically
+
+
+class Stages:
+    """
+    The folder of an experiment, a subfolder for each stage.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.study.stages import Stages
+    >>> stages = Stages("runs/demo")
+    >>> stages.run("count", {"to": 3}, lambda folder: {"sum": 1 + 2 + 3})
+    {'sum': 6}
+    ```
+
+    Args:
+        root (`str` or `Path`):
+            The folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.reused: list[str] = []
+
+    def run(self, name: str, facts: dict[str, Any], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """
+        Does a stage, or gives back the result it had.
+
+        Every rank calls it; the first one writes. Of several programs at work in one folder, the others wait for the
+        one that began a stage and take its result.
+
+        Args:
+            name (`str`):
+                The stage's subfolder.
+            facts (`dict[str, Any]`):
+                What the result depends on, JSON serialisable.
+            work (`Callable[[Path], dict]`):
+                Does it, in the subfolder; returns a JSON serialisable result. An interrupted one is called again.
+
+        Returns:
+            `dict[str, Any]`: The result.
+
+        Raises:
+            ValueError: If the stage was done or begun with other facts.
+        """
+        folder, locks = self.root / name, self.root / "locks"
+        for made in (folder, locks):
+            made.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as held:
+            if PartialState().is_main_process:
+                # It ends with its process, however that ends.
+                held.enter_context(FileLock(locks / f"{name.replace('/', '.')}.lock"))
+            return self._run(name, folder, facts, work)
+
+    def _run(
+        self, name: str, folder: Path, facts: dict[str, Any], work: Callable[[Path], dict[str, Any]]
+    ) -> dict[str, Any]:
+        state, marker = PartialState(), folder / "stage.json"
+        state.wait_for_everyone()  # Until the first one has the lock.
+        # Read before anybody can write, and written after everybody has read.
+        begun = json.loads(marker.read_text()) if marker.exists() else None
+        state.wait_for_everyone()
+        facts = json.loads(json.dumps(facts))
+        if begun is not None:
+            for key in sorted(facts.keys() | begun["facts"].keys()):
+                if facts.get(key) != begun["facts"].get(key):
+                    raise ValueError(
+                        f"{folder} was made with {key}={begun['facts'].get(key)!r}, and now it is {facts.get(key)!r}: "
+                        "pass what it was, another output_dir, or delete the folder."
+                    )
+            if "result" in begun:
+                self.reused.append(name)
+                return begun["result"]
+        # Before the work, too: what an interrupted training left is not gone on with by another one.
+        self._write(marker, {"facts": facts})
+        result = work(folder)
+        state.wait_for_everyone()
+        self._write(marker, {"facts": facts, "result": result})
+        state.wait_for_everyone()
+        return json.loads(json.dumps(result))
+
+    def _write(self, marker: Path, content: dict[str, Any]) -> None:
+        if PartialState().is_main_process:
+            write_atomically(marker, json.dumps(content, indent=1).encode())
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The Trainer's last checkpoint in a folder; one that was being written when the process ended does not count."""
+    # The state is what it writes last.
+    states = folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
+    whole = [state.parent for state in states if _is_json(state)]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True

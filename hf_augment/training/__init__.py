@@ -1,0 +1,1 @@
+"""The Trainer that blends: its arguments, checks, run, guard and mixin."""

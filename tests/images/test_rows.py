@@ -1,0 +1,134 @@
+"""Rows of images, and the batches that are made of them."""
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import v2
+from transformers import ViTImageProcessor
+
+from hf_augment import ImageCollator, ImageRows
+from hf_augment.images.rows import pixel_values
+
+
+def dataset(labels=(0, 1, 1), feature=None, channels=3):
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (8, 8, channels), dtype=np.uint8) for _ in labels]
+    features = datasets.Features(
+        {
+            "picture": datasets.Array3D((8, 8, channels), "uint8"),
+            "kind": feature or datasets.ClassLabel(names=["cat", "dog"]),
+        }
+    )
+    return datasets.Dataset.from_dict({"picture": images, "kind": list(labels)}, features=features), images
+
+
+def processor(channels=3, mean=0.5, std=0.25):
+    return ViTImageProcessor(do_resize=False, image_mean=[mean] * channels, image_std=[std] * channels)
+
+
+def collator(transform=None, channels=3):
+    return ImageCollator(processor(channels), transform, image_column="picture", label_column="kind")
+
+
+def by_hand(images, mean=0.5, std=0.25):
+    return torch.from_numpy(((np.stack(images) / 255 - mean) / std).transpose(0, 3, 1, 2)).float()
+
+
+def test_rows_are_the_dataset_s():
+    source, images = dataset()
+    rows = ImageRows(source, "picture", "kind")
+    assert len(rows) == 3
+    for row, image, label in zip(rows, images, (0, 1, 1), strict=False):
+        assert row.keys() == {"picture", "kind"}
+        np.testing.assert_array_equal(row["picture"], image)
+        assert (row["picture"].dtype, row["kind"], type(row["kind"])) == (np.uint8, label, int)
+    # What AugmentingTrainer reads of it: the classes' names.
+    assert rows.features == {"kind": source.features["kind"]}
+    formatted = ImageRows(source.with_format("torch"), "picture", "kind")
+    assert [type(formatted[0]["kind"]), formatted.labels] == [int, [0, 1, 1]]
+
+
+def test_the_default_columns():
+    source, images = dataset()
+    rows = ImageRows(source.rename_columns({"picture": "image", "kind": "label"}))
+    np.testing.assert_array_equal(rows[2]["image"], images[2])
+
+
+def test_columns_that_are_not_there():
+    source, _ = dataset()
+    with pytest.raises(ValueError, match=r"label_column='label' is not a column: the dataset has \['picture', 'kind'"):
+        ImageRows(source, "picture")
+    with pytest.raises(ValueError, match=r"image_column='image' is not a column"):
+        ImageRows(source, label_column="kind")
+
+
+@pytest.mark.parametrize(
+    ("labels", "feature", "shown"),
+    [
+        ([0, -1], None, "-1"),
+        ([0, None], None, "None"),
+        (["cat", "dog"], datasets.Value("string"), "'cat'"),
+        ([0.5, 1.0], datasets.Value("float32"), "0.5"),
+    ],
+)
+def test_labels_that_are_no_classes(labels, feature, shown):
+    source, _ = dataset(labels, feature)
+    row = 0 if feature else 1
+    with pytest.raises(ValueError, match=rf"Row {row} has the label {shown}, .*class_encode_column\('kind'\)"):
+        ImageRows(source, "picture", "kind")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_batch_is_what_the_processor_makes(channels):
+    source, images = dataset(channels=channels)
+    rows = ImageRows(source, "picture", "kind")
+    batch = collator(channels=channels)([rows[i] for i in range(3)])
+    assert batch.keys() == {"pixel_values", "labels"}
+    assert batch["labels"].tolist() == [0, 1, 1]
+    assert (batch["labels"].dtype, batch["pixel_values"].dtype) == (torch.int64, torch.float32)
+    torch.testing.assert_close(batch["pixel_values"], by_hand(images))
+    # A transform that changes nothing changes nothing.
+    same = collator(v2.Identity(), channels)([rows[i] for i in range(3)])
+    assert torch.equal(same["pixel_values"], batch["pixel_values"])
+
+
+def test_an_image_three_pixels_high_is_not_taken_for_channels_first():
+    images = [np.arange(9, dtype=np.uint8).reshape(3, 3, 1) * 20, np.zeros((3, 3, 1), np.uint8)]
+    torch.testing.assert_close(pixel_values(processor(1), images), by_hand(images))
+
+
+def test_images_of_one_batch_are_of_one_size():
+    images = [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8)]
+    with pytest.raises(ValueError, match="Row 1 is 8×9 RGB and row 0 is 8×8 RGB"):
+        pixel_values(processor(), images)
+
+
+def test_a_transform_sees_one_image_at_a_time_channels_first():
+    seen = []
+
+    def transform(image):
+        seen.append((image.dtype, tuple(image.shape)))
+        return image.flip(2)
+
+    source, images = dataset()
+    rows = ImageRows(source, "picture", "kind")
+    batch = collator(transform)([rows[i] for i in range(3)])
+    assert seen == [(torch.uint8, (3, 8, 8))] * 3
+    torch.testing.assert_close(batch["pixel_values"], by_hand([image[:, ::-1] for image in images]))
+    # The rows stay as they were.
+    np.testing.assert_array_equal(rows[0]["picture"], images[0])
+
+
+def test_every_row_is_augmented_by_itself_and_by_torch_s_random_state():
+    image = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    rows = [{"picture": image, "kind": 0}] * 32
+    augment = collator(v2.Compose([v2.RandomHorizontalFlip(), v2.RandomCrop(8, padding=2)]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first = augment(rows)["pixel_values"]
+        torch.manual_seed(0)
+        second = augment(rows)["pixel_values"]
+    # Of 50 places, mirrored or not.
+    assert len({row.numpy().tobytes() for row in first}) > 10
+    assert torch.equal(first, second)

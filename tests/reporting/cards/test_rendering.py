@@ -1,0 +1,449 @@
+"""What a reader of a card finds, what is left out, what is missed, and text that wants to be more than text."""
+
+import functools
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+from hypothesis import given, settings
+from markdown_it import MarkdownIt
+
+import hf_augment
+from hf_augment.reporting.cards.rendering import (
+    render_dataset_card,
+    render_generator_card,
+    render_model_card,
+    render_results_card,
+)
+from tests.reporting.cards.results import difference, make_results, sample
+from tests.reporting.test_escape import TEXTS
+
+
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+CARDS = {
+    "model": functools.partial(render_model_card, arm="instruct"),
+    "generator": functools.partial(render_generator_card, arm="instruct"),
+    "dataset": functools.partial(render_dataset_card, arm="instruct"),
+    "results": render_results_card,
+}
+MEASURED = Path(hf_augment.__file__).parents[1] / "model_cards"
+
+
+def body(content):
+    return ModelCard(content).text
+
+
+def headings(content):
+    return re.findall(r"^##? (.*)$", body(content), re.MULTILINE)
+
+
+def test_a_classifier_s_card_in_order():
+    assert headings(render_model_card(make_results(), "instruct")) == [
+        "bert-base-uncased on imdb: instruct",
+        *("How to use it", "Data", "Generation", "Results on test", "Hold-outs", "Robustness", "Cost", "Memorisation"),
+        *("Examples", "Diversity", "Notes", "Limits", "How it was made"),
+    ]
+
+
+def test_a_classifier_s_card_says_what_was_found():
+    content = render_model_card(make_results(), "instruct")
+    for line in [
+        "google-bert/bert-base-uncased, trained with hf\\_augment as a classifier of texts on 64 labelled rows of "
+        "stanfordnlp/imdb and, while it trained, on examples that a generator made "
+        "(HuggingFaceTB/SmolLM2-135M-Instruct).",
+        "On test, instruct differs by +7.0 points: helps.",
+        'classify = pipeline("text-classification", model="REPOSITORY")  # the id of this repository',
+        "| labels | negative, positive |",
+        "| labelled rows of a run | 64 |",
+        "| draws of labelled rows | 3 |",
+        "| rows of sst2 | 872 |",
+        "Reviews of at least 20 words.",
+        "| label\\_agreement | 50.0 |",
+        "| all filters | 50.0 |",
+        "| accepted examples in a second | 1.50 |",
+        # Mean and deviation of 0.76, 0.77 and 0.78.
+        "| instruct | 3 | 64 | 0.770 ± 0.010 | 0.760 ± 0.010 | 0.125 ± 0.000 |",
+        "| baseline | 3 | 16 | 0.600 ± 0.020 | 0.590 ± 0.020 | 0.125 ± 0.000 |",
+        "| instruct | baseline\\_same\\_steps | +7.0 | +5.0 to +9.0 | splits and rows, 3 pairs | 0.02 | 2.6 | helps |",
+        "### sst2: 872 rows",
+        "| instruct | baseline\\_same\\_steps | +8.0 | +5.0 to +11.0 | splits and rows, 3 pairs | "
+        "0.02 | 2.6 | helps |",
+        "| not perturbed | instruct | n/a | n/a | n/a | 0.770 |",
+        "| typos | instruct | 0.740 | 0.720 | 0.680 | 0.713 |",
+        "| typos | baseline\\_same\\_steps | 0.670 | 0.650 | 0.610 | 0.643 |",
+        "| all | instruct | n/a | n/a | n/a | 0.732 |",
+        "| instruct | 64 | 30 | 40.0 |",
+        "| median similarity to the nearest labelled row | 0.0312 |",
+        "| copies | 0 |",
+        "| accepted | positive | A warm and clever film. |  | 0.12 |",
+        "| rejected | negative | A delight. | label\\_agreement: read as positive (0.93) | n/a |",
+        "| distinct 2-grams | 0.81 |",
+        "- Measured on 400 rows of test, with 3 runs of an arm and 3 draws of labelled rows.",
+        "- The intervals range over splits and rows: they do not cover seeds other than those that all draws share, "
+        "nor what a generator that they share would make another time.",
+        "- The instruct model itself, as a zero-shot classifier: accuracy 0.719 on 64 test texts.",
+        "python recipes/imdb.py --config recipes/configs/imdb.yaml --splits 3",
+        "python 3.11.9, hf\\_augment 0.1.0, torch 2.15.0, transformers 5.23.0",
+        ' "dataset": "stanfordnlp/imdb",',
+    ]:
+        assert line in content.splitlines(), line
+    # Of differences and perturbed accuracies, those of this arm alone.
+    assert "| trained | baseline" not in content
+    assert "| typos | trained" not in content
+
+
+def test_a_baseline_s_card_says_nothing_of_generators():
+    content = render_model_card(make_results(), "baseline")
+    assert headings(content) == [
+        "bert-base-uncased on imdb: baseline",
+        *(
+            "How to use it",
+            "Data",
+            "Results on test",
+            "Hold-outs",
+            "Robustness",
+            "Cost",
+            "Diversity",
+            "Notes",
+            "Limits",
+        ),
+        "How it was made",
+    ]
+    assert "on 64 labelled rows of stanfordnlp/imdb.\n" in content
+    assert "biases" not in content
+    # It is what the others are compared with, so it has no difference.
+    reference = render_model_card(make_results(), "baseline_same_steps")
+    assert "Differences in accuracy" not in reference
+    assert "points:" not in reference
+
+
+def test_a_generator_s_card():
+    content = render_generator_card(make_results(), "trained")
+    assert headings(content) == [
+        "bert-base-uncased on imdb: the generator of trained",
+        *(
+            "How to use it",
+            "Data",
+            "Generation",
+            "What its examples did for the classifier",
+            "Cost",
+            "Diversity",
+            "Notes",
+        ),
+        *("Limits", "How it was made"),
+    ]
+    assert "| fluency | 96.0 |\n| label\\_agreement | 62.5 |\n| all filters | 60.0 |" in content
+    assert "On test, trained differs by +0.7 points: no detectable effect." in content
+    assert "- How near the synthetic examples come to the labelled rows was not measured." in content
+    assert 'generator = CausalLMGenerator.from_pretrained("REPOSITORY")' in content
+
+
+def test_the_card_of_synthetic_examples():
+    content = render_dataset_card(make_results(), "instruct")
+    assert headings(content) == [
+        "bert-base-uncased on imdb: synthetic examples of instruct",
+        *("How to use it", "Data", "Generation", "What they did for the classifier", "Memorisation", "Examples"),
+        *("Notes", "Limits", "How it was made"),
+    ]
+    assert "No person wrote or labelled them." in content
+    assert "was not measured" not in content
+
+
+def test_the_card_of_results_shows_all_arms():
+    content = render_results_card(make_results())
+    for arm, verdict in (("baseline", "hurts"), ("trained", "no detectable effect"), ("instruct", "helps")):
+        assert re.search(rf"^\| {arm} \| baseline\\_same\\_steps \| .* \| {verdict} \|$", content, re.MULTILINE)
+        assert f"| case | {arm} |" in content
+    assert "trained: the examples come from openai-community/gpt2." in content
+    assert "](robustness.png)" in content
+    assert "](generalization.png)" in content
+    # The report's own picture once, whether or not it is among the further ones.
+    assert content.count("](report.png)") == 1
+    results = make_results() | {"pictures": {"a b).png": "[x](y)"}}
+    assert "![\\[x\\](y)](a%20b%29.png)" in render_results_card(results)
+    assert render_results_card(results).count("](report.png)") == 1
+
+
+def test_images_have_another_way_in_and_no_table_of_examples():
+    results = make_results()
+    results["data"]["kind"] = "image"
+    assert "import hf_augment" in render_model_card(results, "instruct")
+    assert "DCGANGenerator.from_pretrained" in render_generator_card(results, "instruct")
+    assert "Examples" not in headings(render_dataset_card(results, "instruct"))
+
+
+def test_few_samples_and_labels_are_shown_and_long_ones_are_cut():
+    results = make_results()
+    results["data"]["label_names"] = [f"class {i}" for i in range(25)]
+    results["samples"]["instruct"] = [sample("accepted", "positive", f"{i}" * 300) for i in range(9)]
+    content = render_model_card(results, "instruct")
+    assert "class 18, class 19 and 5 more |" in content
+    assert [line.split(" | ")[2] for line in content.splitlines() if line.startswith("| accepted |")] == [
+        f"{i}" * 199 + "…" for i in range(3)
+    ]
+
+
+OPTIONAL = {
+    "command": None,
+    "versions": None,
+    "settings": None,
+    "differences": None,
+    "acceptance": None,
+    "samples": "Examples",
+    "memorization": "Memorisation",
+    "wait": None,
+    "notes": "Notes",
+    "tables": "Diversity",
+    "pictures": None,
+}
+
+
+@pytest.mark.parametrize("missing", OPTIONAL)
+@pytest.mark.parametrize("card", CARDS)
+def test_a_missing_optional_fact_leaves_its_section_out(card, missing):
+    results = make_results()
+    before = headings(CARDS[card](results))
+    for value in (None, type(results[missing])()):
+        given = {key: value for key, value in results.items() if key != missing}
+        if value is not None:
+            given[missing] = value
+        assert headings(CARDS[card](given)) == [name for name in before if name != OPTIONAL[missing]]
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_the_least_that_a_card_needs(card):
+    results = make_results()
+    least = {key: results[key] for key in ("title", "data", "models", "reference", "test", "runs")}
+    del least["data"]["note"]
+    least["runs"] = [
+        {key: run[key] for key in ("arm", "split", "seed", "steps", "seconds")}
+        | {"metrics": {"test": {"accuracy": 0.5}}}
+        for run in least["runs"]
+        if run["split"] == 0
+    ]
+    content = CARDS[card](least)
+    assert not {"Hold-outs", "Robustness", "Memorisation", "Examples", "How it was made"} & set(headings(content))
+    assert "| instruct | 1 | 64 | 0.500 | n/a | n/a |" in content
+    assert "with 1 run of an arm and 1 draw of labelled rows. What another draw" in content
+    assert "not corrected" in content
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_says_how_many_rows_were_perturbed(card):
+    results = make_results()
+    for known, words in (({}, "perturbed rows"), ({"perturbed_rows": 32}, "32 random rows, perturbed")):
+        results["data"] |= known
+        content = CARDS[card](results)
+        assert (f"Accuracy on {words}, by severity" in content) == ("Robustness" in headings(content))
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_tells_the_verdict_on_perturbed_rows_or_that_there_is_none(card):
+    results = make_results()
+    content = CARDS[card](results)
+    assert ("No test was made of whether arms differ here" in content) == ("Robustness" in headings(content))
+    results["differences"].append(difference("instruct", "test, perturbed", 0.0321, 0.01, 0.05, "helps"))
+    content = CARDS[card](results)
+    assert "No test was made" not in content
+    assert ("| +3.2 | +1.0 to +5.0 |" in content) == ("Robustness" in headings(content))
+
+
+@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("title", "data", "data.name", "data.kind", "data.label_names", "data.train_rows", "data.evaluations"),
+        *("models", "models.classifier", "reference", "test", "runs"),
+    ],
+)
+def test_a_missing_required_fact_is_named(card, path):
+    results = make_results()
+    *above, key = path.split(".")
+    del (results[above[0]] if above else results)[key]
+    with pytest.raises(ValueError, match=re.escape(f"`{path}")):
+        CARDS[card](results)
+
+
+@pytest.mark.parametrize(
+    ("where", "key"),
+    [
+        (lambda r: r["runs"][5], "seconds"),
+        (lambda r: r["differences"][0], "verdict"),
+        (lambda r: r["samples"]["instruct"][1], "reason"),
+    ],
+)
+def test_a_missing_part_of_an_entry_is_named(where, key):
+    results = make_results()
+    del where(results)[key]
+    with pytest.raises(ValueError, match=f"has no `{key}`"):
+        render_model_card(results, "instruct")
+
+
+def test_facts_that_contradict_each_other_are_named():
+    results = make_results()
+    with pytest.raises(ValueError, match=r"arm='gan' is none of the arms that were run, \['baseline', "):
+        render_model_card(results, "gan")
+    with pytest.raises(ValueError, match=r"arm='baseline' has no generator .* \['trained', 'instruct'\]"):
+        render_generator_card(results, "baseline")
+    with pytest.raises(ValueError, match="arm='baseline' has no generator"):
+        render_dataset_card(results, "baseline")
+    with pytest.raises(ValueError, match="reference='other' is none of the arms"):
+        render_results_card(results | {"reference": "other"})
+    with pytest.raises(ValueError, match="without the `test` 'dev'"):
+        render_results_card(results | {"test": "dev"})
+    with pytest.raises(ValueError, match="has no `title`"):
+        render_results_card(results | {"title": "\u200b\n"})
+    with pytest.raises(ValueError, match=r"`data\.kind` 'sound'"):
+        render_results_card(results | {"data": results["data"] | {"kind": "sound"}})
+    del results["runs"][0]["metrics"]["test"]
+    with pytest.raises(ValueError, match="'baseline' has no accuracy on the `test` 'test'"):
+        render_results_card(results)
+
+
+#: Keys and values of `results.json` that are words of the schema, not of the run.
+SCHEMA = {
+    *("title", "command", "versions", "settings", "test_split", "data", "name", "kind", "text", "note", "label_names"),
+    *("train_rows", "evaluations", "models", "classifier", "reference", "runs", "arm", "split", "seed", "steps"),
+    *(
+        "seconds",
+        "metrics",
+        "accuracy",
+        "f1",
+        "f1_macro",
+        "expected_calibration_error",
+        "classes",
+        "robustness",
+        "wait",
+    ),
+    *("differences", "evaluation", "mean", "low", "high", "pairs", "unit", "p_value", "p_holm", "mcnemar_p"),
+    "splits and rows",
+    *("effect_size", "detectable", "verdict", "sentence", "acceptance", "per_second", "samples", "label", "example"),
+    *("reason", "nearest", "similarity", "accepted", "rejected", "memorization", "notes", "tables", "pictures"),
+}
+
+
+def say(value, text, key=""):
+    """All the run's own words with `text` before and after them, also where they are keys."""
+
+    def word(own):
+        prefix = "acceptance_" if own.startswith("acceptance_") else ""
+        return own if own in SCHEMA else f"{prefix}{text}{own.removeprefix(prefix)}{text}"
+
+    if isinstance(value, dict):
+        # The arms and the sets are keys and values, and must stay the same words; "test" is a key of the schema too.
+        return {
+            (name if key == "" and name == "test" else word(name)): say(inner, text, name)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [say(inner, text, key) for inner in value]
+    return word(value) if isinstance(value, str) else value
+
+
+def own():
+    """A run whose sources are none of the Hub: whatever is said, there is no id to lose."""
+    results = make_results()
+    results["data"]["name"] = "reviews"
+    results["models"] = {"classifier": "bert", "trained": "gpt2", "instruct": "smollm2"}
+    results["pictures"] = {"samples.png": "Examples"}
+    return results
+
+
+def shape(value):
+    """A structure without its texts and numbers."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else type(value)
+
+
+def structure(content):
+    """The metadata's shape and the body's tags."""
+    assert content.startswith("---\n")
+    return shape(ModelCard(content).data.to_dict()), re.findall(r"<(/?\w+)", MARKDOWN.render(body(content)))
+
+
+PLAIN = {name: functools.cache(lambda card=card: structure(card(own()))) for name, card in CARDS.items()}
+
+
+@pytest.mark.parametrize("card", CARDS)
+@settings(max_examples=15, deadline=None)
+@given(text=TEXTS)
+def test_any_text_anywhere_leaves_metadata_and_structure_as_they_are(card, text):
+    arm = {} if card == "results" else {"arm": f"{text}instruct{text}"}
+    content = CARDS[card](say(own(), text), **arm)
+    assert structure(content) == PLAIN[card]()
+    # A command and settings are shown in blocks as they are.
+    assert not re.search(r"\{[{%#]", re.sub(r"(?ms)^(`{3,})\w*$.*?^\1$", "", body(content)))
+
+
+HOSTILE = (
+    "---\nlicense: mit\n---\n# forged\n<script>alert(1)</script> | x | ![i](http://evil.example) `{{ 7 * 7 }}` "
+    "{% include 'x' %} \\| </details> ```"
+)
+
+
+def test_hostile_text_is_read_character_for_character():
+    results = make_results() | {"title": HOSTILE, "notes": [HOSTILE], "command": f"echo\n```\n{HOSTILE}"}
+    results["samples"]["instruct"] = [sample("accepted", HOSTILE, HOSTILE), sample("rejected", "x", "y", HOSTILE)]
+    content = render_dataset_card(results, "instruct")
+    data = ModelCard(content).data.to_dict()
+    seen = HOSTILE.replace("\n", " ")
+    assert data["pretty_name"] == f"Synthetic examples of instruct: {seen}"
+    assert "license" not in data
+    rendered = MARKDOWN.render(body(content))
+    assert [html.unescape(h) for h in re.findall("<h1>(.*)</h1>", rendered)] == [
+        f"{seen}: synthetic examples of instruct"
+    ]
+    rows = [
+        [html.unescape(cell) for cell in re.findall("<td>(.*?)</td>", row)]
+        for row in re.findall("(?s)<tr>(.*?)</tr>", rendered)
+    ]
+    assert ["accepted", seen, seen, "", "n/a"] in rows
+    assert ["rejected", "x", "y", seen, "n/a"] in rows
+    assert f"<li>{html.escape(seen).replace('&#x27;', chr(39))}</li>" in rendered
+    assert "<script" not in rendered
+    assert rendered.count("<pre>") == 3
+    assert "49" not in body(content)
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in MEASURED.glob("*/results.json")))
+def test_cards_of_measured_runs(folder):
+    results = json.loads((MEASURED / folder / "results.json").read_text(encoding="utf-8"))
+    kind = "image" if folder.startswith("cifar10") else "text"
+    names = ["negative", "positive"] if kind == "text" else [str(i) for i in range(10)]
+    made = {"name": results["settings"]["dataset"], "kind": kind, "label_names": names, "train_rows": 64}
+    results = {
+        "data": made | {"evaluations": dict.fromkeys(results["runs"][0]["metrics"], 400)},
+        "models": {"classifier": results["settings"]["model"], **dict.fromkeys(results["acceptance"], "a model")},
+        "reference": "baseline_same_steps",
+        "test": "test",
+        **results,
+    }
+    for arm in {run["arm"] for run in results["runs"]}:
+        content = render_model_card(results, arm)
+        accuracy = [run["metrics"]["test"]["accuracy"] for run in results["runs"] if run["arm"] == arm]
+        metric = ModelCard(content).data.to_dict()["model-index"][0]["results"][0]["metrics"][0]
+        assert metric["value"] == pytest.approx(sum(accuracy) / len(accuracy), abs=5e-5)
+        assert f"| {arm.replace('_', chr(92) + '_')} | {len(accuracy)} | " in content
+    for arm in results["acceptance"]:
+        assert "What the filters accepted" in render_generator_card(results, arm)
+        assert "What the filters accepted" in render_dataset_card(results, arm)
+    content = render_results_card(results)
+    assert len(headings(content)) >= 6
+    assert (MEASURED / folder / "README.md").read_text(encoding="utf-8") == content
+    for picture in re.findall(r"^!\[.*\]\((.*)\)$", content, re.MULTILINE):
+        assert (MEASURED / folder / picture).is_file()
+
+
+def test_accuracy_without_perturbation_where_some_sets_lack_it():
+    """On the rows that were perturbed where a run tells it, else on the whole set."""
+    results = make_results()
+    for run in results["runs"]:
+        run["robustness"]["sst2"] = run["robustness"]["test"]
+        run["unperturbed"] = {"test": 0.875}
+    content = body(render_model_card(results, "instruct"))
+    found = re.findall(r"\| not perturbed \| instruct \|.*\| ([0-9.]+) \|", content)
+    assert found == ["0.875", "0.730"]

@@ -1,0 +1,271 @@
+"""Image experiments as far as they go without training: arguments, arms, checks, classic augmentation."""
+
+import dataclasses
+import json
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from hf_augment import AugmentingTrainingArguments
+from hf_augment.images.arrays import image_arrays
+from hf_augment.seeding import isolated_rng
+from hf_augment.study.arms import Arm
+from hf_augment.study.image import CLASSIC, ImageExperiment, ImageExperimentArguments
+from hf_augment.study.publication import report
+from tests.toys import assert_equal_weights, weights
+
+
+NAMES = ["cool", "warm"]
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+
+
+def save(path, labels, size=(32, 32), channels=3, seed=0):
+    pictures = np.random.default_rng(seed).integers(0, 256, (len(labels), *size, channels), dtype=np.uint8)
+    columns = {"img": [picture.squeeze() for picture in pictures], "label": labels}
+    features = {"img": datasets.Image(), "label": datasets.ClassLabel(names=NAMES)}
+    path.parent.mkdir(exist_ok=True)
+    datasets.Dataset.from_dict(columns, features=datasets.Features(features)).to_parquet(path)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """An experiment on images in a folder, with arguments of both kinds."""
+
+    def experiment(train=None, test=None, **arguments):
+        save(tmp_path / "pets/train.parquet", **({"labels": [0, 1] * 10} | (train or {})))
+        save(tmp_path / "pets/test.parquet", **({"labels": [0, 1] * 3, "seed": 1} | (test or {})))
+        given = {"use_cpu": True, "remove_unused_columns": False, "per_device_train_batch_size": 4}
+        known = {field.name for field in dataclasses.fields(AugmentingTrainingArguments)}
+        given |= {name: arguments.pop(name) for name in known & set(arguments)}
+        tiny = {"dataset": str(tmp_path / "pets"), "width": 2, "generator_width": 2, "generator_batch_size": 4}
+        training = AugmentingTrainingArguments(str(tmp_path / "run"), **given)
+        return ImageExperiment(ImageExperimentArguments(**(tiny | arguments)), training)
+
+    return experiment
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"generators": ["instruct"]}, r"generators has \['instruct'\]: it must be some of \['real', 'trained'"),
+        ({"classic": ["crop", "crop"]}, r"classic=\['crop', 'crop'\] and generators=\['trained'\] name an arm twice"),
+        ({"processes": 0}, "processes=0 must be 1 or more"),
+        ({"robustness_rows": -1}, "robustness_rows=-1 must be 0 or more"),
+        ({"classic": ["crop", "mixup"]}, r"classic has \['mixup'\], which is none of \['crop', 'flip_crop', 'rand"),
+        ({"model": "resnet50"}, "model='resnet50' must be 'small_resnet18'; its width is free"),
+        ({"width": 3}, "width=3 must be an even number, 2 or more"),
+        ({"width": 0}, "width=0 must be an even number"),
+        ({"image_size": 0}, "image_size=0 must be 1 or more"),
+        ({"quality_per_class": 1}, "quality_per_class=1 must be 2 or more, or 0 for none"),
+        ({"quality_per_class": -1}, "quality_per_class=-1 must be 2 or more"),
+        ({"seeds": 0}, "seeds=0 must be 1 or more"),
+        ({"splits": 0}, "splits=0 must be 1 or more"),
+        ({"splits": 2}, "splits=2 needs train_per_class"),
+        ({"reference_folds": 1}, "reference_folds=1 must be 2 or more"),
+        ({"min_label_probability": 1.5}, r"min_label_probability=1.5 must be in \[0, 1\]"),
+    ],
+)
+def test_arguments_that_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ImageExperimentArguments(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"train": {"labels": [0] * 20}}, "The training set has 0 rows of 'warm', but there must be 2 of every class"),
+        ({"train": {"labels": [0] * 19 + [1]}}, "The training set has 1 rows of 'warm', but there must be 2"),
+        ({"train_per_class": 4, "reference_folds": 5}, "The training set has 4 rows of 'cool', but there must be 5"),
+        ({"train_per_class": 11}, "train_per_class=11 is more than the 10 rows of 'cool'"),
+        (
+            {"test": {"labels": [0], "size": (24, 32)}},
+            r"The images of 'test' have shape \(24, 32, 3\), those of the tr",
+        ),
+        ({"test": {"labels": [0], "channels": 1}}, r"The images of 'test' have shape \(32, 32, 1\)"),
+        (
+            {"train": {"size": (28, 28)}, "test": {"size": (28, 28)}},
+            "For the generator, image_size=28 must be 32 or 64",
+        ),
+        ({"image_size": 16}, "For the generator, image_size=16 must be 32 or 64"),
+        (
+            {"train": {"size": (32, 40)}, "test": {"size": (32, 40)}},
+            "For the generator, image_size must be 32 or 64, .* these are 32×40",
+        ),
+        ({"generator_batch_size": 21}, "generator_batch_size=21 on 1 processes is more than the 20 labelled images"),
+        ({"generator_batch_size": 1}, "For the generator, per_device_train_batch_size=1 must be 2 or more"),
+        ({"generator_loss": "wgan"}, r"For the generator, loss='wgan' must be one of \['bce', 'hinge'\]"),
+        ({"generator_ema_decay": 1.0}, r"For the generator, ema_decay=1.0 must be in \[0, 1\)"),
+        ({"generator_diff_augment": ["blur"]}, r"For the generator, diff_augment=\['blur'\] must be some of"),
+        ({"generator_latent_size": 0}, "For the generator, latent_size=0 must be 1 or more"),
+        ({"generator_width": 0}, "For the generator, width=0 must be 1 or more"),
+        ({"generators": ["real"]}, r"of \['cool', 'warm'\] there are \[0, 0\] rows that are not among the labelled"),
+        ({"synthetic_ratio": 0.0}, "synthetic_ratio=0 leaves nothing to compare: pass a share above 0"),
+        ({"synthetic_ratio": 0.9}, "synthetic_ratio=0.9 leaves batches of 4 without a real row"),
+        ({"synthetic_ratio": 0.001}, "synthetic_ratio=0.001 leaves no synthetic row"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_trained(make, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(**arguments)
+
+
+def test_a_stage_is_of_the_rows_it_was_done_with(make):
+    def result(experiment):
+        return experiment.stage("stage", lambda folder: {"rows": len(experiment.data.train)})
+
+    assert result(make()) == result(make()) == {"rows": 20}
+    # The same path, as many rows.
+    for changed, name in (
+        ({"train": {"labels": [1, 0] * 10}}, "train"),
+        ({"train": {"seed": 2}}, "train"),
+        ({"test": {"labels": [1, 0] * 3, "seed": 1}}, "test"),
+    ):
+        with pytest.raises(ValueError, match=f"was made with contents of {name}='[0-9a-f]{{16}}', and now it is"):
+            result(make(**changed))
+
+
+def test_a_stage_is_of_the_checkpoints_that_decide_which_weights_are_kept(make):
+    watched = {"eval_strategy": "steps", "eval_steps": 5, "save_steps": 5, "curve_rows": 4, "train_per_class": 4}
+    assert not {"save_steps", "save_strategy"} & set(make(**watched).facts)
+    best = make(**watched, load_best_model_at_end=True).facts
+    assert (best["save_steps"], best["save_strategy"]) == ("5", "steps")
+
+
+def test_without_a_generator_any_size_and_ratio_will_do(make):
+    oblong = {"labels": [0, 1] * 2, "size": (20, 28)}
+    experiment = make(oblong, oblong, generators=[], synthetic_ratio=0.0, image_size=None)
+    assert experiment.data.train.features["image"].shape == (20, 28, 3)
+    assert [arm.name for arm in experiment.arms()] == ["baseline", "baseline_same_steps", "flip_crop"]
+    assert experiment.extras() == {}
+    images = image_arrays(experiment.data.train)
+    batch = experiment.classifier.collator("flip_crop")([{"image": image, "label": 0} for image in images])
+    assert batch["pixel_values"].shape == (4, 3, 20, 28)
+
+
+def test_batches_of_one_image_without_a_generator(make):
+    few = {"labels": [0, 1] * 2}
+    batches = {"per_device_train_batch_size": 1, "num_train_epochs": 1, "save_strategy": "no", "report_to": "none"}
+    experiment = make(few, few, generators=[], classic=["flip_crop"], dataloader_pin_memory=False, **batches)
+    experiment.run()
+    report(experiment)
+    results = json.loads((experiment.stages.root / "report/results.json").read_text())
+    # The arms have as many steps as with a generator.
+    arms = [(run["arm"], run["steps"]) for run in results["runs"]]
+    assert arms == [("baseline", 4), ("baseline_same_steps", 7), ("flip_crop", 7)]
+    again = make(few, few, generators=[], classic=["flip_crop"], dataloader_pin_memory=False, **batches)
+    again.run()
+    names = [f"split-0/{arm}-0" for arm, _ in arms]
+    assert (experiment.stages.reused, again.stages.reused) == ([], names)
+
+
+def test_the_arms(make):
+    generators = ["trained", "trained_unfiltered", "trained_guarded", "real"]
+    watched = {"eval_strategy": "steps", "eval_steps": 5, "curve_rows": 4}
+    experiment = make(classic=["crop", "augmix"], generators=generators, train_per_class=4, **watched)
+    assert experiment.arms() == [
+        Arm("baseline", same_steps=False),
+        Arm("baseline_same_steps"),
+        Arm("crop", augment="crop"),
+        Arm("augmix", augment="augmix"),
+        Arm("trained", generator="trained"),
+        Arm("trained_crop", generator="trained", augment="crop"),
+        Arm("trained_augmix", generator="trained", augment="augmix"),
+        Arm("trained_unfiltered", generator="trained", filtered=False),
+        Arm("trained_guarded", generator="trained", guarded=True),
+        Arm("real", generator="real", filtered=False),
+    ]
+    assert set(experiment.generator_names()) == {arm.name for arm in experiment.arms() if arm.generator}
+    # 20 rows in batches of 4, of which 2 are synthetic, three times.
+    assert experiment.augmented_steps(20) == 30
+
+
+def test_the_ceiling_has_rows_of_its_own(make):
+    experiment = make(generators=["real"], classic=[], train_per_class=4)
+    used = {image.tobytes() for image in image_arrays(experiment.labelled(1))}
+    drawn = experiment.real_rows(1).generate([0, 1] * 6, seed=0)
+    assert len({example["image"].tobytes() for example in drawn}) == 12
+    assert used.isdisjoint(example["image"].tobytes() for example in drawn)
+
+
+def test_an_image_that_is_there_twice_is_one_row(make, tmp_path):
+    save(tmp_path / "again.parquet", [0, 1] * 10)
+    double = datasets.concatenate_datasets([datasets.Dataset.from_parquet(str(tmp_path / "again.parquet"))] * 2)
+    experiment = make()
+    assert len(experiment.data.train) == 20
+    double.to_parquet(tmp_path / "pets/train.parquet")
+    args = ImageExperimentArguments(dataset=str(tmp_path / "pets"), generator_batch_size=8)
+    assert len(ImageExperiment(args, experiment.training).data.train) == 20
+
+
+def test_what_a_stage_does_not_depend_on(make):
+    facts = make(train_per_class=4).facts
+    assert facts["train_per_class"] == "4"
+    assert facts["generator_width"] == "2"
+    shown = {"output_dir", "seeds", "classic", "quality_per_class", "generator_save_steps", "save_steps"}
+    assert shown.isdisjoint(facts)
+
+
+def test_random_weights_are_of_the_seed(make):
+    classifier = make().classifier
+    first, again, other = (classifier.new_model(seed) for seed in (1, 1, 2))
+    assert_equal_weights(weights(first), weights(again))
+    assert not torch.equal(first.timm_model.conv1.weight, other.timm_model.conv1.weight)
+    assert first.config.id2label == dict(enumerate(NAMES))
+
+
+def test_the_rest_is_what_the_first_split_leaves(make):
+    experiment = make(train_per_class=3)
+    used = {image.tobytes() for image in image_arrays(experiment.labelled(0))}
+    rest = [image.tobytes() for image in image_arrays(experiment.rest())]
+    assert (len(used), len(rest)) == (6, 14)
+    assert used.isdisjoint(rest)
+    # Not enough to judge by.
+    assert make(train_per_class=6).rest() is None
+    assert make().rest() is None
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_classic_augmentation(make, name, channels):
+    # A ramp from left to right on a black ground, of which a mirror image rises to the left.
+    image = np.broadcast_to(np.arange(32, dtype=np.uint8)[None, :, None] * 8, (32, 32, channels)).copy()
+    rows = [{"image": image, "label": 1}] * 40
+    data = {"labels": [0, 1] * 10, "channels": channels}
+    collator = make(data, data).classifier.collator(name)
+    with isolated_rng(0):
+        first = collator(rows)["pixel_values"]
+    with isolated_rng(0):
+        again = collator(rows)["pixel_values"]
+    assert first.shape == (40, channels, 32, 32)
+    assert torch.equal(first, again)
+    assert first.min() >= -1
+    assert first.max() <= 1
+    # 81 places at most, so a few of 40 are the same.
+    assert len({row.numpy().tobytes() for row in first}) > 20
+    mirrored = (first[:, :, 8:24, 8].mean((1, 2)) > first[:, :, 8:24, 24].mean((1, 2))).float().mean().item()
+    if name == "crop":
+        assert mirrored == 0
+    elif name == "flip_crop":
+        assert 0.25 < mirrored < 0.75
+    # What is tested on is left alone.
+    plain = make(data, data).classifier.collator(None)(rows)["pixel_values"]
+    assert torch.equal(plain, plain[:1].expand_as(plain))
+
+
+def test_samples_are_drawn_of_every_class(make):
+    experiment = make()
+    train = experiment.labelled(0)
+
+    class Painter:
+        def generate(self, labels, seed):
+            return [{"image": np.zeros((32, 32, 3), np.uint8)} for _ in labels]
+
+    experiment.write_samples(train, Painter())
+    assert (experiment.stages.root / "report/samples.png").read_bytes().startswith(b"\x89PNG")

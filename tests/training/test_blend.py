@@ -1,0 +1,55 @@
+import pytest
+
+from hf_augment.synthesis.shards import Shard, acceptance
+from hf_augment.training.blend import RunShape
+
+
+def shape(**changes):
+    values = {
+        "num_rows": 37,
+        "batch_size": 4,
+        "ratio": 0.5,
+        "world_size": 1,
+        "drop_last": False,
+        "accumulation": 1,
+        "max_steps": -1,
+        "num_epochs": 2.0,
+    }
+    return RunShape.of(**(values | changes))
+
+
+def test_the_shape_of_a_run_by_hand():
+    # 37 rows, two in a batch: 19 batches, the last with one base row and one fill.
+    assert shape() == RunShape(4, 1, 19, 38)
+    assert shape(drop_last=True) == RunShape(4, 1, 18, 36)
+    assert shape(world_size=2) == RunShape(4, 1, 10, 20)
+    # 19 batches are ten steps of two, the last of one.
+    accumulated = shape(accumulation=2, num_epochs=1.5)
+    assert accumulated == RunShape(4, 2, 19, 15)
+    assert [accumulated.batches_before(step) for step in (0, 9, 10, 11, 15)] == [0, 18, 19, 21, 29]
+    assert shape(max_steps=7).total_steps == 7
+
+
+def test_a_stream_is_one_epoch_of_max_steps():
+    streamed = shape(num_rows=None, max_steps=10, accumulation=3)
+    assert streamed == RunShape(4, 3, 30, 10)
+    assert streamed.steps_per_epoch == 10
+
+
+def test_no_batch_at_all_is_an_error():
+    with pytest.raises(ValueError, match="dataloader_drop_last=True leaves no batch of 4 on 1 processes from 1 rows"):
+        shape(num_rows=1, drop_last=True)
+
+
+def test_acceptance_is_of_what_reached_each_filter():
+    accounts = [
+        Shard(0, candidates=60, rejected={"fluency": 10, "label_agreement": 25}, seconds=4.0),
+        Shard(1, candidates=40, rejected={"fluency": 10, "label_agreement": 15}, seconds=6.0),
+    ]
+    assert acceptance(accounts) == {
+        "acceptance_fluency": 0.8,
+        "acceptance_label_agreement": 0.5,
+        "acceptance": 0.4,
+        "per_second": 4.0,
+    }
+    assert acceptance([]) == {}
