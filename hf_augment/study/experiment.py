@@ -182,7 +182,7 @@ class Experiment(ABC):
             if arm.guarded:
                 curve = self.arm(split, Arm(REFERENCE), seed)["curve"]
                 options["callbacks"] = [AugmentationGuard(baseline=curve)]
-            return self.fit(folder, train, seed, evaluations=self.data.evaluations, **options)
+            return self.fit(folder, train, split, seed, evaluations=self.data.evaluations, **options)
 
         return self.stage(f"split-{split}/{arm.name}-{seed}", work, **steps)
 
@@ -246,14 +246,14 @@ class Experiment(ABC):
         judges, held_out, steps = [], [], self.augmented_steps(len(train))
         labels = train["label"][:]
         for k, (rest, fold) in enumerate(splitter.split(labels, labels)):
-            model = self.judge(f"split-{split}/reference-{k}", train.select(rest), k, steps)
+            model = self.judge(f"split-{split}/reference-{k}", train.select(rest), split, k, steps)
             judges.append(self.classifier.reference(model))
             held_out.append(train.select(fold))
         return OutOfFoldJudge(judges, self.fold_of(held_out, partial(self.judge_of, split)))
 
-    def judge(self, name: str, train: datasets.Dataset, seed: int, steps: int) -> Path:
+    def judge(self, name: str, train: datasets.Dataset, split: int, seed: int, steps: int) -> Path:
         """Trains a classifier that judges candidates and takes no part in the comparison."""
-        work = partial(self.fit, train=train, seed=seed, evaluations={}, save=True, max_steps=steps)
+        work = partial(self.fit, train=train, split=split, seed=seed, evaluations={}, save=True, max_steps=steps)
         self.stage(name, work, max_steps=steps)
         return self.stages.root / name / "model"
 
@@ -363,10 +363,18 @@ class Experiment(ABC):
         models = {name: contents(value) for name, value in vars(self.args).items() if name.endswith("model")}
         return held | {f"contents of {name}": digest for name, digest in models.items() if digest is not None}
 
-    def fit(self, folder: Path, train: datasets.Dataset, seed: int, **options: Any) -> dict[str, Any]:
+    def fit(self, folder: Path, train: datasets.Dataset, split: int, seed: int, **options: Any) -> dict[str, Any]:
         """Trains a classifier; see [`run_arm`]."""
-        seed = derive_seed(self.training.seed, "classifier", seed) % 2**31
+        seed = classifier_seed(self.training.seed, split, seed)
         return run_arm(folder, self.classifier, self.training, train, seed=seed, **options)
+
+
+def classifier_seed(base: int, split: int, seed: int) -> int:
+    """
+    The seed of a classifier's weights, order and dropout: the same for all arms of a split, another one for each split.
+    A seed that all splits shared would be an effect that no interval over splits covers.
+    """
+    return derive_seed(base, "classifier", seed, split) % 2**31
 
 
 def _job(kind: type[Experiment], args: Any, training: AugmentingTrainingArguments) -> Callable[..., Any]:

@@ -330,7 +330,7 @@ class ImageExperiment(Experiment):
             judge = self.judge_of(0)
         else:
             # Who knows neither the generator's images nor its own judges.
-            judge = self.judge("split-0/independent-judge", rest, 0, self.augmented_steps(len(rest)))
+            judge = self.judge("split-0/independent-judge", rest, 0, 0, self.augmented_steps(len(rest)))
         generator = self.generator(0, train, "trained")
         reference = self.classifier.reference(judge)
         work = partial(measure_quality, generator, train, test, reference, per_class=per_class, seed=seed)
