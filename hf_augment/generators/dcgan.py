@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 
 
@@ -348,3 +348,8 @@ def _normalised(module: Any) -> nn.Module:
 # Their source goes with them when they are saved.
 DCGANConfig.register_for_auto_class()
 DCGANGenerator.register_for_auto_class("AutoModel")
+
+if __name__.startswith("hf_augment."):
+    # With the package, `AutoModel` needs no remote code.
+    AutoConfig.register(DCGANConfig.model_type, DCGANConfig)
+    AutoModel.register(DCGANConfig, DCGANGenerator)

@@ -26,7 +26,7 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
     ```python
     >>> import numpy as np
     >>> from transformers import EvalPrediction
-    >>> from hf_augment.metrics import classification_metrics
+    >>> from hf_augment import classification_metrics
     >>> logits = np.array([[4.0, 0.0], [0.0, 4.0], [4.0, 0.0], [0.0, 4.0]])
     >>> metrics = classification_metrics(EvalPrediction(predictions=logits, label_ids=np.array([0, 1, 1, 1])))
     >>> metrics["accuracy"], metrics["f1"], round(metrics["f1_macro"], 3)

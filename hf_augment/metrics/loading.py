@@ -19,7 +19,7 @@ def metric_path(name: str) -> str:
 
     ```python
     >>> import evaluate
-    >>> from hf_augment.metrics import metric_path
+    >>> from hf_augment import metric_path
     >>> accuracy = evaluate.load(metric_path("accuracy"))
     >>> accuracy.compute(references=[0, 1], predictions=[0, 1])
     {'accuracy': 1.0}
@@ -58,7 +58,7 @@ def load_metric(name: str, **kwargs: Any) -> EvaluationModule:
     Example:
 
     ```python
-    >>> from hf_augment.metrics import load_metric
+    >>> from hf_augment import load_metric
     >>> f1 = load_metric("f1")
     >>> f1.compute(references=[0, 1, 2, 1], predictions=[0, 1, 2, 2], average="micro")
     {'f1': 0.75}

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 from transformers import EvalPrediction
 
-import hf_augment.metrics
+import hf_augment.metrics.classification
 from hf_augment.metrics.classification import classification_metrics
 from hf_augment.metrics.loading import load_metric, metric_path
 
@@ -371,7 +371,7 @@ def test_classification_metrics_allows_masked_classes():
 def test_classification_metrics_loads_once_and_spares_the_random_state(monkeypatch):
     prediction = EvalPrediction(predictions=np.eye(2), label_ids=np.array([0, 1]))
     first = classification_metrics(prediction)
-    monkeypatch.setattr(hf_augment.metrics, "load_metric", None)  # would fail if it were called
+    monkeypatch.setattr(hf_augment.metrics.classification, "load_metric", None)  # would fail if it were called
     np.random.seed(0)
     assert classification_metrics(prediction) == first
     after = np.random.random()
