@@ -371,7 +371,7 @@ class Experiment(ABC):
 
 def classifier_seed(base: int, split: int, seed: int) -> int:
     """
-    The seed of a classifier's weights, order and dropout: the same for all arms of a split, another one for each split.
+    The seed of a classifier's weights, order and dropout: the same for all arms of a split, and other ones for others.
     A seed that all splits shared would be an effect that no interval over splits covers.
     """
     return derive_seed(base, "classifier", seed, split) % 2**31
