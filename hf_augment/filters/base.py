@@ -19,7 +19,7 @@ class Verdict:
         score (`float`):
             What was compared with the threshold, in the filter's own unit.
         reason (`str`):
-            One short phrase for a person, such as `"reference says neg (0.91)"`.
+            One short phrase for a person, such as `"judge says neg (0.91)"`.
         label_probabilities (`tuple[float, ...]`, *optional*):
             The classes' probabilities, from a filter that knows them; they become the soft label.
     """

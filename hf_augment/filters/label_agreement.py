@@ -1,4 +1,4 @@
-"""The filter that asks a reference whether a candidate is of the class it was asked to be."""
+"""The filter that asks a judge whether a candidate is of the class it was asked to be."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hf_augment.checks import check_number
 from hf_augment.filters.acceptance import Acceptance, check_target_acceptance
 from hf_augment.filters.base import Filter, Verdict
 from hf_augment.fingerprints import callable_fingerprint
-from hf_augment.judges.classifier import Reference
+from hf_augment.judges.classifier import Judge
 
 
 class LabelAgreement(Filter):
     """
-    Accepts candidates whose requested label a reference classifier finds likely enough.
+    Accepts candidates whose requested label a judge finds likely enough.
 
-    The score is the reference's probability of the requested label. All probabilities go into
+    The score is the judge's probability of the requested label. All probabilities go into
     `Verdict.label_probabilities`, so they can serve as a soft label.
 
     Example:
@@ -26,17 +26,17 @@ class LabelAgreement(Filter):
     ```python
     >>> from hf_augment import LabelAgreement
 
-    >>> def reference(examples):
+    >>> def judge(examples):
     ...     return [[0.91, 0.09] if "dull" in example["text"] else [0.2, 0.8] for example in examples]
 
-    >>> agreement = LabelAgreement(reference, label_names=["neg", "pos"])
+    >>> agreement = LabelAgreement(judge, label_names=["neg", "pos"])
     >>> verdicts = agreement.judge([{"text": "A dull film."}, {"text": "A dull plot."}], labels=[0, 1])
     >>> [(verdict.accepted, verdict.reason) for verdict in verdicts]
-    [(True, 'reference says neg (0.91)'), (False, 'reference says neg (0.91)')]
+    [(True, 'judge says neg (0.91)'), (False, 'judge says neg (0.91)')]
     ```
 
     Args:
-        reference (`Callable`):
+        judge (`Callable`):
             Takes a sequence of examples and returns an array `(n, num_labels)` of probabilities, such as a
             [`ClassifierJudge`] for texts or an [`ImageClassifierJudge`]. Its `fingerprint()` becomes part of
             the filter's; without one, it is known by its name only.
@@ -46,11 +46,11 @@ class LabelAgreement(Filter):
             In `(0, 1]`. Accepts this share of each call's candidates, those with the best scores, rounded up; of equal
             scores the first.
         label_names (`Sequence[str]`, *optional*):
-            The generator's classes in order, for the verdicts' reasons and to check the reference's own order.
+            The generator's classes in order, for the verdicts' reasons and to check the judge's own order.
 
     Raises:
-        `ValueError`: If an argument is out of range, both thresholds are given, or the reference orders the same class
-            names differently; from `judge`, if the reference returns anything else than one row of probabilities for
+        `ValueError`: If an argument is out of range, both thresholds are given, or the judge orders the same class
+            names differently; from `judge`, if the judge returns anything else than one row of probabilities for
             each candidate.
     """
 
@@ -59,14 +59,14 @@ class LabelAgreement(Filter):
 
     def __init__(
         self,
-        reference: Reference,
+        judge: Judge,
         min_probability: float | None = None,
         target_acceptance: float | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
-        if not callable(reference):
+        if not callable(judge):
             raise ValueError(
-                f"`reference` must be callable, but is {reference!r}. Wrap a model in `ClassifierJudge(model, "
+                f"`judge` must be callable, but is {judge!r}. Wrap a model in `ClassifierJudge(model, "
                 "tokenizer)` or `ImageClassifierJudge(model, image_processor)`, or give a function of examples."
             )
         check_target_acceptance("min_probability", min_probability, target_acceptance)
@@ -75,14 +75,14 @@ class LabelAgreement(Filter):
             threshold = 0.5 if min_probability is None else min_probability
             check_number("min_probability", threshold, 0, 1, hint="It is a probability.")
             threshold = float(threshold)
-        self.reference = reference
+        self._judge = judge
         self.acceptance = Acceptance(threshold, target_acceptance)
         self.label_names = None if label_names is None else list(label_names)
-        theirs = getattr(reference, "label_names", None)
+        theirs = getattr(judge, "label_names", None)
         if self.label_names and theirs and set(theirs) == set(self.label_names) and list(theirs) != self.label_names:
             raise ValueError(
-                f"`label_names` is {self.label_names}, but the reference has {list(theirs)}: its probabilities would "
-                "be taken for other classes. Use one order for the dataset, the generator and the reference."
+                f"`label_names` is {self.label_names}, but the judge has {list(theirs)}: its probabilities would "
+                "be taken for other classes. Use one order for the dataset, the generator and the judge."
             )
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
@@ -92,8 +92,8 @@ class LabelAgreement(Filter):
         probabilities = self._ask(examples)
         if min(labels) < 0 or max(labels) >= probabilities.shape[1]:
             raise ValueError(
-                f"`labels` go from {min(labels)} to {max(labels)}, but the reference knows {probabilities.shape[1]} "
-                "classes. Use a reference that was trained on the generator's classes."
+                f"`labels` go from {min(labels)} to {max(labels)}, but the judge knows {probabilities.shape[1]} "
+                "classes. Use a judge that was trained on the generator's classes."
             )
         scores = probabilities[np.arange(len(labels)), np.asarray(labels)]
         return [
@@ -102,8 +102,8 @@ class LabelAgreement(Filter):
         ]
 
     def _ask(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
-        """The reference's probabilities, checked."""
-        probabilities = np.asarray(self.reference(examples), dtype=np.float64)
+        """The judge's probabilities, checked."""
+        probabilities = np.asarray(self._judge(examples), dtype=np.float64)
         classes = len(self.label_names) if self.label_names else None
         if (
             probabilities.ndim != 2
@@ -111,13 +111,13 @@ class LabelAgreement(Filter):
             or (classes and probabilities.shape[1] != classes)
         ):
             raise ValueError(
-                f"`reference` must return an array of shape ({len(examples)}, {classes or 'num_labels'}), but its "
+                f"`judge` must return an array of shape ({len(examples)}, {classes or 'num_labels'}), but its "
                 f"shape is {probabilities.shape}. Return one row of probabilities for each example."
             )
         # Written so that NaN fails too.
         if not (probabilities.min() >= 0 and np.abs(probabilities.sum(axis=1) - 1).max() <= 0.01):
             raise ValueError(
-                "`reference` must return probabilities, zero or more and with a sum of 1 in each row, but returned "
+                "`judge` must return probabilities, zero or more and with a sum of 1 in each row, but returned "
                 f"{probabilities[0].round(3).tolist()} first. Apply a softmax to logits."
             )
         return probabilities
@@ -125,8 +125,9 @@ class LabelAgreement(Filter):
     def _reason(self, probabilities: np.ndarray) -> str:
         best = int(probabilities.argmax())
         name = self.label_names[best] if self.label_names else f"class {best}"
-        return f"reference says {name} ({probabilities[best]:.2f})"
+        return f"judge says {name} ({probabilities[best]:.2f})"
 
     def fingerprint(self) -> str:
         """See [`Filter.fingerprint`]."""
-        return f"{self.name}({self.acceptance}, reference={callable_fingerprint(self.reference)})"
+        # Spelled as it always was, so that streams made before are known again.
+        return f"{self.name}({self.acceptance}, reference={callable_fingerprint(self._judge)})"

@@ -17,7 +17,7 @@ from hf_augment.images.arrays import read_images
 
 
 #: Examples in, an array `(n, num_labels)` of probabilities out.
-Reference = Callable[[Sequence[dict[str, Any]]], ArrayLike]
+Judge = Callable[[Sequence[dict[str, Any]]], ArrayLike]
 
 
 class _ModelJudge(ABC):
@@ -52,12 +52,12 @@ class _ModelJudge(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Identifies the reference by all that its answers depend on."""
+        """Identifies the judge by all that its answers depend on."""
 
 
 class ClassifierJudge(_ModelJudge):
     """
-    A transformers model for sequence classification as the reference of [`LabelAgreement`].
+    A transformers model for sequence classification as the judge of [`LabelAgreement`].
 
     It has its own copy of the tokenizer, because a fast tokenizer used by two threads truncates wrongly without an
     error. The model is not copied: give one that nobody trains in the meantime.
@@ -68,8 +68,8 @@ class ClassifierJudge(_ModelJudge):
     >>> from transformers import AutoModelForSequenceClassification, AutoTokenizer
     >>> from hf_augment import ClassifierJudge, LabelAgreement
 
-    >>> model = AutoModelForSequenceClassification.from_pretrained("my-reference")  # doctest: +SKIP
-    >>> tokenizer = AutoTokenizer.from_pretrained("my-reference")  # doctest: +SKIP
+    >>> model = AutoModelForSequenceClassification.from_pretrained("my-judge")  # doctest: +SKIP
+    >>> tokenizer = AutoTokenizer.from_pretrained("my-judge")  # doctest: +SKIP
     >>> agreement = LabelAgreement(ClassifierJudge(model, tokenizer), min_probability=0.8)  # doctest: +SKIP
     ```
 
@@ -112,7 +112,7 @@ class ClassifierJudge(_ModelJudge):
         return self.tokenizer(texts, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
 
     def fingerprint(self) -> str:
-        """Identifies the reference by its weights, vocabulary and settings."""
+        """Identifies the judge by its weights, vocabulary and settings."""
         vocabulary = self.tokenizer.get_vocab()
         tokens = texts_digest(sorted(vocabulary, key=vocabulary.__getitem__))
         return f"{weights_fingerprint(self.model)}-{tokens}-{self.text_column}-{self.max_length}"
@@ -120,7 +120,7 @@ class ClassifierJudge(_ModelJudge):
 
 class ImageClassifierJudge(_ModelJudge):
     """
-    A transformers model for image classification as the reference of [`LabelAgreement`].
+    A transformers model for image classification as the judge of [`LabelAgreement`].
 
     The model is not copied: give one that nobody trains in the meantime.
 
@@ -135,8 +135,8 @@ class ImageClassifierJudge(_ModelJudge):
     ...     num_channels=1, embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic", num_labels=10
     ... )
     >>> processor = ViTImageProcessor(do_resize=False, image_mean=[0.5], image_std=[0.5])
-    >>> reference = ImageClassifierJudge(ResNetForImageClassification(config), processor)
-    >>> reference([{"image": np.zeros((28, 28, 1), dtype=np.uint8)}]).shape
+    >>> judge = ImageClassifierJudge(ResNetForImageClassification(config), processor)
+    >>> judge([{"image": np.zeros((28, 28, 1), dtype=np.uint8)}]).shape
     (1, 10)
     ```
 
@@ -172,7 +172,7 @@ class ImageClassifierJudge(_ModelJudge):
         return inputs.to(self.model.dtype)
 
     def fingerprint(self) -> str:
-        """Identifies the reference by its weights, its image processor's settings and its column."""
+        """Identifies the judge by its weights, its image processor's settings and its column."""
         settings = texts_digest([self.image_processor.to_json_string()])
         return f"{weights_fingerprint(self.model)}-{settings}-{self.image_column}"
 
@@ -202,7 +202,7 @@ class ClassifierFeatures:
     ```
 
     Args:
-        reference (`ClassifierJudge` or `ImageClassifierJudge`):
+        judge (`ClassifierJudge` or `ImageClassifierJudge`):
             The classifier. Use it in one thread at a time: another thread's examples would be taken for one's own.
 
     Raises:
@@ -210,16 +210,16 @@ class ClassifierFeatures:
             does not read one vector for each example.
     """
 
-    def __init__(self, reference: ClassifierJudge | ImageClassifierJudge) -> None:
-        classes = len(reference.label_names)
-        linear = [module for module in reference.model.modules() if isinstance(module, torch.nn.Linear)]
+    def __init__(self, judge: ClassifierJudge | ImageClassifierJudge) -> None:
+        classes = len(judge.label_names)
+        linear = [module for module in judge.model.modules() if isinstance(module, torch.nn.Linear)]
         heads = [module for module in linear if module.out_features == classes]
         if not heads:
             raise ValueError(
-                f"`reference` must have a model that ends in a `torch.nn.Linear` with {classes} outputs, but its "
+                f"`judge` must have a model that ends in a `torch.nn.Linear` with {classes} outputs, but its "
                 f"linear layers have {[module.out_features for module in linear]}. Write a function of examples."
             )
-        self.reference = reference
+        self.judge = judge
         self._head = heads[-1]
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -231,17 +231,17 @@ class ClassifierFeatures:
 
         hook = self._head.register_forward_pre_hook(keep)
         try:
-            self.reference(examples)
+            self.judge(examples)
         finally:
             hook.remove()
         # Heads that score every token, and heads that are used twice.
         if any(batch.ndim != 2 for batch in batches) or sum(map(len, batches)) != len(examples):
             raise ValueError(
-                f"`reference` must have a model whose last linear layer reads one vector for each of {len(examples)} "
+                f"`judge` must have a model whose last linear layer reads one vector for each of {len(examples)} "
                 f"examples, but it reads {[batch.shape for batch in batches][:2]}. Write a function of examples."
             )
         return np.concatenate([np.empty((0, self._head.in_features), dtype=np.float32), *batches])
 
     def fingerprint(self) -> str:
         """Identifies the features by their classifier."""
-        return f"features({self.reference.fingerprint()})"
+        return f"features({self.judge.fingerprint()})"

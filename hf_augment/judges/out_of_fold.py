@@ -1,4 +1,4 @@
-"""Several classifiers as one reference: who has not seen the nearest training row judges."""
+"""Several classifiers as one judge, of which the one that has not seen the nearest training row answers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from hf_augment.checks import check_texts, read_texts
 from hf_augment.fingerprints import callable_fingerprint, texts_digest
 from hf_augment.images.arrays import check_images
-from hf_augment.judges.classifier import Reference
+from hf_augment.judges.classifier import Judge
 from hf_augment.neighbours.features import Features, RealFeatures
 
 
 class OutOfFoldJudge:
     """
-    Several classifiers as one reference, for when the generator and the reference learn from the same rows.
+    Several classifiers as one judge, for when the generator and the judge learn from the same rows.
 
     A classifier is sure of the rows it was trained on, right or wrong; if the generator has memorised one, its label
     would be confirmed by a judge who knows the answer by heart. So classifier `k` is trained on all rows but those of
@@ -31,61 +31,59 @@ class OutOfFoldJudge:
 
     >>> first = lambda examples: np.tile([0.9, 0.1], (len(examples), 1))
     >>> second = lambda examples: np.tile([0.3, 0.7], (len(examples), 1))
-    >>> reference = OutOfFoldJudge([first, second], NearestTextFold([["a dull film"], ["a bright story"]]))
-    >>> reference([{"text": "a very bright story"}, {"text": "such a dull one"}]).tolist()
+    >>> judge = OutOfFoldJudge([first, second], NearestTextFold([["a dull film"], ["a bright story"]]))
+    >>> judge([{"text": "a very bright story"}, {"text": "such a dull one"}]).tolist()
     [[0.3, 0.7], [0.9, 0.1]]
     ```
 
     Args:
-        references (`Sequence[Callable]`):
-            At least two, each like the `reference` of [`LabelAgreement`]; `references[k]` was trained without fold
+        judges (`Sequence[Callable]`):
+            At least two, each like the `judge` of [`LabelAgreement`]; `judges[k]` was trained without fold
             `k`.
         fold_of (`Callable`):
             Takes a sequence of examples and returns for each the fold of its nearest training row, such as a
-            [`NearestTextFold`] or a [`NearestImageFold`]. Its `fingerprint()` becomes part of the reference's; without
+            [`NearestTextFold`] or a [`NearestImageFold`]. Its `fingerprint()` becomes part of the judge's; without
             one, it is known by its name only.
 
     Raises:
-        `ValueError`: If there are fewer than two references, or another number than `fold_of` has folds; when called,
+        `ValueError`: If there are fewer than two judges, or another number than `fold_of` has folds; when called,
             if `fold_of` returns anything else than one fold for each example.
     """
 
-    def __init__(
-        self, references: Sequence[Reference], fold_of: Callable[[Sequence[dict[str, Any]]], Sequence[int]]
-    ) -> None:
+    def __init__(self, judges: Sequence[Judge], fold_of: Callable[[Sequence[dict[str, Any]]], Sequence[int]]) -> None:
         if not callable(fold_of):
             raise ValueError(
                 f"`fold_of` must be callable, but is {type(fold_of)}. Wrap the texts of the folds in "
                 "`NearestTextFold(folds)`, or their images in `NearestImageFold(folds, features)`."
             )
-        folds = getattr(fold_of, "num_folds", len(references))
-        if len(references) < 2 or len(references) != folds:
+        folds = getattr(fold_of, "num_folds", len(judges))
+        if len(judges) < 2 or len(judges) != folds:
             raise ValueError(
-                f"`references` must be at least 2 and as many as the folds of `fold_of`, but are {len(references)} "
+                f"`judges` must be at least 2 and as many as the folds of `fold_of`, but are {len(judges)} "
                 f"for {folds} folds. Give each classifier the fold it was not trained on."
             )
-        self.references = list(references)
+        self.judges = list(judges)
         self.fold_of = fold_of
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
         """The probabilities of the classes, `(n, num_labels)`."""
         folds = list(self.fold_of(examples))
-        if len(folds) != len(examples) or not set(folds) <= set(range(len(self.references))):
+        if len(folds) != len(examples) or not set(folds) <= set(range(len(self.judges))):
             raise ValueError(
-                f"`fold_of` must return {len(examples)} numbers from 0 to {len(self.references) - 1}, but returned "
+                f"`fold_of` must return {len(examples)} numbers from 0 to {len(self.judges) - 1}, but returned "
                 f"{len(folds)}, among them {sorted(set(folds))[:10]}. Return the fold of each example's nearest row."
             )
         rows: dict[int, np.ndarray] = {}
         for fold in sorted(set(folds)):
             members = [index for index, of in enumerate(folds) if of == fold]
-            answers = np.asarray(self.references[fold]([examples[index] for index in members]))
+            answers = np.asarray(self.judges[fold]([examples[index] for index in members]))
             rows.update(zip(members, answers, strict=True))
         return np.array([rows[index] for index in range(len(examples))])
 
     def fingerprint(self) -> str:
-        """Identifies the reference by its classifiers and folds."""
-        references = ", ".join(map(callable_fingerprint, self.references))
-        return f"out_of_fold({references}, fold_of={callable_fingerprint(self.fold_of)})"
+        """Identifies the judge by its classifiers and folds."""
+        judges = ", ".join(map(callable_fingerprint, self.judges))
+        return f"out_of_fold({judges}, fold_of={callable_fingerprint(self.fold_of)})"
 
 
 class NearestTextFold:

@@ -45,7 +45,7 @@ class PromptedJudge:
     """
     Asks a causal language model for the label of texts, after a few labelled ones that show what is wanted.
 
-    It is the reference of [`LabelAgreement`] where labelled texts are few: a classifier that was trained on them knows
+    It is the judge of [`LabelAgreement`] where labelled texts are few: a classifier that was trained on them knows
     less than the language model. Each opinion is shown other demonstrations; their log-probabilities are averaged.
 
     What a model answers depends on the demonstrations and their order more than on the text ([Zhao et al.
@@ -63,16 +63,16 @@ class PromptedJudge:
     ...     label_names=["negative", "positive"],
     ...     prompt=InstructPrompt.for_sentiment(),
     ... )
-    >>> reference = PromptedJudge(
+    >>> judge = PromptedJudge(
     ...     generator.model,
     ...     generator.tokenizer,
     ...     label_names=["negative", "positive"],
     ...     template="Review: {text}\\nSentiment:",
     ...     examples=[("a dull film", 0), ("a moving story", 1), ("what a mess", 0), ("a delight", 1)],
     ... )
-    >>> reference([{"text": "the cast is superb"}]).shape
+    >>> judge([{"text": "the cast is superb"}]).shape
     (1, 2)
-    >>> agreement = LabelAgreement(reference, min_probability=0.5)
+    >>> agreement = LabelAgreement(judge, min_probability=0.5)
     ```
 
     Args:

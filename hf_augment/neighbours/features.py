@@ -89,7 +89,7 @@ class RealFeatures:
     def __init__(self, features: Features, images: np.ndarray, image_column: str = "image") -> None:
         if not callable(features):
             raise ValueError(
-                f"`features` must be callable, but is {type(features)}. Give `ClassifierFeatures(reference)`, or a "
+                f"`features` must be callable, but is {type(features)}. Give `ClassifierFeatures(judge)`, or a "
                 "function of examples."
             )
         images = check_images("images", images)

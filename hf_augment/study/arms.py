@@ -114,7 +114,7 @@ class Classifier(ABC):
         """Such inputs as a dataset for `trainer.predict`."""
 
     @abstractmethod
-    def reference(self, folder: Path) -> Callable[..., Any]:
+    def as_judge(self, folder: Path) -> Callable[..., Any]:
         """A trained model of this kind, as a judge of candidates."""
 
     @abstractmethod

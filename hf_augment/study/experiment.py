@@ -123,7 +123,7 @@ class Experiment(ABC):
         self,
         train: datasets.Dataset,
         generator: Generator,
-        reference: Callable[..., Any] | None,
+        label_judge: Callable[..., Any] | None,
         judge: Callable[[], Path],
     ) -> list[Filter]:
         """The filters of an arm: who may judge labels, and what trains a classifier that knows the rows."""
@@ -192,7 +192,9 @@ class Experiment(ABC):
         generator = self.real_rows(split) if name == REAL else self.generator(split, train, name)
         filters: list[Filter] = []
         if arm.filtered:
-            filters = self.filters(train, generator, self.reference(split, train, name), partial(self.judge_of, split))
+            filters = self.filters(
+                train, generator, self.label_judge(split, train, name), partial(self.judge_of, split)
+            )
         return {
             "generator": generator,
             "filters": filters,
@@ -235,19 +237,19 @@ class Experiment(ABC):
         self.arm(split, Arm(REFERENCE), 0)
         return self.stages.root / f"split-{split}/{REFERENCE}-0/model"
 
-    def reference(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
+    def label_judge(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
         """
         Who judges candidates, if anybody does. Rows that trained the generator trained the baseline too, which would
         confirm copies of them; so a trained generator is judged out of fold.
         """
         if not self.args.min_label_probability:
             return None
-        splitter = sklearn.model_selection.StratifiedKFold(self.args.reference_folds, shuffle=True, random_state=split)
+        splitter = sklearn.model_selection.StratifiedKFold(self.args.judge_folds, shuffle=True, random_state=split)
         judges, held_out, steps = [], [], self.augmented_steps(len(train))
         labels = train["label"][:]
         for k, (rest, fold) in enumerate(splitter.split(labels, labels)):
-            model = self.judge(f"split-{split}/reference-{k}", train.select(rest), split, k, steps)
-            judges.append(self.classifier.reference(model))
+            model = self.judge(f"split-{split}/judge-{k}", train.select(rest), split, k, steps)
+            judges.append(self.classifier.as_judge(model))
             held_out.append(train.select(fold))
         return OutOfFoldJudge(judges, self.fold_of(held_out, partial(self.judge_of, split)))
 
@@ -259,12 +261,12 @@ class Experiment(ABC):
 
     # What the steps share.
 
-    def label_agreement(self, generator: Generator, reference: Callable[..., Any] | None) -> list[Filter]:
+    def label_agreement(self, generator: Generator, label_judge: Callable[..., Any] | None) -> list[Filter]:
         """The last filter, unless it is turned off."""
-        if reference is None:
+        if label_judge is None:
             return []
         least = self.args.min_label_probability
-        return [LabelAgreement(reference, least, label_names=list(generator.label_names))]
+        return [LabelAgreement(label_judge, least, label_names=list(generator.label_names))]
 
     def generator_training(self, split: int) -> dict[str, Any]:
         """
@@ -320,12 +322,12 @@ class Experiment(ABC):
         # A fold without a class would make a judge that does not know it.
         arms = self.arms()
         judged = any(arm.filtered and self.learns(arm) for arm in arms)
-        least = self.args.reference_folds if judged and self.judges_out_of_fold() else 1
+        least = self.args.judge_folds if judged and self.judges_out_of_fold() else 1
         rarest = int(counts.argmin())
         if counts[rarest] < least:
             raise ValueError(
                 f"The training set has {counts[rarest]} rows of {names[rarest]!r}, but there must be {least} of every "
-                "class (with a trained generator, reference_folds): add some, or leave the class out with label_map."
+                "class (with a trained generator, judge_folds): add some, or leave the class out with label_map."
             )
         if self.training.eval_strategy != "no" and len(self.unlabelled(0)) < self.args.curve_rows:
             raise ValueError(

@@ -162,7 +162,7 @@ class ImageClassifier(Classifier):
         transform = v2.Compose(CLASSIC[augment](self.size)) if augment is not None else None
         return ImageCollator(self.processing_class, transform)
 
-    def reference(self, folder: Path) -> ImageClassifierJudge:
+    def as_judge(self, folder: Path) -> ImageClassifierJudge:
         """A trained model of this kind, as a judge of candidates."""
         model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=False)
         return ImageClassifierJudge(_on_device(model), self.processing_class)
@@ -305,20 +305,20 @@ class ImageExperiment(Experiment):
 
     def features(self, model: Path) -> ClassifierFeatures:
         """What a trained classifier sees in an image."""
-        return ClassifierFeatures(self.classifier.reference(model))
+        return ClassifierFeatures(self.classifier.as_judge(model))
 
     def filters(
         self,
         train: datasets.Dataset,
         generator: Generator,
-        reference: Callable[..., Any] | None,
+        label_judge: Callable[..., Any] | None,
         judge: Callable[[], Path],
     ) -> list[Filter]:
         """Copies, then labels, then coverage, which counts what the others accepted."""
         real = RealFeatures(self.features(judge()), image_arrays(train))
         copies = FeatureCopies(real, self.args.min_copy_distance)
         coverage = ClassCoverage(real, train["label"][:], self.args.max_excess)
-        return [copies, *self.label_agreement(generator, reference), coverage]
+        return [copies, *self.label_agreement(generator, label_judge), coverage]
 
     def extras(self) -> dict[str, Any]:
         """How good the first split's generated images are, in figures and as a picture."""
@@ -327,13 +327,13 @@ class ImageExperiment(Experiment):
         seed, per_class = self.training.seed, self.args.quality_per_class
         train, rest, test = self.labelled(0), self.rest(), self.data.evaluations["test"]
         if rest is None:
-            judge = self.judge_of(0)
+            folder = self.judge_of(0)
         else:
             # Who knows neither the generator's images nor its own judges.
-            judge = self.judge("split-0/independent-judge", rest, 0, 0, self.augmented_steps(len(rest)))
+            folder = self.judge("split-0/independent-judge", rest, 0, 0, self.augmented_steps(len(rest)))
         generator = self.generator(0, train, "trained")
-        reference = self.classifier.reference(judge)
-        work = partial(measure_quality, generator, train, test, reference, per_class=per_class, seed=seed)
+        judge = self.classifier.as_judge(folder)
+        work = partial(measure_quality, generator, train, test, judge, per_class=per_class, seed=seed)
         quality = self.stage("split-0/quality", lambda _: work(), per_class=per_class)
         who = f"a classifier of {len(rest)} other images" if rest is not None else "the baseline with more steps"
         if PartialState().is_main_process:

@@ -18,7 +18,7 @@ def measure_quality(
     generator: Generator,
     train: datasets.Dataset,
     test: datasets.Dataset,
-    reference: ImageClassifierJudge,
+    judge: ImageClassifierJudge,
     *,
     per_class: int,
     seed: int,
@@ -33,7 +33,7 @@ def measure_quality(
             `image` and `label`.
         test (`datasets.Dataset`):
             The same; what a probe that learned from generated images is tested on.
-        reference ([`ImageClassifierJudge`]):
+        judge ([`ImageClassifierJudge`]):
             Reads the classes, and gives the features of all measures.
         per_class (`int`):
             Images of each class to generate, 2 or more.
@@ -41,13 +41,13 @@ def measure_quality(
             Of the images.
 
     Returns:
-        `dict[str, Any]`: Figures of the metrics' own names, `agreement` of the reference with the requested class,
+        `dict[str, Any]`: Figures of the metrics' own names, `agreement` of the judge with the requested class,
         `agreement_per_class` and `per_class` diversity, and `n`.
     """
     labels = [label for label in range(len(generator.label_names)) for _ in range(per_class)]
     examples = generator.generate(labels, derive_seed(seed, "quality"))
-    features = ClassifierFeatures(reference)
-    agrees = np.asarray(reference(examples)).argmax(axis=1) == np.array(labels)
+    features = ClassifierFeatures(judge)
+    agrees = np.asarray(judge(examples)).argmax(axis=1) == np.array(labels)
     synthetic = features(examples)
     real, held_out = (features([{"image": image} for image in image_arrays(rows)]) for rows in (train, test))
     real_labels = train["label"][:]

@@ -42,7 +42,7 @@ class ExperimentArguments:
     model: str = field(default="", metadata={"help": "The classifier."})
     classic: list[str] = field(default_factory=list, metadata={"help": "Arms with classic augmentation."})
     generators: list[str] = field(default_factory=lambda: ["trained"], metadata={"help": "Arms with a generator."})
-    reference_folds: int = field(
+    judge_folds: int = field(
         default=2, metadata={"help": "Classifiers, each trained without one fold, that judge the trained generator."}
     )
     min_label_probability: float = field(
@@ -64,8 +64,8 @@ class ExperimentArguments:
             raise ValueError(f"robustness_rows={self.robustness_rows} must be 0 or more.")
         if len({*self.classic, *self.generators}) < len(self.classic) + len(self.generators):
             raise ValueError(f"classic={self.classic} and generators={self.generators} name an arm twice.")
-        if self.reference_folds < 2:
-            raise ValueError(f"reference_folds={self.reference_folds} must be 2 or more.")
+        if self.judge_folds < 2:
+            raise ValueError(f"judge_folds={self.judge_folds} must be 2 or more.")
         if not 0 <= self.min_label_probability <= 1:
             raise ValueError(f"min_label_probability={self.min_label_probability} must be in [0, 1].")
         if self.splits > 1 and self.train_per_class is None:

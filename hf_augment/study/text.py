@@ -184,16 +184,16 @@ class TextExperiment(Experiment):
         self.stage("instruct-model", work)
         return CausalLMGenerator.from_pretrained(self.stages.root / "instruct-model/model")
 
-    def reference(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
+    def label_judge(self, split: int, train: datasets.Dataset, name: str) -> Callable[..., Any] | None:
         """
-        See [`Experiment.reference`]; a prompted generator has not seen the rows, so one judge will do. The prompted
+        See [`Experiment.label_judge`]; a prompted generator has not seen the rows, so one judge will do. The prompted
         judge sees few of them, and has learned none.
         """
         if self.args.prompts_for_labels():
             return self.prompted_judge(split, train)
         if name == "instruct" and self.args.min_label_probability:
-            return self.classifier.reference(self.judge_of(split))
-        return super().reference(split, train, name)
+            return self.classifier.as_judge(self.judge_of(split))
+        return super().label_judge(split, train, name)
 
     def prompted_judge(self, split: int, train: datasets.Dataset | None = None) -> PromptedJudge:
         """The instruct model, asked for the label of texts: after some of `train`, which also calibrate it."""
@@ -217,7 +217,7 @@ class TextExperiment(Experiment):
         self,
         train: datasets.Dataset,
         generator: Any,
-        reference: Callable[..., Any] | None,
+        label_judge: Callable[..., Any] | None,
         judge: Callable[[], Path],
     ) -> list[Filter]:
         """Cheap ones first."""
@@ -232,7 +232,7 @@ class TextExperiment(Experiment):
         if args.max_perplexity is not None:
             model: Any = generator.generator if isinstance(generator, CachedGenerator) else generator
             filters.append(Perplexity(model.negative_log_likelihood, max_perplexity=args.max_perplexity))
-        return filters + self.label_agreement(generator, reference)
+        return filters + self.label_agreement(generator, label_judge)
 
     def extras(self) -> dict[str, Any]:
         """How much the instruct model knows by itself, and how near synthetic texts come to the labelled ones."""

@@ -116,7 +116,7 @@ class TextClassifier(Classifier):
         """Tokenised rows."""
         return dataset.map(self.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {description}")
 
-    def reference(self, folder: Path) -> ClassifierJudge:
+    def as_judge(self, folder: Path) -> ClassifierJudge:
         """A trained model of this kind, as a judge of candidates."""
         model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
         return ClassifierJudge(model, self.tokenizer, max_length=self.max_length)

@@ -1,4 +1,4 @@
-"""What the filter makes of its reference's answer, and how weights are identified."""
+"""What the filter makes of its judge's answer, and how weights are identified."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ def examples(*texts):
 
 
 def saying(*rows):
-    """A reference that says the same whatever it is asked."""
+    """A judge that says the same whatever it is asked."""
     return lambda asked: np.array(rows)
 
 
@@ -24,9 +24,9 @@ def test_the_requested_labels_probability_decides():
     verdicts = agreement.judge(examples("a", "b", "c"), [1, 0, 0])
     assert accepted(verdicts) == [True, True, False]
     assert [verdict.score for verdict in verdicts] == [0.91, 0.5, 0.49]
-    assert verdicts[0].reason == "reference says pos (0.91)"
+    assert verdicts[0].reason == "judge says pos (0.91)"
     assert verdicts[0].label_probabilities == (0.09, 0.91)
-    assert LabelAgreement(saying([0.2, 0.8])).judge(examples("a"), [0])[0].reason == "reference says class 1 (0.80)"
+    assert LabelAgreement(saying([0.2, 0.8])).judge(examples("a"), [0])[0].reason == "judge says class 1 (0.80)"
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ def test_no_candidates_ask_nobody():
 
 
 def test_the_order_of_classes_must_agree():
-    reference = saying([0.2, 0.3, 0.5])
-    reference.label_names = ("neg", "neutral", "pos")
-    LabelAgreement(reference, label_names=["neg", "neutral", "pos"])
-    LabelAgreement(reference, label_names=["bad", "fair", "good"])
-    with pytest.raises(ValueError, match=r"`label_names` is \['pos', 'neutral', 'neg'\], but the reference has"):
-        LabelAgreement(reference, label_names=["pos", "neutral", "neg"])
+    judge = saying([0.2, 0.3, 0.5])
+    judge.label_names = ("neg", "neutral", "pos")
+    LabelAgreement(judge, label_names=["neg", "neutral", "pos"])
+    LabelAgreement(judge, label_names=["bad", "fair", "good"])
+    with pytest.raises(ValueError, match=r"`label_names` is \['pos', 'neutral', 'neg'\], but the judge has"):
+        LabelAgreement(judge, label_names=["pos", "neutral", "neg"])
 
 
-def test_the_fingerprint_covers_acceptance_and_reference():
-    reference = saying([1, 0])
-    reference.fingerprint = lambda: "abc"
-    assert LabelAgreement(reference).fingerprint() == "label_agreement(threshold=0.5, reference=abc)"
-    assert LabelAgreement(reference, target_acceptance=1).fingerprint() == (
+def test_the_fingerprint_covers_acceptance_and_judge():
+    judge = saying([1, 0])
+    judge.fingerprint = lambda: "abc"
+    assert LabelAgreement(judge).fingerprint() == "label_agreement(threshold=0.5, reference=abc)"
+    assert LabelAgreement(judge, target_acceptance=1).fingerprint() == (
         "label_agreement(target_acceptance=1.0, reference=abc)"
     )
 
@@ -73,7 +73,7 @@ def test_the_fingerprint_covers_acceptance_and_reference():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LabelAgreement("model"), "`reference` must be callable, but is 'model'"),
+        (lambda: LabelAgreement("model"), "`judge` must be callable, but is 'model'"),
         (lambda: LabelAgreement(len, 0.5, 0.5), "`min_probability` and `target_acceptance` exclude each other"),
         (lambda: LabelAgreement(len, 50), "`min_probability` must be a number between 0 and 1, but is 50"),
         (lambda: LabelAgreement(len, target_acceptance=0), "`target_acceptance` must be above 0"),

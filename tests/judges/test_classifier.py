@@ -1,4 +1,4 @@
-"""Classifiers as references: the same answers as the bare model, for texts and for images, and what they see."""
+"""Classifiers as judges: the same answers as the bare model, for texts and for images, and what they see."""
 
 import copy
 import random
@@ -91,31 +91,31 @@ def global_states():
     return torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()
 
 
-def test_a_text_reference_is_the_softmax_of_the_model(model, tokenizer):
+def test_a_text_judge_is_the_softmax_of_the_model(model, tokenizer):
     values = ["a dull film", "bright", "a very very long story", "unknown words", "short film"]
-    reference = ClassifierJudge(model.train(), tokenizer, max_length=4, batch_size=2)
+    judge = ClassifierJudge(model.train(), tokenizer, max_length=4, batch_size=2)
     before = global_states()
-    probabilities = reference(texts(*values))
+    probabilities = judge(texts(*values))
     assert global_states() == before
     for text, row in zip(values, probabilities, strict=True):
         ids = [tokenizer.convert_tokens_to_ids(word) for word in text.split()][:4]
         logits = model(input_ids=torch.tensor([ids])).logits[0]
         np.testing.assert_allclose(row, logits.softmax(-1).detach(), atol=1e-6)
     assert probabilities.max() > 0.5  # not merely uniform
-    assert reference([]).shape == (0, 3)
+    assert judge([]).shape == (0, 3)
 
 
 @pytest.mark.parametrize(("channels", "kind"), [(1, "resnet"), (3, "resnet"), (1, "vit"), (3, "vit")])
-def test_an_image_reference_is_the_softmax_of_the_model(channels, kind):
+def test_an_image_judge_is_the_softmax_of_the_model(channels, kind):
     model, images = image_model(channels, kind), some_images(5, channels)
-    reference = ImageClassifierJudge(model.train(), processor(channels), batch_size=2)
+    judge = ImageClassifierJudge(model.train(), processor(channels), batch_size=2)
     before = global_states()
-    probabilities = reference(pictures(images))
+    probabilities = judge(pictures(images))
     assert global_states() == before
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, logits_of(model, images).softmax(-1), atol=1e-6)
     assert np.ptp(probabilities, axis=0).max() > 1e-3  # images make a difference
-    assert reference([]).shape == (0, 3)
+    assert judge([]).shape == (0, 3)
 
 
 def test_images_of_few_pixels_are_not_taken_for_channels():
@@ -129,10 +129,10 @@ def test_images_of_few_pixels_are_not_taken_for_channels():
 
 def test_pillow_images_and_grey_arrays_without_channels_are_read_alike():
     images = some_images(2, 1)
-    reference = ImageClassifierJudge(image_model(1), processor(1), image_column="scan")
-    expected = reference([{"scan": image} for image in images])
+    judge = ImageClassifierJudge(image_model(1), processor(1), image_column="scan")
+    expected = judge([{"scan": image} for image in images])
     for others in (images[:, :, :, 0], [Image.fromarray(image[:, :, 0]) for image in images]):
-        np.testing.assert_array_equal(reference([{"scan": image} for image in others]), expected)
+        np.testing.assert_array_equal(judge([{"scan": image} for image in others]), expected)
 
 
 def test_a_model_in_half_precision_gets_its_own_type():
@@ -143,13 +143,13 @@ def test_a_model_in_half_precision_gets_its_own_type():
     np.testing.assert_allclose(halved, expected, atol=0.02)
 
 
-def test_a_text_reference_has_its_own_tokenizer(model, tokenizer):
-    reference = ClassifierJudge(model, tokenizer)
-    before = reference(texts("a very long story"))
+def test_a_text_judge_has_its_own_tokenizer(model, tokenizer):
+    judge = ClassifierJudge(model, tokenizer)
+    before = judge(texts("a very long story"))
     mine = tokenizer.backend_tokenizer
-    assert reference.tokenizer.backend_tokenizer is not mine
+    assert judge.tokenizer.backend_tokenizer is not mine
     mine.enable_truncation(1)
-    np.testing.assert_array_equal(reference(texts("a very long story")), before)
+    np.testing.assert_array_equal(judge(texts("a very long story")), before)
     mine.no_truncation()
 
 
@@ -158,9 +158,9 @@ def test_the_classes_are_in_the_models_order(model, tokenizer):
     assert ClassifierJudge(model, tokenizer).label_names == ("neg", "neutral", "pos")
 
 
-def test_the_fingerprint_of_a_text_reference(model, tokenizer):
-    reference = ClassifierJudge(model, tokenizer)
-    fingerprint = reference.fingerprint()
+def test_the_fingerprint_of_a_text_judge(model, tokenizer):
+    judge = ClassifierJudge(model, tokenizer)
+    fingerprint = judge.fingerprint()
     assert ClassifierJudge(copy.deepcopy(model), tokenizer, batch_size=1).fingerprint() == fingerprint
     assert ClassifierJudge(model, tokenizer, max_length=64).fingerprint() != fingerprint
     assert ClassifierJudge(model, tokenizer, text_column="review").fingerprint() != fingerprint
@@ -168,31 +168,31 @@ def test_the_fingerprint_of_a_text_reference(model, tokenizer):
     more.add_tokens(["dull film"])
     assert ClassifierJudge(model, more).fingerprint() != fingerprint
     model.classifier.bias.data[0] += 1
-    assert reference.fingerprint() != fingerprint
+    assert judge.fingerprint() != fingerprint
 
 
-def test_the_fingerprint_of_an_image_reference():
+def test_the_fingerprint_of_an_image_judge():
     model = image_model(1)
-    reference = ImageClassifierJudge(model, processor(1))
-    fingerprint = reference.fingerprint()
-    reference(pictures(some_images(2, 1)))
+    judge = ImageClassifierJudge(model, processor(1))
+    fingerprint = judge.fingerprint()
+    judge(pictures(some_images(2, 1)))
     same = ImageClassifierJudge(copy.deepcopy(model), processor(1), batch_size=1)
-    assert same.fingerprint() == reference.fingerprint() == fingerprint
+    assert same.fingerprint() == judge.fingerprint() == fingerprint
     assert ImageClassifierJudge(model, processor(1, mean=0.5)).fingerprint() != fingerprint
     assert ImageClassifierJudge(model, processor(1), image_column="scan").fingerprint() != fingerprint
-    assert ClassifierFeatures(reference).fingerprint() == f"features({fingerprint})"
+    assert ClassifierFeatures(judge).fingerprint() == f"features({fingerprint})"
     model.classifier[1].bias.data[0] += 1
-    assert reference.fingerprint() != fingerprint
+    assert judge.fingerprint() != fingerprint
 
 
 def test_features_times_the_last_weights_are_the_logits(model, tokenizer):
-    reference = ClassifierJudge(model, tokenizer, batch_size=2)
-    features = ClassifierFeatures(reference)
+    judge = ClassifierJudge(model, tokenizer, batch_size=2)
+    features = ClassifierFeatures(judge)
     values = texts("a dull film", "bright", "a very very long story")
     vectors = features(values)
     assert (vectors.shape, vectors.dtype) == ((3, 16), np.float32)
     logits = torch.from_numpy(vectors) @ model.classifier.weight.T + model.classifier.bias
-    np.testing.assert_allclose(logits.softmax(-1).detach(), reference(values), atol=1e-6)
+    np.testing.assert_allclose(logits.softmax(-1).detach(), judge(values), atol=1e-6)
     assert features([]).shape == (0, 16)
     for kind, size in [("resnet", 6), ("vit", 16)]:
         model, images = image_model(1, kind), some_images(3, 1)
@@ -246,8 +246,8 @@ def test_wrong_arguments_are_named(model, tokenizer):
 
 
 def test_wrong_images_are_named():
-    reference = ImageClassifierJudge(image_model(1), processor(1))
+    judge = ImageClassifierJudge(image_model(1), processor(1))
     with pytest.raises(ValueError, match=r"`image_column` is 'image'.*\['label', 'scan'\]"):
-        reference([{"scan": some_images(1, 1)[0], "label": 0}])
+        judge([{"scan": some_images(1, 1)[0], "label": 0}])
     with pytest.raises(ValueError, match="Row 1 is of type float64"):
-        reference(pictures([some_images(1, 1)[0], np.zeros((8, 8, 1))]))
+        judge(pictures([some_images(1, 1)[0], np.zeros((8, 8, 1))]))

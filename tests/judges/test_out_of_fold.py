@@ -28,7 +28,7 @@ def pixels(examples):
 
 
 def saying(*rows):
-    """A reference that says the same whatever it is asked."""
+    """A judge that says the same whatever it is asked."""
     return lambda asked: np.array(rows)
 
 
@@ -36,14 +36,14 @@ def judged_by(fold_of, folds, examples, key):
     """The fold of the judge of each example; every judge checks that it has not seen what it judges."""
 
     def trained_without(fold):
-        def reference(asked):
+        def judge(asked):
             assert {key(example) for example in asked} <= set(folds[fold])
             return np.tile([fold, 1 - fold], (len(asked), 1))
 
-        return reference
+        return judge
 
-    reference = OutOfFoldJudge([trained_without(fold) for fold in range(len(folds))], fold_of)
-    return reference(examples)[:, 0].tolist()
+    judge = OutOfFoldJudge([trained_without(fold) for fold in range(len(folds))], fold_of)
+    return judge(examples)[:, 0].tolist()
 
 
 def split(rows, count):
@@ -75,7 +75,7 @@ def test_a_memorised_image_is_never_judged_by_who_saw_it_whatever_the_features(r
     assert judges == expected
 
 
-def test_the_nearest_text_chooses_the_reference():
+def test_the_nearest_text_chooses_the_judge():
     fold_of = NearestTextFold(
         [["a dull film", "such a long story"], ["a bright film", "what music"], ["a dull story"]]
     )
@@ -86,7 +86,7 @@ def test_the_nearest_text_chooses_the_reference():
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1, max_size=5))
-def test_the_nearest_image_chooses_the_reference(candidates):
+def test_the_nearest_image_chooses_the_judge(candidates):
     folds = [dots((0, 0), (200, 10)), dots((90, 90)), dots((0, 210), (255, 255), (0, 210))]
     fold_of = NearestImageFold(folds, pixels)
     for candidate, fold in zip(dots(*candidates), fold_of(pictures(dots(*candidates))), strict=True):
@@ -97,18 +97,18 @@ def test_the_nearest_image_chooses_the_reference(candidates):
     assert fold_of([]) == []
 
 
-def test_each_reference_is_asked_once_and_rows_keep_their_order():
+def test_each_judge_is_asked_once_and_rows_keep_their_order():
     asked = []
 
-    def reference(examples):
+    def judge(examples):
         asked.append([example["row"] for example in examples])
         return [[example["row"] / 10, 1 - example["row"] / 10] for example in examples]
 
-    out_of_fold = OutOfFoldJudge([reference] * 3, lambda examples: [2, 0, 2, 0])
+    out_of_fold = OutOfFoldJudge([judge] * 3, lambda examples: [2, 0, 2, 0])
     answers = out_of_fold([{"row": row} for row in range(4)])
     assert asked == [[1, 3], [0, 2]]
     assert answers[:, 0].tolist() == [0.0, 0.1, 0.2, 0.3]
-    assert OutOfFoldJudge([reference] * 2, lambda examples: [])([]).shape == (0,)
+    assert OutOfFoldJudge([judge] * 2, lambda examples: [])([]).shape == (0,)
 
 
 def test_fingerprints():

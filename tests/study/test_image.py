@@ -68,7 +68,7 @@ def make(tmp_path):
         ({"seeds": 0}, "seeds=0 must be 1 or more"),
         ({"splits": 0}, "splits=0 must be 1 or more"),
         ({"splits": 2}, "splits=2 needs train_per_class"),
-        ({"reference_folds": 1}, "reference_folds=1 must be 2 or more"),
+        ({"judge_folds": 1}, "judge_folds=1 must be 2 or more"),
         ({"min_label_probability": 1.5}, r"min_label_probability=1.5 must be in \[0, 1\]"),
     ],
 )
@@ -82,7 +82,7 @@ def test_arguments_that_are_refused(arguments, message):
     [
         ({"train": {"labels": [0] * 20}}, "The training set has 0 rows of 'warm', but there must be 2 of every class"),
         ({"train": {"labels": [0] * 19 + [1]}}, "The training set has 1 rows of 'warm', but there must be 2"),
-        ({"train_per_class": 4, "reference_folds": 5}, "The training set has 4 rows of 'cool', but there must be 5"),
+        ({"train_per_class": 4, "judge_folds": 5}, "The training set has 4 rows of 'cool', but there must be 5"),
         ({"train_per_class": 11}, "train_per_class=11 is more than the 10 rows of 'cool'"),
         (
             {"test": {"labels": [0], "size": (24, 32)}},

@@ -48,7 +48,7 @@ def train():
 
 
 @pytest.fixture(scope="module")
-def reference():
+def judge():
     """A model that knows nothing; but what it sees differs with the colour."""
     with isolated_rng(0):
         model = SmallResNetForImageClassification.build(NAMES, width=8).eval()
@@ -57,7 +57,7 @@ def reference():
 
 
 @pytest.fixture(scope="module")
-def qualities(train, reference):
+def qualities(train, judge):
     """Of generators whose faults are known."""
     real = image_arrays(train)
     draws = {
@@ -67,8 +67,7 @@ def qualities(train, reference):
         "wrong class": lambda labels, seed: noisy([1 - label for label in labels], seed),
     }
     return {
-        name: measure_quality(Painter(draw), train, train, reference, per_class=12, seed=3)
-        for name, draw in draws.items()
+        name: measure_quality(Painter(draw), train, train, judge, per_class=12, seed=3) for name, draw in draws.items()
     }
 
 
@@ -98,14 +97,14 @@ def test_the_figures_are_complete_and_can_be_kept(qualities):
         assert quality["agreement"] == np.mean(quality["agreement_per_class"])
 
 
-def test_the_same_seed_gives_the_same_figures(train, reference, qualities):
-    again = measure_quality(Painter(noisy), train, train, reference, per_class=12, seed=3)
+def test_the_same_seed_gives_the_same_figures(train, judge, qualities):
+    again = measure_quality(Painter(noisy), train, train, judge, per_class=12, seed=3)
     assert again == qualities["good"]
-    assert measure_quality(Painter(noisy), train, train, reference, per_class=12, seed=4) != again
+    assert measure_quality(Painter(noisy), train, train, judge, per_class=12, seed=4) != again
 
 
-def test_the_fewest_images(train, reference):
-    quality = measure_quality(Painter(noisy), train.select(range(4)), train, reference, per_class=2, seed=0)
+def test_the_fewest_images(train, judge):
+    quality = measure_quality(Painter(noisy), train.select(range(4)), train, judge, per_class=2, seed=0)
     assert quality["n"] == 4
     assert quality["density"] > 0
 
