@@ -41,7 +41,7 @@ def split_words(text: str) -> list[str]:
 
 @lru_cache(maxsize=2**17)
 def _word_hash(word: str) -> int:
-    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def hash_words(words: list[str]) -> np.ndarray:

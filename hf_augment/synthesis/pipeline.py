@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hf_augment.filters.base import Filter, Verdict
+from hf_augment.filters.unencodable import Unencodable, escaped
 from hf_augment.generators.base import Generator
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.synthesis.shards import Shard
@@ -24,7 +25,7 @@ class SynthesisPipeline:
         generator (`Generator`):
             Makes the candidates.
         filters (`Sequence[Filter]`):
-            Judge them, in this order, each what the one before accepted.
+            Judge them, in this order, each what the one before accepted. Before them all, [`Unencodable`] does.
         class_weights (`np.ndarray`):
             The share of each class, float of shape `(num_labels,)`, adding up to 1.
         seed (`int`):
@@ -79,7 +80,7 @@ class SynthesisPipeline:
         start = time.perf_counter()
         shard, labels = Shard(index), self.labels(index)
         accepted: dict[int, tuple[dict[str, Any], Verdict | None]] = {}
-        rejected: Counter[str] = Counter({f.name: 0 for f in self.filters})
+        rejected: Counter[str] = Counter({f.name: 0 for f in (Unencodable, *self.filters)})
         for attempt in range(self.max_attempts):
             empty = [i for i in range(self.shard_size) if i not in accepted]
             if not empty:
@@ -97,6 +98,8 @@ class SynthesisPipeline:
             shard.labels.append(labels[i])
             shard.examples.append(example)
             shard.label_probabilities.append(verdict.label_probabilities if verdict else None)
+        if not rejected[Unencodable.name]:
+            del rejected[Unencodable.name]
         shard.rejected = dict(rejected)
         shard.seconds = time.perf_counter() - start
         return shard
@@ -138,7 +141,7 @@ class SynthesisPipeline:
         left: list[tuple[int, dict[str, Any], Verdict | None]] = [
             (slot, example, None) for slot, example in zip(slots, examples, strict=True)
         ]
-        for f in self.filters:
+        for f in (Unencodable(), *self.filters):
             if not left:
                 break
             verdicts = f.judge([example for _, example, _ in left], [labels[slot] for slot, _, _ in left])
@@ -150,7 +153,7 @@ class SynthesisPipeline:
                 rejected[f.name] += 1
                 if len(reject_sample) < self.rejects_kept:
                     what = {"filter": f.name, "reason": verdict.reason, "score": verdict.score}
-                    reject_sample.append({**what, "label": labels[slot], "example": example})
+                    reject_sample.append({**what, "label": labels[slot], "example": escaped(example)})
             left = passed
         return {slot: (example, verdict) for slot, example, verdict in left}
 

@@ -1,8 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 
-from hf_augment import Filter, Verdict
+from hf_augment import Filter, Generator, Memorization, NearDuplicates, ShardStore, Verdict
 from hf_augment.synthesis.pipeline import SynthesisPipeline, class_weights
+from hf_augment.synthesis.shards import acceptance
 from tests.toys import (
     EveryThird,
     comparable,
@@ -116,3 +119,56 @@ def test_a_generator_that_breaks_its_word_is_named(toy):
         pipeline(short).make(0)
     with pytest.raises(ValueError, match=rf"with the keys \['another'\], but its columns are \['{toy.name}'\]"):
         pipeline(wrong).make(0)
+
+
+class Torn(Generator):
+    """Its first candidates end in half of an emoji."""
+
+    label_names = ("negative", "positive")
+
+    def __init__(self):
+        self.calls = 0
+
+    def generate(self, labels, seed):
+        self.calls += 1
+        end = "\ud83d" if self.calls == 1 else "\U0001f600"
+        return [{"text": f"film {i} {end if i < 2 else ''}"} for i in range(len(labels))]
+
+    def fingerprint(self):
+        return "torn"
+
+
+def test_a_lone_surrogate_costs_one_candidate_wherever_it_would_be_met(tmp_path):
+    memory = NearDuplicates(1.0)
+    made = pipeline(Torn(), [memory, Memorization(["another \udc00 row"])], shard_size=4)
+    shard = made.make(0)
+    assert (shard.candidates, shard.rejected) == (6, {"unencodable": 2, "near_duplicates": 0, "memorization": 0})
+    assert shard.reject_sample[0]["example"] == {"text": "film 0 \\ud83d"}
+    assert (shard.reject_sample[0]["filter"], shard.reject_sample[0]["reason"]) == (
+        "unencodable",
+        "a lone surrogate, U+D83D",
+    )
+    assert sorted(example["text"] for example in shard.examples) == [
+        "film 0 \U0001f600",
+        "film 1 \U0001f600",
+        "film 2 ",
+        "film 3 ",
+    ]
+    store = ShardStore(tmp_path, made.identity(), "label", Torn.label_names)
+    store.write(shard)
+    assert store.read(0).examples == shard.examples
+    json.dumps(store.account(0).reject_sample, ensure_ascii=False).encode()
+    assert acceptance([shard])["acceptance_unencodable"] == pytest.approx(4 / 6)
+    assert "unencodable" not in made.make(1).rejected
+
+
+def test_texts_within_columns_are_looked_at_too():
+    class Nested(Torn):
+        columns = ("turns", "pixels")
+
+        def generate(self, labels, seed):
+            return [{"turns": [{"role": "user", "said": ["\udfff"]}], "pixels": np.zeros((1, 2, 1))} for _ in labels]
+
+    shard = pipeline(Nested(), max_attempts=1).make(0)
+    assert shard.rejected == {"unencodable": 8}
+    assert shard.reject_sample[0]["example"]["turns"] == [{"role": "user", "said": ["\\udfff"]}]

@@ -1,0 +1,59 @@
+"""The filter that every pipeline has: what cannot be written to a file costs one candidate, not the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hf_augment.filters.base import Filter, Verdict
+
+
+class Unencodable(Filter):
+    """
+    Rejects candidates with text that UTF-8 cannot encode: half of a surrogate pair, as JSON from a server may hold.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.filters.unencodable import Unencodable
+
+    >>> texts = ["A moving film \\U0001f600", "A moving film \\ud83d"]
+    >>> [verdict.reason for verdict in Unencodable().judge([{"text": text} for text in texts], labels=[1, 1])]
+    ['UTF-8', 'a lone surrogate, U+D83D']
+    ```
+    """
+
+    name = "unencodable"
+
+    def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
+        """See [`Filter.judge`]."""
+        return [_verdict("".join(_texts(example))) for example in examples]
+
+    def fingerprint(self) -> str:
+        """See [`Filter.fingerprint`]."""
+        return self.name
+
+
+def escaped(value: Any) -> Any:
+    """The same value with the code of each lone surrogate in its place, so that it can be written for a person."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    return [escaped(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list, tuple)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _verdict(text: str) -> Verdict:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return Verdict(False, 0.0, f"a lone surrogate, U+{ord(text[error.start]):04X}")
+    return Verdict(True, 1.0, "UTF-8")
