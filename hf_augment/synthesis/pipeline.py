@@ -80,7 +80,7 @@ class SynthesisPipeline:
         start = time.perf_counter()
         shard, labels = Shard(index), self.labels(index)
         accepted: dict[int, tuple[dict[str, Any], Verdict | None]] = {}
-        rejected: Counter[str] = Counter({f.name: 0 for f in (Unencodable, *self.filters)})
+        rejected: Counter[str] = Counter(dict.fromkeys([Unencodable.name, *(f.name for f in self.filters)], 0))
         for attempt in range(self.max_attempts):
             empty = [i for i in range(self.shard_size) if i not in accepted]
             if not empty:
