@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import glob
+import re
 from collections.abc import Callable, Hashable, Sequence
-from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from transformers.utils import logging
 
 from hf_augment.seeding import derive_rng
-from hf_augment.study.sources import resolve
+from hf_augment.study.tables import load_table
 
 
-FILE_TYPES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
+logger = logging.get_logger(__name__)
 
 
 def parse_map(text: str | None) -> dict[str, str]:
@@ -39,11 +37,13 @@ def load_texts(
     keep_columns: tuple[str, ...] = (),
 ) -> datasets.Dataset:
     """
-    Loads labelled texts. Rows without a text or without a label (`None`, or -1 of a `ClassLabel`) are left out.
+    Loads labelled texts. Rows without a text or a label (`None`, an empty cell of a CSV file, or -1 of a `ClassLabel`)
+    are left out, and a warning says how many.
 
     Args:
         source (`str`):
-            A Hub id, a folder, a parquet, CSV or JSON file, or a `wheel://` source.
+            A Hub id, a folder, a parquet, CSV, TSV or JSON file, or a `wheel://` source. What a CSV or TSV file writes
+            is what arrives: `NA` and `None` are words, and `007` stays as it is.
         split (`str`):
             The split, or a part of one as in `"train[:80%]"`; a single file is the split `"train"`.
         text_column (`str`):
@@ -62,22 +62,23 @@ def load_texts(
 
     Raises:
         OSError: If it cannot be loaded.
-        ValueError: If a split, a column or a label is not known, or no row is left.
+        ValueError: If a split, a column or a label is not known, the texts are no strings, or no row is left.
     """
     dataset = load_split(source, split, text_column=text_column, label_column=label_column, keep_columns=keep_columns)
     if {"text", "label"} & set(keep_columns):
         raise ValueError(f"keep_columns={keep_columns} has a name that the result uses itself: rename that column.")
     names, label_names = read_labels(dataset, source, label_column, label_map, label_names)
-    texts = [text if isinstance(text, str) else "" for text in dataset[text_column][:]]
-    keep = [i for i, (text, name) in enumerate(zip(texts, names, strict=True)) if text.strip() and name]
+    texts = [text.strip() if isinstance(text, str) else "" for text in dataset[text_column][:]]
+    say_left_out(source, "without a text", [i for i, text in enumerate(texts) if not text])
+    keep = [i for i, (text, name) in enumerate(zip(texts, names, strict=True)) if text and name is not None]
     if not keep:
         raise ValueError(
             f"{source!r} has no row with a text and a label in split={split!r}: check the split, "
             f"text_column={text_column!r} and label_map={label_map!r}."
         )
     columns: dict[str, Any] = {
-        "text": [texts[i].strip() for i in keep],
-        "label": [label_names.index(names[i]) for i in keep],
+        "text": [texts[i] for i in keep],
+        "label": [label_names.index(str(names[i])) for i in keep],
     }
     columns |= {name: dataset.select(keep)[name][:] for name in keep_columns}
     result = datasets.Dataset.from_dict(columns)
@@ -100,7 +101,7 @@ def load_split(source: str, split: str, **columns: str | tuple[str, ...]) -> dat
         OSError: If it cannot be loaded.
         ValueError: If the split or a column is not known.
     """
-    dataset = _load(source, split)
+    dataset = load_table(source, split)
     for argument, wanted in columns.items():
         for column in (wanted,) if isinstance(wanted, str) else wanted:
             if column not in dataset.column_names:
@@ -117,7 +118,7 @@ def load_train_and_test(
     seed: int,
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
     """
-    The labelled rows and the test rows: of two splits, or of one that is divided. A labelled row that repeats another
+    Loads the labelled rows and the test rows: two splits, or one that is divided. A labelled row that repeats another
     one or is in the test set is left out: neither a fold nor a test may know it.
 
     Args:
@@ -128,30 +129,38 @@ def load_train_and_test(
         keys (`Callable`):
             Rows to values that are equal for rows which are the same.
         seed (`int`):
-            Of the division and of the choice of test rows.
+            Seed of the division and of the choice of test rows.
 
     Returns:
         `tuple[datasets.Dataset, datasets.Dataset]`: Both with the same classes.
 
     Raises:
-        ValueError: If `test_fraction` is out of range, or leaves a part without a row.
+        ValueError: If `test_fraction` is out of range, or a class is left without a labelled row.
     """
     if not 0 < args.test_fraction < 1:
         raise ValueError(f"test_fraction={args.test_fraction} must be above 0 and below 1.")
     if args.group_column is not None:
         whole = load(args.train_split, None, (args.group_column,))
-        both = split_by_group(whole, args.group_column, args.test_fraction, seed)
-        train, test = both["train"], both["test"]
+        train, test = split_by_group(whole, args.group_column, args.test_fraction, seed)
     elif args.test_split is None:
         whole = load(args.train_split, None, ())
         train, test = split_by_label(whole, args.test_fraction, seed)
     else:
-        train = load(args.train_split, None, ())
+        train = whole = load(args.train_split, None, ())
         test = load(args.test_split, train.features["label"].names, ())
-    train = without_duplicates(train, keys, test)
-    if len(train) == 0:
-        raise ValueError(f"{args.dataset!r} has no labelled row that is not in the test set too: check the splits.")
-    return train, sample_rows(test, args.max_test_rows, seed)
+    train, test = without_duplicates(train, keys, test), sample_rows(test, args.max_test_rows, seed)
+    if lost := _classes(whole) - _classes(train):
+        raise ValueError(
+            f"{args.dataset!r} has no labelled row of {sorted(lost)} that is not in the test set too: check the "
+            f"splits, or pass another test_fraction than {args.test_fraction} or another seed."
+        )
+    if untested := _classes(train) - _classes(test):
+        logger.warning(f"{args.dataset!r} has no test row of {sorted(untested)}: nothing is measured of these.")
+    return train, test
+
+
+def _classes(dataset: datasets.Dataset) -> set[str]:
+    return {dataset.features["label"].int2str(label) for label in set(dataset["label"][:])}
 
 
 def load_holdouts(
@@ -168,7 +177,7 @@ def load_holdouts(
         label_names (`list[str]`):
             The classes.
         seed (`int`):
-            Of the choice of rows.
+            Seed of the choice of rows.
 
     Raises:
         ValueError: If one is not written as it should be, or its name is taken.
@@ -187,57 +196,62 @@ def load_holdouts(
 
 def read_labels(
     dataset: datasets.Dataset, source: str, column: str, label_map: str | None, label_names: list[str] | None
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str | None], list[str]]:
     """
-    Reads labels of any form.
+    Reads labels of any form, and warns of rows that have none.
 
     Args:
         dataset (`datasets.Dataset`):
-            With the column.
+            The rows.
         source (`str`):
-            Its name, for errors.
+            The dataset's name, for messages.
         column (`str`):
-            Of the labels.
+            The column of the labels.
         label_map (`str`, *optional*):
             As for [`load_texts`].
         label_names (`list[str]`, *optional*):
             As for [`load_texts`].
 
     Returns:
-        `tuple[list[str], list[str]]`: The name of each row's label, `""` for none, and the classes.
+        `tuple[list[str | None], list[str]]`: The name of each row's label, `None` for a row to leave out, and the
+        classes.
 
     Raises:
         ValueError: If a label or the column's type is not known.
     """
     mapping = parse_map(label_map)
     feature, raw = dataset.features[column], dataset[column][:]
-    if not isinstance(feature, datasets.ClassLabel | datasets.Value):
-        raise ValueError(
-            f"label_column={column!r} of {source!r} is {feature}: pass a column with one label in each row."
-        )
-    own = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
-    if own is None:
-        names = ["" if value is None else str(value) for value in raw]
-    else:
-        beyond = sorted({value for value in raw if value is not None and value >= len(own)})
+    names: list[str | None]
+    if isinstance(feature, datasets.ClassLabel):
+        found = list(feature.names)
+        beyond = sorted({value for value in raw if value is not None and value >= len(found)})
         if beyond:
             raise ValueError(
                 f"label_column={column!r} of {source!r} has the labels {beyond}, but its ClassLabel names only "
-                f"{len(own)} classes: correct it, or drop those rows."
+                f"{len(found)} classes: correct it, or drop those rows."
             )
-        names = ["" if value is None or value < 0 else own[value] for value in raw]
-    found = own or [str(value) for value in sorted({value for value in raw if value not in (None, "")})]
+        names = [None if value is None or value < 0 else found[value] for value in raw]
+    elif isinstance(feature, datasets.Value):
+        names = _written(raw)
+        found = _in_order({name for name in names if name is not None})
+    else:
+        raise ValueError(
+            f"label_column={column!r} of {source!r} is {feature}: pass a column with one label in each row."
+        )
+    say_left_out(source, "without a label", [row for row, name in enumerate(names) if name is None])
     if mapping:
         unknown = sorted(set(mapping) - set(found))
         if unknown:
             raise ValueError(
                 f"label_map={label_map!r} names {unknown}, but {source!r} has the labels {found}: correct it."
             )
-        names = [mapping.get(name, "") for name in names]
-        found = sorted(set(names) - {""})
+        unmapped = [row for row, name in enumerate(names) if name is not None and name not in mapping]
+        say_left_out(source, "whose label is not in label_map", unmapped)
+        names = [None if name is None else mapping.get(name) for name in names]
+        found = sorted(set(mapping.values()) & set(names))
     if label_names is None:
         return names, found
-    unknown = sorted(set(names) - set(label_names) - {""})
+    unknown = sorted({name for name in names if name is not None} - set(label_names))
     if unknown:
         raise ValueError(
             f"{source!r} has the labels {unknown}, which are none of {label_names}: map them, as in "
@@ -246,88 +260,86 @@ def read_labels(
     return names, label_names
 
 
-def _load(source: str, split: str) -> datasets.Dataset:
-    path = Path(resolve(source)).expanduser()
-    options: dict[str, Any] = {"path": str(path) if path.is_dir() else source}
-    if path.is_file():
-        suffix = next((s.lower() for s in reversed(path.suffixes) if s.lower() in FILE_TYPES), None)
-        if suffix is None:
-            raise ValueError(f"{source!r} is a file of no known type: use one of {sorted(FILE_TYPES)}.")
-        # Escaped, since data_files are patterns.
-        options = {"path": FILE_TYPES[suffix], "data_files": glob.escape(str(path))}
-        options |= {"delimiter": "\t"} if suffix == ".tsv" else {}
-    elif not path.is_dir() and (path.is_absolute() or source.startswith(".")):
-        raise FileNotFoundError(f"{source!r} does not exist: pass a folder, a file or a Hub id.")
-    try:
-        return datasets.load_dataset(**options, split=split)
-    except ValueError as error:
-        raise ValueError(f"{source!r} could not be read with split={split!r}: {error}") from error
-    except DatasetGenerationError as error:
-        raise OSError(f"{source!r} could not be read ({error.__cause__}): check that the file is whole.") from error
-    except (ConnectionError, DatasetNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as error:
-        raise OSError(
-            f"{source!r} is no folder here and could not be loaded from the Hub ({type(error).__name__}): check the "
-            "name and the network, or pass a local folder or parquet file."
-        ) from error
+def _written(labels: Sequence[Any]) -> list[str | None]:
+    """Values of a column as names. Whole numbers become floats wherever one is missing, and are whole again here."""
+    # NaN is not equal to itself.
+    present = [value for value in labels if value is not None and value == value]
+    whole = all(isinstance(value, float) and value.is_integer() for value in present)
+    return [None if v is None or v != v else str(int(v)) if whole else str(v) for v in labels]
+
+
+def _in_order(names: set[str]) -> list[str]:
+    numbers = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names)
+    return sorted(names, key=lambda name: (float(name), name)) if numbers else sorted(names)
+
+
+def say_left_out(source: str, which: str, rows: Sequence[int]) -> None:
+    """Warns of rows that are left out: how many there are, and the number of the first, counted from 0."""
+    if rows:
+        logger.warning(f"{source!r}: {len(rows)} rows {which} are left out. The first is row {rows[0]}, from 0.")
 
 
 def split_by_group(
     dataset: datasets.Dataset, group_column: str, test_fraction: float, seed: int
-) -> datasets.DatasetDict:
+) -> tuple[datasets.Dataset, datasets.Dataset]:
     """
-    Splits so that no group is on both sides.
+    Divides a dataset so that no group is on both sides. Rows without a group are one group, and a warning counts them.
 
     Args:
         dataset (`datasets.Dataset`):
-            With the column `group_column`, which the result has no more.
+            With the column `group_column`, which the results have no more.
         group_column (`str`):
-            What must stay together.
+            The column whose equal values stay together.
         test_fraction (`float`):
-            Share of the groups in the test split, in `(0, 1)`.
+            Share of the groups in the test part, in `(0, 1)`.
         seed (`int`):
-            Of the choice.
+            Seed of the choice.
 
     Returns:
-        `datasets.DatasetDict`: `train` and `test`.
+        `tuple[datasets.Dataset, datasets.Dataset]`: The training part and the test part.
 
     Raises:
         ValueError: If one of them would have no group.
     """
-    groups = sorted(set(dataset[group_column][:]), key=str)
+    of_row = dataset[group_column][:]
+    groups = sorted(set(of_row), key=str)
     count = round(test_fraction * len(groups))
     if not 0 < count < len(groups):
         raise ValueError(
             f"test_fraction={test_fraction} of the {len(groups)} groups in {group_column!r} would leave train or test "
             "empty: pass another one, or another group_column."
         )
+    if missing := of_row.count(None):
+        logger.warning(f"group_column={group_column!r} is empty in {missing} rows, which are kept together.")
     order = derive_rng(seed, "split_by_group").permutation(len(groups))
     held_out = {groups[i] for i in order[:count]}
-    on_test = np.array([group in held_out for group in dataset[group_column][:]])
-    dataset = dataset.remove_columns(group_column)
-    return datasets.DatasetDict(
-        train=dataset.select(np.flatnonzero(~on_test)), test=dataset.select(np.flatnonzero(on_test))
-    )
+    return _divided(dataset.remove_columns(group_column), np.array([group in held_out for group in of_row]))
 
 
 def split_by_label(
     dataset: datasets.Dataset, test_fraction: float, seed: int
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
     """
-    A random part for tests, the same share of every class; both parts in the dataset's order.
+    Divides a dataset at random into a training and a test part, both in the dataset's order. The test part has the
+    same share of every class, but the last row of a class stays in the training part.
 
     Raises:
-        ValueError: If one of them would have no row.
+        ValueError: If no row would be in the test part.
     """
     labels = np.array(dataset["label"][:])
     rng, test = derive_rng(seed, "split_by_label"), np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
-        test[rows[: round(test_fraction * len(rows))]] = True
-    if test.all() or not test.any():
+        test[rows[: min(round(test_fraction * len(rows)), len(rows) - 1)]] = True
+    if not test.any():
         raise ValueError(
-            f"test_fraction={test_fraction} of each class, of {len(labels)} rows in all, would leave train or test "
-            "empty: pass another one."
+            f"test_fraction={test_fraction} of each class, of {len(labels)} rows in all, would leave no test row: "
+            "pass a larger one, or more rows."
         )
+    return _divided(dataset, test)
+
+
+def _divided(dataset: datasets.Dataset, test: np.ndarray) -> tuple[datasets.Dataset, datasets.Dataset]:
     return dataset.select(np.flatnonzero(~test)), dataset.select(np.flatnonzero(test))
 
 
@@ -336,7 +348,7 @@ def without_duplicates(
     keys: Callable[[datasets.Dataset], Sequence[Hashable]],
     other: datasets.Dataset | None = None,
 ) -> datasets.Dataset:
-    """The first row of each key, and none whose key is in `other`."""
+    """Keeps the first row of each key, and none whose key is in `other`."""
     seen = set(keys(other)) if other is not None and len(other) else set()
     rows = []
     for row, key in enumerate(keys(dataset) if len(dataset) else ()):
@@ -348,7 +360,7 @@ def without_duplicates(
 
 def sample_rows(dataset: datasets.Dataset, count: int | None, seed: int, *counters: int) -> datasets.Dataset:
     """
-    At most `count` random rows, in the dataset's order; all for `None`.
+    Draws at most `count` random rows, in the dataset's order; all for `None`.
 
     Raises:
         ValueError: If `count` is not positive.
@@ -364,7 +376,7 @@ def sample_rows(dataset: datasets.Dataset, count: int | None, seed: int, *counte
 
 def sample_per_class(dataset: datasets.Dataset, count: int | None, seed: int, *counters: int) -> datasets.Dataset:
     """
-    `count` random rows of each class, in the dataset's order; all for `None`.
+    Draws `count` random rows of each class, in the dataset's order; all for `None`.
 
     Raises:
         ValueError: If a class has fewer, or `count` is not positive.

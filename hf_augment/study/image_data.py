@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional
 from hf_augment.images.arrays import image_arrays
 from hf_augment.study.data import load_split, read_labels
 from hf_augment.study.sources import resolve
+from hf_augment.study.tables import AS_WRITTEN
 
 
 #: The image column of a CSV file whose rows are pixels.
@@ -31,7 +32,7 @@ def load_images(
     image_size: int | None = None,
 ) -> datasets.Dataset:
     """
-    Loads labelled images and decodes them, once. Rows without a label (`None`, or -1 of a `ClassLabel`) are left out.
+    Loads labelled images and decodes them, once. Rows without a label are left out, as by [`load_texts`].
 
     Args:
         source (`str`):
@@ -67,7 +68,7 @@ def load_images(
             source, split, image_column=image_column, label_column=label_column, keep_columns=keep_columns
         )
     names, label_names = read_labels(dataset, source, label_column, label_map, label_names)
-    keep = [row for row, name in enumerate(names) if name]
+    keep = [row for row, name in enumerate(names) if name is not None]
     if not keep:
         raise ValueError(
             f"{source!r} has no row with a label in split={split!r}: check {label_column=}, {label_map=}."
@@ -77,7 +78,7 @@ def load_images(
         images = _resized(image_arrays(dataset, image_column), image_size)
     except ValueError as error:
         raise ValueError(f"{source!r}, split={split!r}, of the rows with a label: {error}") from error
-    columns = {"image": list(images), "label": [label_names.index(names[row]) for row in keep]}
+    columns = {"image": list(images), "label": [label_names.index(str(names[row])) for row in keep]}
     features = datasets.Features(
         {
             "image": datasets.Array3D(shape=images.shape[1:], dtype="uint8"),
@@ -97,34 +98,48 @@ def _read_pixels(source: str, split: str, label_column: str, keep_columns: tuple
             "file) to test on a part of it."
         )
     path = Path(resolve(source)).expanduser()
-    first = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
-    has_header = not all(str(value).lstrip("-").isdigit() for value in first)
-    table = pd.read_csv(path, header=0 if has_header else None)
-    table.columns = table.columns.map(str)
+    first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+    numbers = all(map(_is_number, first))
+    # A row of pixels may hold a number like that of the label's column; but then it has some number twice.
+    has_header = label_column in first and not (_is_number(label_column) and (numbers or len(set(first)) < len(first)))
+    names = first if has_header else [str(i) for i in range(len(first))]
     others = [label_column, *keep_columns]
     for name in others:
-        if name not in table.columns:
+        if name not in names:
+            ends = [(names if numbers else first)[i] for i in (0, -1)]
             raise ValueError(
-                f"label_column and other columns: {name!r} is none of {source!r}, which has {table.columns[0]!r} to "
-                f"{table.columns[-1]!r}."
+                f"label_column or keep_columns: {name!r} is none of {source!r}, which has {ends[0]!r} to {ends[1]!r}."
             )
-    images = _square(source, table.drop(columns=others).to_numpy())
-    # Its own types keep numbers whole where one is missing.
-    rows = datasets.Dataset.from_pandas(table[others].convert_dtypes(), preserve_index=False)
+    # Of text only the columns that are no pixels, of which there may be millions.
+    options = {"header": 0 if has_header else None, "names": names, "dtype": dict.fromkeys(others, str)}
+    table = pd.read_csv(path, **options, **AS_WRITTEN)
+    images = _square(source, table.drop(columns=others))
+    rows = datasets.Dataset.from_pandas(table[others].astype(object), preserve_index=False)
     features = datasets.Features({PIXELS: datasets.Array3D(images.shape[1:], "uint8")})
     return datasets.concatenate_datasets([rows, datasets.Dataset.from_dict({PIXELS: list(images)}, features)], axis=1)
 
 
-def _square(source: str, pixels: np.ndarray) -> np.ndarray:
-    count = pixels.shape[1]
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("-").isdigit()
+
+
+def _square(source: str, table: pd.DataFrame) -> np.ndarray:
+    count = table.shape[1]
     size = round(count**0.5)
-    if not len(pixels) or not count or size**2 != count:
+    if not len(table) or not count or size**2 != count:
         raise ValueError(
-            f"{source!r} has {len(pixels)} rows of {count} columns beside the label: each row must be the pixels of a "
+            f"{source!r} has {len(table)} rows of {count} columns beside the label: each row must be the pixels of a "
             "square image."
         )
+    pixels = table.to_numpy()
     if pixels.dtype.kind not in "iu" or pixels.min() < 0 or pixels.max() > 255:
-        raise ValueError(f"{source!r} has pixels that are no whole numbers from 0 to 255: convert them.")
+        numbers = table.apply(pd.to_numeric, errors="coerce")
+        for row, column in np.argwhere(~numbers.isin(range(256)).to_numpy())[:1]:
+            raise ValueError(
+                f"{source!r} has pixels that are no whole numbers from 0 to 255: convert them. The first is "
+                f"{table.iat[row, column]}, in row {row} (from 0) and column {table.columns[column]!r}."
+            )
+        pixels = numbers.to_numpy()
     return pixels.astype(np.uint8).reshape(-1, size, size, 1)
 
 

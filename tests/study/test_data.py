@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import datasets
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -44,6 +45,14 @@ def load(source, split="train", text="text", label="label", *args, **kwargs):
 def write(path, text):
     path.write_text(text, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """The warnings that were given."""
+    messages = []
+    monkeypatch.setattr("hf_augment.study.data.logger.warning", messages.append)
+    return messages
 
 
 @pytest.fixture
@@ -111,6 +120,129 @@ def test_single_files(tmp_path, name):
     mapped = load(tmp_path / name, "train", "review", "stars", "5=positive,1=negative")
     assert mapped.to_dict() == {"text": ["good one", "bad one"], "label": [1, 0]}
     assert mapped.features["label"].names == ["negative", "positive"]
+
+
+#: What pandas takes for missing values.
+WORDS = ["None", "NA", "null", "n/a", "nan", "NaN", "#N/A", "-nan", "<NA>", "N/A", "NULL"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "folder/train.csv", "folder/train.tsv"])
+def test_words_for_a_missing_value_are_words(tmp_path, said, name):
+    (tmp_path / "folder").mkdir()
+    sep = "\t" if name.endswith("tsv") else ","
+    lines = ["text,label,film", *(f"{word},{word},{word}" for word in WORDS), "fine,good,007"]
+    path = write(tmp_path / name, "\n".join(lines).replace(",", sep))
+    dataset = load(path.parent if "folder" in name else path, keep_columns=("film",))
+    assert dataset["text"][:] == [*WORDS, "fine"]
+    assert dataset["film"][:] == [*WORDS, "007"]
+    assert dataset.features["label"].names == sorted([*WORDS, "good"])
+    assert [dataset.features["label"].int2str(i) for i in dataset["label"]] == [*WORDS, "good"]
+    assert said == []
+
+
+def test_holdouts_and_maps_of_such_words(tmp_path):
+    path = write(tmp_path / "a.csv", "text,label\nx,None\ny,NA\nnull,01\n")
+    assert load(path, "train", "text", "label", "None=neither,01=one").to_dict() == {
+        "text": ["x", "null"],
+        "label": [0, 1],
+    }
+    sets = load_holdouts(wanted(holdouts=[f"words|{path}|train|text|label|"]), load_texts, ["NA", "None", "01"], 0)
+    assert sets["words"].to_dict() == {"text": ["x", "y", "null"], "label": [1, 0, 2]}
+
+
+def test_empty_cells_are_counted_and_change_no_other(tmp_path, said):
+    source = write(tmp_path / "a.csv", 'text,label\na,0\nb,\n,1\n"",1\nc,1\nd\n')
+    dataset = load(source)
+    assert dataset.to_dict() == {"text": ["a", "c"], "label": [0, 1]}
+    assert dataset.features["label"].names == ["0", "1"]
+    assert said == [
+        f"'{source}': 2 rows without a label are left out. The first is row 1, from 0.",
+        f"'{source}': 2 rows without a text are left out. The first is row 2, from 0.",
+    ]
+
+
+CSV_FORMS = {
+    "as usual": "text,label\none,1\ntwo,0\n",
+    "byte order mark": "\ufefftext,label\none,1\ntwo,0\n",
+    "semicolons": "text;label\none;1\ntwo;0\n",
+    "an index": ",text,label\n0,one,1\n1,two,0\n",
+    "a comma too many": "text,label\none,1,\ntwo,0,\n",
+    "quotes": '"text","label"\n"one","1"\n"two","0"\n',
+    "carriage returns": "text,label\r\none,1\r\ntwo,0\r\n",
+    "empty lines": "text,label\n\none,1\n\ntwo,0\n\n",
+}
+
+
+@pytest.mark.parametrize("form", CSV_FORMS)
+def test_forms_of_csv(tmp_path, form):
+    assert load(write(tmp_path / "a.csv", CSV_FORMS[form])).to_dict() == {"text": ["one", "two"], "label": [1, 0]}
+
+
+def test_a_text_of_two_lines(tmp_path):
+    source = write(tmp_path / "a.csv", 'text,label\n"one\ntwo, three",a\n')
+    assert load(source)["text"][:] == ["one\ntwo, three"]
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("text,label,label\na,1,2\n", ValueError, r"a.csv has the columns \['label'\] more than once: rename or drop"),
+        ("text,label\na,b,1\nc,2\n", OSError, "Length of header or names does not match length of data"),
+    ],
+)
+def test_csv_that_cannot_be_read_as_it_is_written(tmp_path, content, error, message):
+    with pytest.raises(error, match=message):
+        load(write(tmp_path / "a.csv", content))
+
+
+def test_labels_of_many_chunks(tmp_path):
+    # Numbers first, a word after more rows than are read at a time.
+    lines = [f"text {i},{i % 2}" for i in range(10_500)] + ["last,neither"]
+    dataset = load(write(tmp_path / "a.csv", "text,label\n" + "\n".join(lines)))
+    assert dataset.features["label"].names == ["0", "1", "neither"]
+    assert len(dataset) == 10_501
+
+
+JSON_LABELS = {
+    "a gap": ([0, None, 1], ["0", "1"], [0, 1]),
+    "fractions that are whole": ([0.0, 2.0, 1.0], ["0", "1", "2"], [0, 2, 1]),
+    "fractions": ([0.5, 1.0], ["0.5", "1.0"], [0, 1]),
+    "truth": ([True, False], ["False", "True"], [1, 0]),
+    "leading zeros": (["007", "7", "08"], ["007", "7", "08"], [0, 1, 2]),
+    "an empty name": (["", "b"], ["", "b"], [0, 1]),
+    "words": (["NA", "null", None], ["NA", "null"], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("case", JSON_LABELS)
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.parquet"])
+def test_labels_of_typed_files(tmp_path, case, name):
+    written, names, expected = JSON_LABELS[case]
+    rows = [{"text": f"text {i}", "label": label} for i, label in enumerate(written)]
+    if name == "a.parquet":
+        datasets.Dataset.from_list(rows).to_parquet(tmp_path / name)
+    else:
+        text = json.dumps(rows) if name == "a.json" else "\n".join(map(json.dumps, rows))
+        write(tmp_path / name, text)
+    dataset = load(tmp_path / name)
+    assert (dataset.features["label"].names, dataset["label"][:]) == (names, expected)
+
+
+def test_a_gap_that_pandas_made(tmp_path):
+    pd.DataFrame({"text": ["a", "b", "c"], "label": [0, None, 1]}).to_parquet(tmp_path / "a.parquet")
+    assert load(tmp_path / "a.parquet").features["label"].names == ["0", "1"]
+
+
+def test_a_class_without_a_name_keeps_its_rows(tmp_path):
+    rows([0, 1, 0], names=("", "b")).to_parquet(tmp_path / "a.parquet")
+    dataset = load(tmp_path / "a.parquet")
+    assert (dataset.features["label"].names, dataset["label"][:]) == (["", "b"], [0, 1, 0])
+
+
+def test_labels_of_mixed_types(tmp_path):
+    lines = write(tmp_path / "a.jsonl", '{"text": "x", "label": 0}\n{"text": "y", "label": "b"}\n')
+    with pytest.raises(ValueError, match=r"label_column='label' of .* is Json.*: pass a column with one label"):
+        load(lines)
 
 
 def test_a_single_parquet_file(folder):
@@ -212,8 +344,13 @@ def test_files_that_cannot_be_read(tmp_path):
         load(write(tmp_path / "a.docx", "x"))
     with pytest.raises(ValueError, match="could not be read with split='train'"):
         load(write(tmp_path / "a.parquet", "not parquet"))
-    with pytest.raises(OSError, match=r"could not be read .*: check that the file is whole"):
+    with pytest.raises(ValueError, match=r"could not be read .*: No columns to parse from file"):
         load(write(tmp_path / "empty.csv", ""))
+    with pytest.raises(
+        OSError, match=r"could not be read .*Expected 2 fields in line 3, saw 3\): check that"
+    ) as error:
+        load(write(tmp_path / "long.csv", "text,label\nfine,1\nwell, or so,0\n"))
+    assert "\n" not in str(error.value)
     (tmp_path / "void").mkdir()
     with pytest.raises(FileNotFoundError, match="void doesn't contain any data files"):
         load(tmp_path / "void")
@@ -226,24 +363,25 @@ def grouped(groups):
 def test_no_group_is_on_both_sides():
     films = [f"film {i % 10}" for i in range(57)]
     dataset = grouped(films)
-    both = split_by_group(dataset, "film", 0.3, seed=4)
+    both = dict(zip(("train", "test"), split_by_group(dataset, "film", 0.3, seed=4), strict=True))
     assert both["train"].column_names == ["text"]
     film = dict(zip(dataset["text"][:], films, strict=True))
     sides = {side: {film[text] for text in both[side]["text"][:]} for side in both}
     assert sides["train"].isdisjoint(sides["test"])
     assert (len(sides["train"]), len(sides["test"])) == (7, 3)
     assert len(both["train"]) + len(both["test"]) == 57
-    again = split_by_group(dataset.select(range(56, -1, -1)), "film", 0.3, seed=4)
-    assert set(again["test"]["text"][:]) == set(both["test"]["text"][:])
-    others = [set(split_by_group(dataset, "film", 0.3, seed=s)["test"]["text"][:]) for s in range(5, 9)]
+    _, again = split_by_group(dataset.select(range(56, -1, -1)), "film", 0.3, seed=4)
+    assert set(again["text"][:]) == set(both["test"]["text"][:])
+    others = [set(split_by_group(dataset, "film", 0.3, seed=s)[1]["text"][:]) for s in range(5, 9)]
     assert any(other != set(both["test"]["text"][:]) for other in others)
 
 
-def test_rows_of_no_group_are_one_group():
+def test_rows_of_no_group_are_one_group(said):
     both = split_by_group(grouped([None, "a", None, "b"]), "film", 0.34, seed=0)
-    assert {len(both["train"]), len(both["test"])} <= {1, 2, 3}
-    assert sorted(both["train"]["text"][:] + both["test"]["text"][:]) == ["t0", "t1", "t2", "t3"]
-    assert any({"t0", "t2"} <= set(side["text"][:]) for side in both.values())
+    assert {len(side) for side in both} <= {1, 2, 3}
+    assert sorted(both[0]["text"][:] + both[1]["text"][:]) == ["t0", "t1", "t2", "t3"]
+    assert any({"t0", "t2"} <= set(side["text"][:]) for side in both)
+    assert said == ["group_column='film' is empty in 2 rows, which are kept together."]
 
 
 @pytest.mark.parametrize(("fraction", "groups"), [(0.0, 10), (1.0, 10), (0.01, 10), (0.5, 1), (-0.5, 4), (1.5, 4)])
@@ -265,7 +403,8 @@ def test_the_same_share_of_every_class_is_held_out(labels, fraction, seed):
     assert sorted(positions[0] + positions[1]) == list(range(len(labels)))
     assert all(side == sorted(side) for side in positions)
     counts = np.bincount(labels, minlength=3)
-    assert np.bincount(test["label"][:], minlength=3).tolist() == [round(fraction * count) for count in counts]
+    shares = [min(round(fraction * count), max(count - 1, 0)) for count in counts]
+    assert np.bincount(test["label"][:], minlength=3).tolist() == shares
     assert split_by_label(dataset, fraction, seed)[1]["text"][:] == test["text"][:]
 
 
@@ -275,15 +414,23 @@ def test_other_rows_are_held_out_by_other_seeds():
     assert len(draws) == 4
 
 
-@pytest.mark.parametrize("fraction", [0.1, 0.9])
-def test_a_side_without_a_row(fraction):
-    with pytest.raises(ValueError, match=rf"test_fraction={fraction} of each class, of 8 rows in all, would leave"):
-        split_by_label(rows([0, 1] * 4), fraction, 0)
+def test_the_last_row_of_a_class_is_not_held_out():
+    train, test = split_by_label(rows([0, 0, 0, 0, 1, 1, 2], names=("a", "b", "c")), 0.9, 0)
+    assert np.bincount(train["label"][:]).tolist() == [1, 1, 1]
+    assert np.bincount(test["label"][:]).tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(("labels", "fraction"), [([0, 1] * 4, 0.1), ([0], 0.9), ([0, 1], 0.5)])
+def test_no_row_to_hold_out(labels, fraction):
+    message = rf"test_fraction={fraction} of each class, of {len(labels)} rows in all, would leave no test row"
+    with pytest.raises(ValueError, match=message):
+        split_by_label(rows(labels), fraction, 0)
 
 
 def wanted(**kwargs):
     """Arguments of an experiment, as far as its data go."""
     defaults = {
+        "dataset": "x",
         "train_split": "train",
         "test_split": "test",
         "group_column": None,
@@ -381,12 +528,26 @@ def test_the_first_of_each_text_stays():
 
 
 def test_a_labelled_row_that_is_tested_on_is_left_out():
-    load = Loads(train=rows([0, 1, 0], ["a", "b", "c"]), test=rows([1, 0], ["b", "d"]))
+    load = Loads(train=rows([0, 1, 0, 1], ["a", "b", "c", "e"]), test=rows([1, 0], ["b", "d"]))
     train, test = load_train_and_test(wanted(), load, texts, 0)
-    assert (texts(train), texts(test)) == (["a", "c"], ["b", "d"])
-    load = Loads(train=rows([0, 1], ["b", "d"]), test=rows([1, 0], ["b", "d"]))
-    with pytest.raises(ValueError, match="no labelled row that is not in the test set"):
-        load_train_and_test(wanted(dataset="x"), load, texts, 0)
+    assert (texts(train), texts(test)) == (["a", "c", "e"], ["b", "d"])
+
+
+def test_a_class_without_a_labelled_row():
+    lost = r"'x' has no labelled row of \['positive'\] that is not in the test set too: check the splits, or pass"
+    with pytest.raises(ValueError, match=lost):
+        load_train_and_test(wanted(), Loads(train=rows([0, 1], ["a", "b"]), test=rows([1, 0], ["b", "d"])), texts, 0)
+    # Each group is of one class.
+    load = Loads(train=rows([0, 1] * 4).add_column("film", ["p", "q"] * 4))
+    with pytest.raises(ValueError, match=r"\['(positive|negative)'\].* or pass another test_fraction than 0.5"):
+        load_train_and_test(wanted(group_column="film", test_fraction=0.5), load, texts, 0)
+    # A class that has no row at all is no fault of the division.
+    assert len(load_train_and_test(wanted(test_split=None), Loads(train=rows([0] * 8)), texts, 0)[0]) == 6
+
+
+def test_a_class_without_a_test_row_is_told(said):
+    load_train_and_test(wanted(test_split=None), Loads(train=rows([0] * 8 + [1])), texts, 0)
+    assert said == ["'x' has no test row of ['positive']: nothing is measured of these."]
 
 
 def test_some_rows():

@@ -164,6 +164,22 @@ def test_a_missing_label_leaves_the_others_whole_numbers(tmp_path):
     assert load(source, image="pixels").features["label"].names == ["7"]
 
 
+def test_labels_and_groups_of_pixels_are_as_written(tmp_path):
+    header = ["writer", *map(str, range(9)), "label"]
+    lines = [["007", *PIXELS[0], "None"], ["NA", *PIXELS[1], "01"], ["", *PIXELS[1], "null"]]
+    dataset = load(csv(tmp_path / "digits.csv", header, lines), image="pixels", keep_columns=("writer",))
+    assert dataset.features["label"].names == ["01", "None", "null"]
+    assert (dataset["label"][:], dataset["writer"][:]) == ([1, 0, 2], ["007", "NA", None])
+
+
+def test_named_labels_without_a_header(tmp_path):
+    # The last pixel of the first row is the number of the label's column.
+    rows = [[0, 0, 0, 0, 0, 0, 0, 0, 9, "cat"], [*range(9), "dog"]]
+    dataset = load(csv(tmp_path / "pets.csv", None, rows), image="pixels", label="9")
+    assert dataset.features["label"].names == ["cat", "dog"]
+    assert image_arrays(dataset)[0].ravel().tolist() == [0] * 8 + [9]
+
+
 BAD_PIXELS = {
     "oblong": ([[*range(8), 1]], "has 1 rows of 8 columns beside the label: each row must be the pixels of a square"),
     "no pixels": ([[1]], "has 1 rows of 0 columns beside the label"),
@@ -172,7 +188,8 @@ BAD_PIXELS = {
     "negative": ([[*range(8), -1, 1]], "has pixels that are no whole numbers"),
     "fractions": ([[*range(8), 0.5, 1]], "has pixels that are no whole numbers"),
     "words": ([[*range(8), "x", 1]], "has pixels that are no whole numbers"),
-    "missing": ([[*range(8), "", 1]], "has pixels that are no whole numbers"),
+    "missing": ([[*range(9), 1], [*range(8), "", 1]], r"The first is nan, in row 1 \(from 0\) and column 'p8'"),
+    "a word for missing": ([[*range(8), "NA", 1]], "The first is NA, in row 0"),
 }
 
 
