@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,8 +11,10 @@ import numpy as np
 from hf_augment.evaluation.statistics import cohens_h, crossed_bootstrap, crossed_error, holm, mcnemar
 
 
-#: Verdicts are wrong about any of the arms that were compared at once in at most this share of cases without effects.
+#: Largest probability of a false verdict on any of the arms that are compared at once.
 LEVEL = 0.05
+#: An arm that was shown a smaller share of its scheduled synthetic rows than this was hardly augmented.
+LEAST_SHOWN = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ class ArmRun:
             `synthetic_acceptance`, `synthetic_wait`.
         wait (`float`, *optional*, defaults to 0.0):
             Share of training time spent waiting for generation, in `[0, 1]`.
+        shown (`float`, *optional*):
+            Share of the scheduled synthetic rows that the classifier was shown, in `[0, 1]`: filters and a guard leave
+            the others to real rows. `None` without a generator.
     """
 
     arm: str
@@ -64,6 +70,7 @@ class ArmRun:
     perturbed: dict[str, list[float]] = field(default_factory=dict, repr=False)
     curve: list[dict[str, float]] = field(default_factory=list, repr=False)
     wait: float = 0.0
+    shown: float | None = None
 
     def unperturbed_accuracy(self, evaluation: str) -> float:
         """Accuracy on the rows of an evaluation set that were perturbed, as they are."""
@@ -113,10 +120,13 @@ class Difference:
             Cohen's d of the paired differences: their mean over splits (or seeds) divided by their standard deviation.
             It says how reliably the next split would show the effect. `None` for one unit, or where all are equal.
         detectable (`float`, *optional*):
-            The smallest difference in accuracy that the comparison would have called an effect with a probability of
-            80 %, were it the strictest test of the family (`0.05 / family`). `None` if no difference is large enough.
+            Estimate of the true difference that a comparison like this one finds with a probability of 80 %, as the
+            strictest test of the family (`0.05 / family`). `None` if no difference is large enough: always so for one
+            pair of runs, which gives no verdict.
         bootstrap (`tuple[float, float]`):
             The 95 % interval of [`~hf_augment.evaluation.statistics.crossed_bootstrap`]: too narrow for few units.
+        shown (`float`, *optional*):
+            Mean share of the scheduled synthetic rows that the arm's classifiers were shown, in `[0, 1]`.
     """
 
     arm: str
@@ -136,24 +146,51 @@ class Difference:
     d_z: float | None
     detectable: float | None
     bootstrap: tuple[float, float]
+    shown: float | None = None
+
+    @property
+    def untested(self) -> str:
+        """
+        Why there is no verdict, or `""` if there is one. One pair of runs does not show how training runs differ, and
+        an arm that was shown less than 5 % of its scheduled synthetic rows says nothing about them.
+        """
+        if self.pairs == 1:
+            return "one pair of runs"
+        if self.shown is not None and self.shown < LEAST_SHOWN:
+            return f"shown {100 * self.shown:.1f} % of the scheduled synthetic rows"
+        return ""
 
     @property
     def verdict(self) -> str:
-        """`"helps"`, `"hurts"` or `"no detectable effect"`, at 5 % for all arms of the family together."""
+        """
+        `"helps"`, `"hurts"` or `"no detectable effect"`, at 5 % for all arms of the family together, or `"not tested:
+        {untested}"`.
+        """
+        if self.untested:
+            return f"not tested: {self.untested}"
         if self.p_holm >= LEVEL:
             return "no detectable effect"
         return "helps" if self.mean > 0 else "hurts"
 
     def describe(self) -> str:
         """The finding in one sentence."""
-        runs = f"{self.pairs} pairs of runs" if self.pairs > 1 else "1 pair of runs: other training runs may differ"
-        corrected = f" (corrected for {self.family} arms)" if self.family > 1 else ""
-        least = "no difference" if self.detectable is None else f"{100 * self.detectable:.1f} points or more"
-        return (
-            f"{self.arm} against {self.reference} on {self.evaluation}: {_points(self.mean)} points (95 % interval "
-            f"{_points(self.low)} to {_points(self.high)} over {self.unit}, {runs}), {self.verdict}{corrected}; "
-            f"this comparison had 80 % power to see {least}."
-        )
+        found = f"{self.arm} against {self.reference} on {self.evaluation}: {_points(self.mean)} points"
+        interval = f"95 % interval {_points(self.low)} to {_points(self.high)} over {self.unit}"
+        if self.pairs == 1:
+            return (
+                f"{found} between these two classifiers ({interval}), {self.verdict}, and other training runs may "
+                "differ by more. For a verdict, compare more pairs: --seeds 3, or --splits 5."
+            )
+        corrected = f" (corrected for {self.family} arms)" if self.family > 1 and not self.untested else ""
+        return f"{found} ({interval}, {self.pairs} pairs of runs), {self.verdict}{corrected}{self._power()}."
+
+    def _power(self) -> str:
+        if self.untested:
+            return ""
+        if self.detectable is not None:
+            return f"; about {100 * self.detectable:.1f} points would have been needed for 80 % power"
+        found = self.p_holm < LEVEL
+        return "" if found else "; no difference, however large, could have been found"
 
 
 def summarise(runs: Sequence[ArmRun], evaluation: str, metric: str) -> dict[str, tuple[float, float, int]]:
@@ -187,13 +224,16 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     how much the difference varies between splits (or, with one split, between seeds) and how much between test rows;
     [`~hf_augment.evaluation.statistics.CrossedError`] says how they are put together. Two units of training are the
     least that say anything about others, and with Student's t of one degree of freedom they say little. One pair has
-    only the rows' part: interval and verdict are then about these two classifiers, not about their arms. `unit` says
-    which it is.
+    only the rows' part: its interval is about these two classifiers, not about their arms, and there is no verdict.
+    `unit` says which it is.
 
-    Seeds of one split are averaged first, as they are not independent. Splits are taken as independent draws: if they
+    Seeds of one split are averaged first, as they are not independent. Splits are taken as independent draws. If they
     share a large part of the labelled rows, intervals are too narrow (Nadeau and Bengio 2003, Machine Learning 52).
-    What all splits share, an interval over them does not cover: what a generator would make another time, and what
-    other seeds than those that were run on every split would give.
+    Their randomness (initialisation and order) must be drawn anew for every (split, seed), alike for all arms. If all
+    splits share their seeds instead, and a seed moves an arm's accuracy by 0.9 to 1.4 points on every split, 5 splits
+    of 1 seed give a false verdict on one of 3 arms in 16 to 34 % of cases, and 3 splits of 2 seeds in 6 to 14 %:
+    nothing in such runs shows it. An interval over splits does not cover what all splits share, such as a generator;
+    one over the seeds of one split does not cover other labelled rows.
 
     Example:
 
@@ -202,7 +242,7 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
 
     print(compare(runs, "trained", "baseline_same_steps", "test").describe())
     # trained against baseline_same_steps on test: +1.3 points (95 % interval -0.4 to +3.0 over splits and rows,
-    # 5 pairs of runs), no detectable effect; this comparison had 80 % power to see 2.4 points or more.
+    # 5 pairs of runs), no detectable effect; about 2.4 points would have been needed for 80 % power.
     ```
 
     Args:
@@ -276,7 +316,9 @@ def _compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, 
     gains = of_arm - of_reference
     mean = float(gains.mean())
     error = crossed_error(gains)
-    half, p_value, detectable = error.half_width(0.05), error.p_value(mean), error.detectable(LEVEL / family)
+    half, p_value = error.half_width(0.05), error.p_value(mean)
+    detectable = error.detectable(LEVEL / family) if len(gains) > 1 else math.inf
+    shown = [run.shown for run in runs if run.arm == arm and run.shown is not None]
     deviation = float(gains.mean(axis=1).std(ddof=1)) if len(gains) > 1 else 0.0
     gained, lost = int((right > baseline).sum()), int((right < baseline).sum())
     return Difference(
@@ -298,6 +340,7 @@ def _compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, 
         d_z=mean / deviation if deviation > 1e-12 else None,
         detectable=detectable if detectable <= 1 else None,
         bootstrap=crossed_bootstrap(gains, seed),
+        shown=float(np.mean(shown)) if shown else None,
     )
 
 

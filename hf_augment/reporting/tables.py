@@ -114,11 +114,12 @@ def words_table(evaluation: str, differences: Sequence[Difference]) -> TableRows
 
 def statistics_table(facts: ReportFacts, evaluation: str, differences: Sequence[Difference]) -> TableRows:
     """What the tests say, for those who ask for more than the verdict."""
-    header = ("arm", "p", "p (Holm)", "Cohen's h", "Cohen's d_z", "smallest detectable, points")
+    header = ("arm", "p", "p (Holm)", "Cohen's h", "Cohen's d_z", "points for 80 % power, about")
     rows: Rows = [
         (
             d.arm,
-            *(_figure(value) for value in (d.p_value, d.p_holm, d.effect_size, d.d_z)),
+            *(_figure(None if d.untested else value) for value in (d.p_value, d.p_holm)),
+            *(_figure(value) for value in (d.effect_size, d.d_z)),
             _figure(None if d.detectable is None else 100 * d.detectable, 1),
         )
         for d in differences

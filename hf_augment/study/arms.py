@@ -248,6 +248,8 @@ def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
     """How a training went."""
     course: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds}
     course["wait"] = trainer.waited_seconds / seconds
+    if trainer._run is not None:
+        course["shown"] = trainer._run.shown_share(trainer.state.global_step)
     course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
     if trainer.generator is not None:
         course["shards"] = trainer.shards.folder.name

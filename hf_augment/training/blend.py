@@ -167,6 +167,14 @@ class BlendedRun:
         shards = sorted({self.layout.locate(draw)[0] for draw in draws})
         return acceptance([self.store.account(shard) for shard in shards if self.store.has(shard)])
 
+    def shown_share(self, step: int) -> float:
+        """The share of the synthetic rows scheduled before optimizer step `step` that this rank was shown."""
+        batches = self.shape.batches_before(step)
+        draws = self.sampler.progress.draws(0, batches)
+        slots = [divmod(self.layout.slot(draw), self.layout.shard_size) for draw in draws]
+        shown = sum(bool(self.prepared.accepted(shard)[offset]) for shard, offset in slots)
+        return shown / max(int(self.plan.first_draw[batches]), 1)
+
     def scale(self, step: int, factor: float) -> None:
         """After optimizer step `step`, so much of the live slots stays live; see [`BlendProgress.scale`]."""
         self.sampler.progress.scale(self.shape.batches_before(step), factor)

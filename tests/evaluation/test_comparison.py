@@ -15,6 +15,9 @@ from hf_augment.evaluation.comparison import ArmRun, Difference, compare, compar
 from hf_augment.evaluation.statistics import crossed_error
 
 
+ONE_PAIR = "not tested: one pair of runs"
+
+
 def run(arm, split, seed, correct, evaluation="test"):
     correct = [int(c) for c in correct]
     return ArmRun(
@@ -84,7 +87,7 @@ def test_what_a_difference_says(keys, units, unit):
     assert (found.mean, found.low, found.high) == pytest.approx((mean, mean - half, mean + half))
     assert (found.unit, found.pairs, found.evaluation, found.family) == (unit, len(keys), "test", 1)
     assert found.p_value == found.p_holm == pytest.approx(error.p_value(mean))
-    assert found.detectable == pytest.approx(error.detectable(0.05))
+    assert found.detectable == (pytest.approx(error.detectable(0.05)) if len(keys) > 1 else None)
     right = {arm: np.array([r.correct["test"] for r in runs if r.arm == arm]) for arm in ("ours", "baseline")}
     gained, lost = np.sum(right["ours"] > right["baseline"]), np.sum(right["ours"] < right["baseline"])
     assert found.discordant == (gained, lost)
@@ -132,6 +135,7 @@ def test_whatever_the_predictions_all_figures_are_finite_and_turn_round(predicti
     assert found.low < found.high
     assert 0 < found.p_value <= 1
     assert 0 <= found.mcnemar_p <= 1
+    assert (found.detectable, found.verdict) == (None, ONE_PAIR) or len(predictions) > 1
     # One end of the interval may be cut off at 1.
     half = max(found.high - found.mean, found.mean - found.low)
     assert found.detectable is None or half < found.detectable <= 1
@@ -146,8 +150,8 @@ def test_whatever_the_predictions_all_figures_are_finite_and_turn_round(predicti
         pytest.approx(-found.d_z) if found.d_z is not None else None,
         pytest.approx(found.detectable) if found.detectable is not None else None,
     )
-    turned = {"helps": "hurts", "hurts": "helps", "no detectable effect": "no detectable effect"}
-    assert back.verdict == turned[found.verdict]
+    turned = {"helps": "hurts", "hurts": "helps"}
+    assert back.verdict == turned.get(found.verdict, found.verdict)
 
 
 def test_an_arm_is_like_itself():
@@ -156,7 +160,7 @@ def test_an_arm_is_like_itself():
     assert (found.discordant, found.d_z, found.verdict) == ((0, 0), None, "no detectable effect")
     # No row differed, but on other rows some may: of 100, some four more in one arm than in the other would be seen.
     assert -0.04 < found.low < 0 < found.high < 0.04
-    assert 0.03 < found.detectable < 0.05
+    assert 0.03 < found.detectable < 0.06
     assert found.bootstrap == (0.0, 0.0)
 
 
@@ -170,10 +174,45 @@ def test_equal_differences_do_not_make_an_interval_of_no_width():
 
 
 def test_one_test_row_says_nothing():
-    found = compare([run("ours", 0, 0, [1]), run("baseline", 0, 0, [0])], "ours", "baseline", "test")
+    runs = [run(arm, split, 0, [arm == "ours"]) for split in range(2) for arm in ("ours", "baseline")]
+    found = compare(runs, "ours", "baseline", "test")
     assert (found.mean, found.high, found.verdict) == (1.0, 1.0, "no detectable effect")
     assert (found.detectable, found.effect_size) == (None, math.pi)
-    assert "had 80 % power to see no difference." in found.describe()
+    assert found.describe().endswith("no detectable effect; no difference, however large, could have been found.")
+
+
+def test_one_pair_of_runs_has_no_verdict_however_clear_it_looks():
+    runs = [run(arm, 0, 0, np.arange(5000) < right) for arm, right in (("baseline", 3000), ("ours", 4000))]
+    (found,) = compare_all(runs, "baseline", "test")
+    assert found.p_holm < 1e-50
+    assert (found.verdict, found.detectable) == (ONE_PAIR, None)
+    assert found.describe() == (
+        "ours against baseline on test: +20.0 points between these two classifiers (95 % interval +18.9 to +21.1 over "
+        "test rows), not tested: one pair of runs, and other training runs may differ by more. For a verdict, compare "
+        "more pairs: --seeds 3, or --splits 5."
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [
+        ((0.0, 0.0, 0.0), "not tested: shown 0.0 % of the scheduled synthetic rows"),
+        # The mean over runs decides.
+        ((0.0, 0.04, 0.1), "not tested: shown 4.7 % of the scheduled synthetic rows"),
+        ((0.05, 0.05, 0.05), "helps"),
+        ((1.0, 1.0, 1.0), "helps"),
+        ((None, None, None), "helps"),
+    ],
+)
+def test_an_arm_that_was_shown_next_to_nothing_has_no_verdict(shown, verdict):
+    runs = [
+        replace(r, shown=shown[r.split] if r.arm == "ours" else None)
+        for r in arms({(split, 0): 20 for split in range(3)})
+    ]
+    found = compare(runs, "ours", "baseline", "test")
+    assert (found.verdict, found.p_holm < 0.05) == (verdict, True)
+    assert ("for 80 % power" in found.describe()) == (verdict == "helps")
+    assert found.describe().endswith(".")
 
 
 def test_splits_that_agree_do_not_hide_rows_that_differ_nor_rows_splits():
@@ -249,17 +288,13 @@ def test_verdicts(mean, p_holm, verdict):
 def test_sentences():
     assert difference().describe() == (
         "trained against baseline_same_steps on test: +1.3 points (95 % interval -0.4 to +3.0 over splits and rows, "
-        "5 pairs of runs), no detectable effect; this comparison had 80 % power to see 2.4 points or more."
+        "5 pairs of runs), no detectable effect; about 2.4 points would have been needed for 80 % power."
     )
     assert difference(0.0168, p=0.01, family=3).describe() == (
         "trained against baseline_same_steps on test: +1.7 points (95 % interval +0.0 to +3.4 over splits and rows, "
-        "5 pairs of runs), helps (corrected for 3 arms); this comparison had 80 % power to see 2.4 points or more."
+        "5 pairs of runs), helps (corrected for 3 arms); about 2.4 points would have been needed for 80 % power."
     )
-    assert difference(-0.04, p=0.01, pairs=1, unit="test rows").describe() == (
-        "trained against baseline_same_steps on test: -4.0 points (95 % interval -5.7 to -2.3 over test rows, "
-        "1 pair of runs: other training runs may differ), hurts; this comparison had 80 % power to see 2.4 points or "
-        "more."
-    )
+    assert difference(-0.04, p=0.01, detectable=None).describe().endswith("5 pairs of runs), hurts.")
 
 
 def test_runs_that_do_not_match():
@@ -350,7 +385,7 @@ def at_most(level, times, tests=1):
 def share_found(world, times, arms=1):
     """The share of "helps" where the effect is what the comparison says that it could have seen."""
     said = [compare_all(world.runs(arms), "baseline", "test")[0].detectable for _ in range(times)]
-    found = [compare_all(world.runs(arms, np.mean(said)), "baseline", "test")[0] for _ in range(times)]
+    found = [compare_all(world.runs(arms, gain), "baseline", "test")[0] for gain in said]
     assert not any(d.verdict == "hurts" for d in found)
     return np.mean([d.verdict == "helps" for d in found])
 

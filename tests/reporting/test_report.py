@@ -96,7 +96,19 @@ def test_results_are_what_cards_are_made_of(tmp_path):
     assert (read["title"], read["reference"], read["test"]) == ("tiny-bert on reviews", REFERENCE, "test")
     assert len(read["runs"]) == 12
     assert set(read["runs"][0]) == {
-        *("arm", "split", "seed", "steps", "seconds", "metrics", "classes", "robustness", "unperturbed", "wait")
+        *(
+            "arm",
+            "split",
+            "seed",
+            "steps",
+            "seconds",
+            "metrics",
+            "classes",
+            "robustness",
+            "unperturbed",
+            "wait",
+            "shown",
+        )
     }
     assert [(d["evaluation"], d["arm"]) for d in read["differences"]] == [
         (name, arm) for name in ("test", "sst2") for arm in ("baseline", "trained", "instruct")
@@ -105,7 +117,7 @@ def test_results_are_what_cards_are_made_of(tmp_path):
     assert read["differences"][-1] == {
         **{name: getattr(by_hand, name) for name in ("arm", "reference", "evaluation", "mean", "low", "high")},
         **{name: getattr(by_hand, name) for name in ("pairs", "unit", "p_value", "p_holm", "mcnemar_p")},
-        **{name: getattr(by_hand, name) for name in ("effect_size", "detectable", "verdict")},
+        **{name: getattr(by_hand, name) for name in ("effect_size", "detectable", "shown", "verdict")},
         "sentence": by_hand.describe(),
     }
     assert read["wait"] == {"baseline": 0.0, REFERENCE: 0.0, "trained": 0.0, "instruct": 0.25}

@@ -113,13 +113,13 @@ def difference_view(results: dict[str, Any], arms: Sequence[str], evaluation: st
             points(d["mean"]),
             f"{points(d['low'])} to {points(d['high'])}",
             f"{d['unit']}, {d['pairs']} pair{'' if d['pairs'] == 1 else 's'}",
-            number(d.get("p_holm"), ".3g"),
+            "n/a" if d["verdict"].startswith("not tested") else number(d.get("p_holm"), ".3g"),
             points(d.get("detectable"), ".1f"),
             d["verdict"],
         ]
         for d in differences_of(results, arms, evaluation)
     ]
-    header = ("arm", "against", "points", "95 % interval", "over", "p (Holm)", "smallest detectable", "verdict")
+    header = ("arm", "against", "points", "95 % interval", "over", "p (Holm)", "for 80 % power", "verdict")
     return TableView(evaluation, header, rows) if rows else None
 
 

@@ -82,8 +82,8 @@ def test_a_classifier_s_card_says_what_was_found():
         "| rejected | negative | A delight. | label\\_agreement: read as positive (0.93) | n/a |",
         "| distinct 2-grams | 0.81 |",
         "- Measured on 400 rows of test, with 3 runs of an arm and 3 draws of labelled rows.",
-        "- The intervals range over splits and rows: they do not cover seeds other than those that all draws share, "
-        "nor what a generator that they share would make another time.",
+        "- The intervals range over splits and rows: they do not cover what a generator that all draws share would "
+        "make another time.",
         "- The instruct model itself, as a zero-shot classifier: accuracy 0.719 on 64 test texts.",
         "python recipes/imdb.py --config recipes/configs/imdb.yaml --splits 3",
         "python 3.11.9, hf\\_augment 0.1.0, torch 2.15.0, transformers 5.23.0",
