@@ -10,7 +10,7 @@ import hf_augment
 
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
-    {"seeding", "fingerprints", "files", "checks"},
+    {"seeding", "fingerprints", "files", "checks", "words"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},
     {"judges"},

@@ -7,7 +7,7 @@ from typing import Any
 
 from hf_augment.checks import check_number
 from hf_augment.filters.base import Filter, Verdict
-from hf_augment.neighbours.features import RealFeatures
+from hf_augment.neighbours.features import COPY_DISTANCE, RealFeatures
 
 
 class FeatureCopies(Filter):
@@ -52,7 +52,7 @@ class FeatureCopies(Filter):
 
     name = "feature_copies"
 
-    def __init__(self, real: RealFeatures, min_distance: float = 0.1) -> None:
+    def __init__(self, real: RealFeatures, min_distance: float = COPY_DISTANCE) -> None:
         check_number("min_distance", min_distance, 0, hint="1 is the usual distance between real images.")
         self.real = real
         self.min_distance = float(min_distance)

@@ -13,7 +13,7 @@ from hf_augment.checks import check_number, read_texts
 from hf_augment.filters.acceptance import Acceptance, check_target_acceptance
 from hf_augment.filters.base import Filter, Verdict
 from hf_augment.fingerprints import callable_fingerprint
-from hf_augment.neighbours.texts import split_words
+from hf_augment.words import Kind, kind_of, split_words
 
 
 #: Below this many words, repetition is counted in pairs: "good good good" has a single triple.
@@ -24,18 +24,21 @@ _WORST_NLL = 700.0
 
 def repetition(words: Sequence[str]) -> float:
     """
-    The share of word triples (of pairs in fewer than ten words) that repeat an earlier one.
+    The share of word triples (of pairs in fewer than ten words) that repeat an earlier one. Three characters of Thai
+    or Kana count as one word, since they alone are repeated in any text.
 
     It is seq-rep-n of Welleck et al. 2020, *Neural text generation with unlikelihood training*:
     `1 - distinct n-grams / n-grams`.
     """
     size = 2 if len(words) < _SHORT else 3
-    grams = [tuple(words[start : start + size]) for start in range(len(words) - size + 1)]
+    sizes = [size * 3 if kind_of(word) is Kind.LETTER else size for word in words]
+    grams = [tuple(words[start : start + size]) for start, size in enumerate(sizes) if start + size <= len(words)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
 def letter_share(text: str) -> float:
     """The share of characters that are letters of any script, their marks, or white space; 0 for an empty text."""
+    text = unicodedata.normalize("NFC", text)
     letters = sum(character.isspace() or unicodedata.category(character)[0] in "LM" for character in text)
     return letters / len(text) if text else 0.0
 
@@ -60,7 +63,8 @@ class Fluency(Filter):
 
     Args:
         min_words (`int`, *optional*, defaults to `3`):
-            Zero or more. Words are runs of letters and digits; for scripts without spaces use 1.
+            Zero or more. Words are runs of letters, marks and digits; in scripts without spaces, characters
+            ([`~hf_augment.words`]).
         max_words (`int`, *optional*):
             At least `min_words`. Without it no text is too long.
         max_repetition (`float`, *optional*, defaults to `0.3`):

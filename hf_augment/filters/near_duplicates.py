@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from hf_augment.checks import check_number, check_texts, read_texts
 from hf_augment.filters.base import Filter, Verdict
 from hf_augment.fingerprints import texts_digest
-from hf_augment.neighbours.texts import AlikeTexts, CopiedRuns, Match, Sketch, sketch_texts
+from hf_augment.neighbours.texts import COPY_SIMILARITY, Match, Sketch, TextIndex, sketch_texts
 
 
 #: From so many texts on, indexing shows its progress.
@@ -24,10 +24,10 @@ class _NearestTextFilter(Filter):
     _said_of: ClassVar[str]
 
     def __init__(self, threshold: float, text_column: str) -> None:
-        check_number("threshold", threshold, 0.1, 1, hint="Candidates at least so similar are rejected; 0.7 is usual.")
+        hint = f"Candidates at least so similar are rejected; {COPY_SIMILARITY} is usual."
+        check_number("threshold", threshold, 0.1, 1, hint=hint)
         self.threshold = float(threshold)
         self.text_column = text_column
-        self._alike = AlikeTexts(threshold)
 
     def _sketches(self, examples: Sequence[dict[str, Any]]) -> Iterable[Sketch]:
         return sketch_texts(read_texts(examples, self.text_column))
@@ -46,9 +46,10 @@ class NearDuplicates(_NearestTextFilter):
     Rejects candidates that nearly repeat an accepted synthetic example, or an earlier candidate of the same call that
     passed this filter.
 
-    The similarity is the Jaccard similarity of the sets of lower-cased word 3-grams (of single words in texts of
-    fewer than three): shared over all (Broder 1997, *On the resemblance and containment of documents*). MinHash only
-    proposes what to compare, so the threshold means what it says; see [`Memorization`] for the training rows.
+    The similarity is the Jaccard similarity of the sets of word 3-grams (of single words in texts of fewer than
+    three): shared over all (Broder 1997, *On the resemblance and containment of documents*). Case and punctuation do
+    not count, symbols do. In scripts without spaces characters are the words ([`~hf_augment.words`]), and Chinese ones
+    count singly and in pairs. See [`Memorization`] for the training rows.
 
     Example:
 
@@ -76,29 +77,29 @@ class NearDuplicates(_NearestTextFilter):
     name = "near_duplicates"
     _said_of = "an earlier sample"
 
-    def __init__(self, threshold: float = 0.7, text_column: str = "text") -> None:
+    def __init__(self, threshold: float = COPY_SIMILARITY, text_column: str = "text") -> None:
         super().__init__(threshold, text_column)
+        self.forget()
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
         """See [`Filter.judge`]."""
         # Not yet remembered: a later filter may reject them.
-        passed_here = AlikeTexts(self.threshold)
+        passed_here = TextIndex()
         verdicts = []
         for sketch in self._sketches(examples):
-            verdict = self._verdict(max(self._alike.nearest(sketch), passed_here.nearest(sketch)))
+            verdict = self._verdict(max(self._accepted.nearest(sketch), passed_here.nearest(sketch)))
             if verdict.accepted:
-                passed_here.add(sketch)
+                passed_here.add([sketch])
             verdicts.append(verdict)
         return verdicts
 
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:
         """See [`Filter.remember`]."""
-        for sketch in self._sketches(examples):
-            self._alike.add(sketch)
+        self._accepted.add(self._sketches(examples))
 
     def forget(self) -> None:
         """See [`Filter.forget`]."""
-        self._alike = AlikeTexts(self.threshold)
+        self._accepted = TextIndex()
 
 
 class _CopyFilter(_NearestTextFilter):
@@ -111,16 +112,12 @@ class _CopyFilter(_NearestTextFilter):
         texts = check_texts(self._argument, texts)
         self._digest = texts_digest(texts)
         progress = tqdm(texts, desc=f"{self.name}: indexing", unit="text", disable=len(texts) <= _SLOW_TO_INDEX)
-        self._copied = CopiedRuns(self._index(progress))
-
-    def _index(self, texts: Iterable[str]) -> Iterable[Sketch]:
-        for sketch in sketch_texts(texts):
-            self._alike.add(sketch)
-            yield sketch
+        self._rows = TextIndex(runs=True)
+        self._rows.add(sketch_texts(progress))
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
         """See [`Filter.judge`]."""
-        return [self._verdict(max(self._alike.nearest(s), self._copied.nearest(s))) for s in self._sketches(examples)]
+        return [self._verdict(self._rows.nearest(sketch)) for sketch in self._sketches(examples)]
 
     def fingerprint(self) -> str:
         """See [`Filter.fingerprint`]."""
@@ -133,7 +130,7 @@ class Memorization(_CopyFilter):
 
     The similarity to the training rows is the largest of three shares, each in `[0, 1]`:
 
-    - the Jaccard similarity of word 3-grams with one row, as in [`NearDuplicates`];
+    - the Jaccard similarity with one row, as in [`NearDuplicates`];
     - the share of the candidate's word 8-grams that occur in any row. Jaccard similarity cannot see thirty words
       copied out of a review of two hundred (it is 0.15 at most); this share is then 1;
     - the share of one row's word 8-grams that occur in the candidate: a whole row with something added.
@@ -141,7 +138,8 @@ class Memorization(_CopyFilter):
     Eight words in a row are hardly ever written twice by chance. "At least 70 % of the 8-grams seen in training" is
     the definition of contamination in Chowdhery et al. 2022 (*PaLM*, section 8); GPT-3 uses 8 to 13 words, depending
     on the length (Brown et al. 2020, appendix C). Lee et al. 2022 (*Deduplicating training data makes language models
-    better*) find that near-duplicates and exact substrings each catch what the other overlooks, hence both.
+    better*) find that near-duplicates and exact substrings each catch what the other overlooks, hence both. Eight
+    Chinese characters, or sixteen of another script without spaces, stand for eight words ([`~hf_augment.words`]).
     A text of fewer than eight words is judged by its Jaccard similarity alone.
 
     Example:
@@ -174,7 +172,9 @@ class Memorization(_CopyFilter):
     _said_of = "training row"
     _argument = "train_texts"
 
-    def __init__(self, train_texts: Iterable[str], threshold: float = 0.7, text_column: str = "text") -> None:
+    def __init__(
+        self, train_texts: Iterable[str], threshold: float = COPY_SIMILARITY, text_column: str = "text"
+    ) -> None:
         super().__init__(train_texts, threshold, text_column)
 
 
@@ -210,5 +210,7 @@ class EvaluationOverlap(_CopyFilter):
     _said_of = "evaluation row"
     _argument = "eval_texts"
 
-    def __init__(self, eval_texts: Iterable[str], threshold: float = 0.7, text_column: str = "text") -> None:
+    def __init__(
+        self, eval_texts: Iterable[str], threshold: float = COPY_SIMILARITY, text_column: str = "text"
+    ) -> None:
         super().__init__(eval_texts, threshold, text_column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from hf_augment.fingerprints import callable_fingerprint, texts_digest
 from hf_augment.images.arrays import check_images
 from hf_augment.judges.classifier import Judge
 from hf_augment.neighbours.features import Features, RealFeatures
+from hf_augment.words import split_units
 
 
 class OutOfFoldJudge:
@@ -89,7 +91,7 @@ class OutOfFoldJudge:
 class NearestTextFold:
     """
     The fold of the training text nearest to a text, for [`OutOfFoldJudge`]: the same text, else the highest cosine
-    of TF-IDF word vectors, of equal ones the first.
+    of TF-IDF vectors of words ([`~hf_augment.words`]), of equal ones the first.
 
     Example:
 
@@ -120,6 +122,8 @@ class NearestTextFold:
 
     def __init__(self, folds: Sequence[Sequence[str]], text_column: str = "text") -> None:
         texts = [check_texts(f"folds[{fold}]", rows) for fold, rows in enumerate(folds)]
+        self._digest = texts_digest(f"{fold} {row}" for fold, rows in enumerate(texts) for row in rows)
+        texts = [[unicodedata.normalize("NFC", row) for row in rows] for rows in texts]
         self._fold_of_text: dict[str, int] = {}
         for fold, rows in enumerate(texts):
             for row in rows:
@@ -128,13 +132,12 @@ class NearestTextFold:
         self.num_folds = len(texts)
         self.text_column = text_column
         self._fold_of_row = np.repeat(np.arange(len(texts)), [len(rows) for rows in texts])
-        self._vectorizer = TfidfVectorizer(token_pattern=r"\w+", dtype=np.float32)
+        self._vectorizer = TfidfVectorizer(analyzer=split_units, dtype=np.float32)
         self._rows = self._vectorizer.fit_transform([row for rows in texts for row in rows]).T.tocsr()
-        self._digest = texts_digest(f"{fold} {row}" for fold, rows in enumerate(texts) for row in rows)
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> list[int]:
         """The fold of the training text nearest to each example."""
-        texts = read_texts(examples, self.text_column)
+        texts = [unicodedata.normalize("NFC", text) for text in read_texts(examples, self.text_column)]
         folds: list[int] = []
         for start in range(0, len(texts), self._CHUNK):
             chunk = texts[start : start + self._CHUNK]

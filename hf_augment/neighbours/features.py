@@ -18,6 +18,9 @@ from hf_augment.images.arrays import check_images, read_images
 #: Examples in, an array `(n, d)` of their points out.
 Features = Callable[[Sequence[dict[str, Any]]], ArrayLike]
 
+#: An image nearer to a real one than this is a copy, in the distance that is usual between real ones, unless a user
+#: says otherwise.
+COPY_DISTANCE = 0.1
 #: From so many images on, computing their features shows its progress.
 _SLOW_TO_MEASURE = 5_000
 #: Images measured at a time.

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 
 from hf_augment.filters.near_duplicates import EvaluationOverlap, Memorization
+from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.synthesis.shards import ShardStore, summarise_array
 
 
 #: From raw examples to the nearest labelled row of each and its similarity in [0, 1].
 Nearest = Callable[[list[dict[str, Any]]], Sequence[tuple[str, float]]]
-
-#: From this similarity on, a text reads like a copy of the other.
-COPY = 0.8
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Sample:
     def repeats_a_row(self) -> bool:
         """Whether who reads it reads a labelled row or a test row: the filters that find copies quote them, too."""
         found = self.reason.partition(":")[0] in (Memorization.name, EvaluationOverlap.name)
-        return found or (self.similarity is not None and self.similarity >= COPY)
+        return found or (self.similarity is not None and self.similarity >= COPY_SIMILARITY)
 
     def words(self) -> dict[str, Any]:
         """All but the image and the labelled row: if it repeats none, more people may read it than labelled rows."""

@@ -27,7 +27,7 @@ from hf_augment.images.rows import ImageCollator, ImageRows
 from hf_augment.images.small_resnet import SmallResNetForImageClassification
 from hf_augment.judges.classifier import ClassifierFeatures, ImageClassifierJudge
 from hf_augment.judges.out_of_fold import NearestImageFold
-from hf_augment.neighbours.features import RealFeatures
+from hf_augment.neighbours.features import COPY_DISTANCE, RealFeatures
 from hf_augment.perturbations.images import IMAGE_CORRUPTIONS, corrupt_images
 from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.study.arms import REAL, Arm, Classifier, LabelledData
@@ -88,7 +88,8 @@ class ImageExperimentArguments(ExperimentArguments):
     generator_learning_rate: float = field(default=2e-4, metadata={"help": "Of Adam, for both networks."})
     generator_save_steps: int = field(default=1000, metadata={"help": "Steps between its checkpoints."})
     min_copy_distance: float = field(
-        default=0.1, metadata={"help": "Nearer than this to a training image is a copy; 1 is usual between real ones."}
+        default=COPY_DISTANCE,
+        metadata={"help": "Nearer than this to a training image is a copy; 1 is usual between real ones."},
     )
     max_excess: float = field(
         default=5.0, metadata={"help": "How many times its share of accepted images a real image may attract."}

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
-from hf_augment.reporting.samples import COPY
+from hf_augment.neighbours.texts import COPY_SIMILARITY, TextIndex, sketch_texts
 from hf_augment.synthesis.shards import ShardStore
 
 
 class NearestTexts:
     """
-    Finds the labelled text that is most like another one, by the cosine of TF-IDF weights of words and pairs of words.
+    Finds the labelled text that another one repeats most, by the similarity of [`Memorization`].
 
     Example:
 
@@ -32,20 +31,16 @@ class NearestTexts:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = list(texts)
-        # By default words of one letter do not count, and texts of none but such would be no vocabulary.
-        self._vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\w+|[^\w\s]", sublinear_tf=True)
-        self._vectors = self._vectorizer.fit_transform(self.texts)
+        self._index = TextIndex(runs=True)
+        self._index.add(sketch_texts(self.texts))
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> list[tuple[str, float]]:
-        """The nearest labelled text of each example, and its similarity in `[0, 1]`."""
-        if not examples:
-            return []
-        found = self._vectorizer.transform([example["text"] for example in examples]) @ self._vectors.T
-        best, near = found.argmax(axis=1), found.max(axis=1).toarray()
-        return [
-            (self.texts[int(i)], round(min(float(value), 1.0), 3))
-            for i, value in zip(np.asarray(best).ravel(), near.ravel(), strict=True)
-        ]
+        """
+        The labelled text nearest to each example and their similarity in `[0, 1]`; an empty text and 0 if they have
+        nothing in common with any.
+        """
+        matches = map(self._index.nearest, sketch_texts(example["text"] for example in examples))
+        return [(self.texts[match.row] if match.similarity else "", round(match.similarity, 3)) for match in matches]
 
 
 def memorization(nearest: NearestTexts, store: ShardStore, others: Sequence[str]) -> dict[str, float]:
@@ -54,9 +49,9 @@ def memorization(nearest: NearestTexts, store: ShardStore, others: Sequence[str]
 
     Args:
         nearest (`NearestTexts`):
-            Of the labelled texts.
+            Finds labelled texts.
         store ([`~hf_augment.synthesis.ShardStore`]):
-            Of the synthetic ones.
+            The synthetic texts.
         others (`Sequence[str]`):
             Real texts.
 
@@ -70,8 +65,8 @@ def memorization(nearest: NearestTexts, store: ShardStore, others: Sequence[str]
     real = np.array([value for _, value in nearest([{"text": text} for text in others])])
     return {
         "examples": len(texts),
-        "mean similarity to the nearest labelled text": round(float(synthetic.mean()), 3),
+        "mean share repeated of a labelled text": round(float(synthetic.mean()), 3),
         "the same for test texts": round(float(real.mean()), 3),
-        "highest similarity": round(float(synthetic.max()), 3),
-        f"share of copies (similarity from {COPY})": round(float((synthetic >= COPY).mean()), 4),
+        "largest share": round(float(synthetic.max()), 3),
+        f"share of copies (from {COPY_SIMILARITY})": round(float((synthetic >= COPY_SIMILARITY).mean()), 4),
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.judges.prompted import check_question
+from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.study.arms import REAL
 from hf_augment.study.settings import ExperimentArguments
 
@@ -76,7 +77,8 @@ class TextExperimentArguments(ExperimentArguments):
     top_k: int = field(default=50, metadata={"help": "Of sampling; 0 for all tokens."})
     generation_batch_size: int = field(default=64, metadata={"help": "Texts sampled at a time."})
     duplicate_threshold: float = field(
-        default=0.7, metadata={"help": "Similarity from which a text is a copy (of a synthetic, train or test text)."}
+        default=COPY_SIMILARITY,
+        metadata={"help": "Similarity from which a text is a copy (of a synthetic, train or test text)."},
     )
     min_words: int = field(default=3, metadata={"help": "Shortest text, in words."})
     max_perplexity: float | None = field(

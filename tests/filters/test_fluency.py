@@ -1,6 +1,7 @@
 """Measures worked out by hand, and perplexity at its thresholds."""
 
 import math
+import unicodedata
 
 import pytest
 
@@ -34,7 +35,8 @@ def test_repetition(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("", 0), ("abc d", 1), ("a1b2", 0.5), ("...!", 0), ("été", 1), ("हिन्दी", 1), ("a\n\tb", 1)]
+    ("text", "expected"),
+    [("", 0), ("abc d", 1), ("a1b2", 0.5), ("...!", 0), ("été", 1), ("हिन्दी", 1), ("e\u03011", 0.5), ("a\n\tb", 1)],
 )
 def test_letter_share(text, expected):
     assert letter_share(text) == expected
@@ -56,6 +58,37 @@ def test_each_bound_is_inclusive_and_names_its_measure():
     ]
     assert [verdict.score for verdict in verdicts] == pytest.approx([0, 2, 0, 6, 2 / 3, 0.5, 0])
     assert judge(fluency, "abc d 1234 5")[0].reason == "letters 0.58 is below 0.6"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("हिन्दी", 1),
+        ("हिन्दी फिल्म", 2),
+        ("שָׁלוֹם", 1),
+        ("مُمْتِعٌ", 1),
+        (unicodedata.normalize("NFD", "Việt"), 1),
+        ("film 😀 😀 😀", 1),
+        ("好看", 2),
+        ("...", 0),
+    ],
+)
+def test_marks_and_symbols_make_no_words(text, words):
+    assert judge(Fluency(min_words=9), text)[0].reason == f"{words} words is below 9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "这部电影的剧情非常精彩，演员的表演也很出色，我会推荐给所有的朋友。",
+        "この映画の物語は本当に面白かったと思います。でも最後の場面はあまり好きではありませんでした。",
+        "หนังเรื่องนี้สนุกมากและนักแสดงก็เล่นดีจริงๆ แต่ตอนจบทำให้รู้สึกผิดหวังเล็กน้อย การเล่าเรื่องก็ดี การแสดงก็ดี",
+        "यह फिल्म बहुत अच्छी है और कलाकारों का अभिनय भी शानदार है।",
+    ],
+)
+def test_texts_of_any_script_are_fluent_and_loops_of_them_are_not(text):
+    assert judge(Fluency(), text, text[:12] * 6)[0].reason == "fluent"
+    assert judge(Fluency(), text[:12] * 6)[0].reason.startswith("repetition")
 
 
 def test_fluency_can_be_switched_off():

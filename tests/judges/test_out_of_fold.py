@@ -80,6 +80,9 @@ def test_the_nearest_text_chooses_the_judge():
         [["a dull film", "such a long story"], ["a bright film", "what music"], ["a dull story"]]
     )
     assert fold_of(texts("bright bright film", "The music!", "a dull, dull story", "nothing known")) == [1, 1, 2, 0]
+    spaceless = NearestTextFold([["这部电影的剧情非常精彩"], ["演员的表演让人失望"], ["ดีมาก", "😀"], ["แย่", "😡"]])
+    found = texts("剧情也还算精彩吧", "他们的表演很好", "มันดีมากๆ", "😡😡", "แย่มั้ย")
+    assert spaceless(found) == [0, 1, 2, 3, 3]
     reordered = NearestTextFold([["film dull"], ["dull film"]])
     assert reordered(texts("dull film", "film dull", "Dull film")) == [1, 0, 0]
 
@@ -139,6 +142,10 @@ def test_fingerprints():
         (lambda: OutOfFoldJudge([len, len], NearestTextFold([["a"]])), "are 2 for 1 folds"),
         (lambda: OutOfFoldJudge([len, len], lambda asked: [2])([{}]), r"1 numbers from 0 to 1.*\[2\]"),
         (lambda: OutOfFoldJudge([len, len], lambda asked: [0, 0])([{}]), "1 numbers from 0 to 1, but returned 2"),
+        (
+            lambda: NearestTextFold([["un \u00e9t\u00e9"], ["un e\u0301te\u0301"]]),
+            "not share an equal text, but folds 0 and 1 both have 'un été'",
+        ),
         (lambda: NearestTextFold([["a"], []]), r"`folds\[1\]` must hold at least one text"),
         (lambda: NearestTextFold([["a"], ["b", "a"]]), "not share an equal text, but folds 0 and 1 both have 'a'"),
         (

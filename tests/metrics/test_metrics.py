@@ -204,6 +204,19 @@ def test_distinct_equals_the_naive_one(texts, n):
     assert distinct.compute(data=texts, n=[n]) == {f"distinct_{n}": pytest.approx(naive_distinct(texts, n))}
 
 
+def test_scripts_without_spaces_have_a_token_for_each_character(metrics):
+    data = ["很好看很好看", "不好看 a b"]
+    assert metrics["distinct_n"].compute(data=data, n=[1]) == {"distinct_1": pytest.approx(6 / 11)}
+    assert metrics["distinct_n"].compute(data=["ดีดี", "ดี"], n=[1]) == {"distinct_1": pytest.approx(1 / 3)}
+    for tokenize in ("13a", "intl", "none"):
+        alike = metrics["self_bleu"].compute(data=["这部电影很好看", "这部电影不好看"], tokenize=tokenize)["self_bleu"]
+        assert alike == pytest.approx(naive_self_bleu(["a b c d e g h", "a b c d f g h"], 4))
+        assert 0.4 < alike < 0.7
+    composed = ["un été", "un e\u0301te\u0301"]
+    assert metrics["distinct_n"].compute(data=composed, n=[1]) == {"distinct_1": 0.5}
+    assert metrics["self_bleu"].compute(data=composed) == {"self_bleu": pytest.approx(1.0)}
+
+
 def test_self_bleu_by_hand(metrics):
     self_bleu = metrics["self_bleu"]
     assert self_bleu.compute(data=["a b c d e"] * 3) == {"self_bleu": pytest.approx(1.0)}
@@ -268,8 +281,8 @@ import os, socket, sys
 def refuse(*args, **kwargs):
     raise AssertionError("the network was asked")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-# The copied scripts may not need this package; and without Transformers `evaluate` is imported much faster.
-sys.modules["hf_augment"] = sys.modules["transformers"] = None
+# Without Transformers, which these metrics may not need, `evaluate` is imported much faster.
+sys.modules["transformers"] = None
 import evaluate
 del sys.modules["transformers"]  # `datasets` takes the key to mean that it is imported
 for folder in sys.argv[1:]:
@@ -284,7 +297,12 @@ for folder in sys.argv[1:]:
         print(name, *(round(value, 6) for value in result.values()))
 """
     env = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-    env |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home"), "HF_MODULES_CACHE": str(tmp_path / "modules")}
+    env |= {
+        "PYTHONPATH": str(Path(hf_augment.__file__).parents[1]),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_MODULES_CACHE": str(tmp_path / "modules"),
+    }
     command = [sys.executable, "-c", program, *map(metric_path, NAMES)]
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import datasets
 import evaluate
 
+from hf_augment.words import separate
+
 
 _DESCRIPTION = """
 Distinct-n is the number of distinct n-grams in a set of texts divided by the number of all their n-grams. It is near 1
@@ -31,8 +33,8 @@ Args:
     n (`Sequence[int]`, *optional*, defaults to `(1, 2, 3)`):
         The lengths of n-grams to count, each one or more.
     tokenizer (`Callable[[str], Sequence[str]]`, *optional*):
-        Splits a text into tokens; by default at white space, with case and punctuation kept. Give one for languages
-        written without spaces.
+        Splits a text into tokens; by default at white space, with case and punctuation kept, and around each
+        character in scripts without spaces.
 
 Returns:
     `dict[str, float]`: `distinct_1` and so on, one for each of `n`, in `[0, 1]`; more is more diverse. 0 where no text
@@ -79,7 +81,7 @@ class DistinctN(evaluate.Measurement):
             raise ValueError("`data` is empty. Give one text or more.")
         if None in data:
             raise ValueError(f"`data[{list(data).index(None)}]` is None. Drop missing texts first.")  # type: ignore
-        texts = [tuple((tokenizer or str.split)(text)) for text in data]
+        texts = [tuple(tokenizer(text) if tokenizer else separate(text).split()) for text in data]
         return {f"distinct_{order}": _distinct(texts, order) for order in n}
 
 

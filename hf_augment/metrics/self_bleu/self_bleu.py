@@ -8,6 +8,8 @@ import evaluate
 from sacrebleu.metrics import BLEU
 from sacrebleu.metrics.helpers import extract_all_word_ngrams
 
+from hf_augment.words import separate
+
 
 _DESCRIPTION = """
 Self-BLEU is the mean BLEU of each text with all the other texts as its references. It is near 1 where texts repeat
@@ -39,7 +41,8 @@ Args:
         How many texts to compare at most, two or more. Of a longer list, that many are chosen evenly spaced from the
         first to the last. The score rises with the number of texts: compare scores over equally many.
     tokenize (`str`, *optional*, defaults to `"13a"`):
-        The tokenizer of sacreBLEU: `"13a"`, `"intl"`, `"char"`, `"zh"` or `"none"` (white space), for instance.
+        The tokenizer of sacreBLEU: `"13a"`, `"intl"`, `"char"`, `"zh"` or `"none"` (white space), for instance. With
+        `"13a"`, `"intl"` and `"none"`, characters of scripts without spaces are tokens of their own.
 
 Returns:
     `dict[str, float]`: `self_bleu`, in `[0, 1]`; less is more diverse.
@@ -86,7 +89,10 @@ class SelfBleu(evaluate.Measurement):
         if None in data:
             raise ValueError(f"`data[{list(data).index(None)}]` is None. Drop missing texts first.")  # type: ignore
         tokenizer = BLEU(tokenize=tokenize).tokenizer
-        texts = [tokenizer(text.rstrip()) for text in _evenly_spaced(data, max_texts)]
+        chosen = _evenly_spaced(data, max_texts)
+        if tokenize in ("13a", "intl", "none"):
+            chosen = [separate(text) for text in chosen]
+        texts = [tokenizer(text.rstrip()) for text in chosen]
         return {"self_bleu": _mean_leave_one_out_bleu(texts, max_order)}
 
 
