@@ -1,4 +1,4 @@
-"""Checks of numbers and texts that several rooms share."""
+"""Checks of numbers, texts and labels that several rooms share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 
 def check_number(name: str, value: Any, low: float, high: float = math.inf, *, whole: bool = False, hint: str) -> None:
@@ -42,3 +44,17 @@ def read_texts(examples: Sequence[dict[str, Any]], text_column: str) -> list[str
             )
         texts.append(text)
     return texts
+
+
+def check_labels(name: str, labels: Any, n_examples: int) -> np.ndarray:
+    """Returns the labels as an array, or raises a `ValueError` unless there is a class, zero or more, per example."""
+    classes = np.asarray(labels)
+    if classes.shape != (n_examples,) or not np.issubdtype(classes.dtype, np.integer):
+        raise ValueError(
+            f"`{name}` has shape {classes.shape} and type {classes.dtype}. Give one integer class for each of the "
+            f"{n_examples} examples."
+        )
+    negative = np.flatnonzero(classes < 0)
+    if negative.size:
+        raise ValueError(f"`{name}[{negative[0]}]` is {classes[negative[0]]}. Give classes from 0 on.")
+    return classes

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 from tqdm.auto import tqdm
 from transformers import EvalPrediction
 
 from hf_augment.evaluation.robustness import Predict, predicted_classes
+from hf_augment.extras import optional_imports
 from hf_augment.metrics.classification import classification_metrics
+
+
+with optional_imports("filters"):
+    from sklearn.metrics import precision_recall_fscore_support
 
 
 @dataclass(frozen=True)

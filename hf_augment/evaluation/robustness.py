@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 from transformers import (
     TextClassificationPipeline,
@@ -19,7 +18,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from hf_augment.metrics.features import check_labels
+from hf_augment.checks import check_labels
+from hf_augment.extras import optional_imports
 from hf_augment.metrics.robustness.summary import summarise_robustness
 from hf_augment.seeding import derive_seed, isolated_rng
 
@@ -271,6 +271,13 @@ def predict_with_trainer(
     return predict
 
 
+def _pillow_image(array: np.ndarray) -> Any:
+    with optional_imports("images"):
+        from PIL import Image
+    # Pillow wants grey images without an axis of channels.
+    return Image.fromarray(array.squeeze(-1) if array.shape[-1] == 1 else array)
+
+
 def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
     """
     Lets a transformers pipeline for the classification of texts or images predict.
@@ -309,11 +316,7 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
     options = {"truncation": True} if isinstance(pipeline, TextClassificationPipeline) else {}
 
     def predict(values: Sequence[Any]) -> np.ndarray:
-        # Pillow wants grey images without an axis of channels.
-        inputs = [
-            Image.fromarray(v.squeeze(-1) if v.shape[-1] == 1 else v) if isinstance(v, np.ndarray) else v
-            for v in values
-        ]
+        inputs = [_pillow_image(value) if isinstance(value, np.ndarray) else value for value in values]
         scores = np.zeros((len(inputs), len(column)))
         for row, found in enumerate(pipeline(inputs, top_k=len(column), **options)):
             for label in found:

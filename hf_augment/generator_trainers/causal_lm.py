@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from datasets import ClassLabel, Dataset
-from peft import LoraConfig, get_peft_model
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.pytorch_utils import Conv1D
 from transformers.trainer_utils import TrainOutput
 
+from hf_augment.extras import optional_imports
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.prompts import LabelPrompt
 from hf_augment.generators.sampling import pad_rows
@@ -234,6 +234,8 @@ class CompletionCollator:
 
 
 def _with_adapters(model: PreTrainedModel, args: CausalLMGeneratorTrainingArguments) -> torch.nn.Module:
+    with optional_imports("lora"):
+        from peft import LoraConfig, get_peft_model
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=args.lora_rank,

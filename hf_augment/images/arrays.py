@@ -7,7 +7,8 @@ from typing import Any
 
 import datasets
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+
+from hf_augment.extras import optional_imports
 
 
 #: Pillow's modes by number of channels.
@@ -76,6 +77,8 @@ _NOTHING = "Row {row} has no image: drop such rows."
 def _decode(feature: datasets.Image, value: dict[str, Any] | None, row: int) -> Any:
     if value is None or value == {"bytes": None, "path": None}:
         raise ValueError(_NOTHING.format(row=row))
+    with optional_imports("images"):
+        from PIL import Image, UnidentifiedImageError
     try:
         # As the dataset would: the right way up, and in the mode of its column.
         return datasets.Image(mode=feature.mode).decode_example(value)
@@ -120,8 +123,8 @@ def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.n
 
 
 def _array(value: Any, row: int) -> np.ndarray:
-    # Images of one bit and palettes have numbers that are no intensities.
-    if isinstance(value, Image.Image) and value.mode not in MODES.values():
+    # Pillow's images of one bit and of palettes have numbers that are no intensities.
+    if hasattr(value, "getbands") and value.mode not in MODES.values():
         raise ValueError(
             f"Row {row} is an image of mode {value.mode!r}: convert all images to one of {sorted(MODES.values())}, as "
             "by `image.convert('RGB')`, or a column of them by `cast_column(name, datasets.Image(mode='RGB'))`."

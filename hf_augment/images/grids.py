@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
+
+from hf_augment.extras import optional_imports
+
+
+with optional_imports("images"):
+    from matplotlib.figure import Figure
 
 
 def write_grid(path: Path, rows: Mapping[str, Sequence[np.ndarray]]) -> None:

@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 from transformers import TimmWrapperConfig, TimmWrapperForImageClassification
 
+
+try:
+    from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+    from timm.models.resnet import BasicBlock, ResNet
+except ImportError as error:
+    raise ImportError(
+        f'{error}. Run `pip install timm`, or `pip install "hf_augment[images]"`.', name="timm"
+    ) from error
 
 # timm adds what is registered to it, and would make one of that alone.
 __all__ = ["SmallResNetForImageClassification", "small_resnet18"]

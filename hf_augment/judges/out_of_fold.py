@@ -7,14 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from hf_augment.checks import check_texts, read_texts
+from hf_augment.extras import optional_imports
 from hf_augment.fingerprints import callable_fingerprint, texts_digest
 from hf_augment.images.arrays import check_images
 from hf_augment.judges.classifier import Judge
 from hf_augment.neighbours.features import Features, RealFeatures
 from hf_augment.words import split_units
+
+
+with optional_imports("filters"):
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 
 class OutOfFoldJudge:

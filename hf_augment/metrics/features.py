@@ -7,8 +7,14 @@ from typing import Any
 
 import datasets
 import numpy as np
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.neighbors import NearestNeighbors
+
+from hf_augment.checks import check_labels
+from hf_augment.extras import optional_imports
+
+
+with optional_imports("metrics"):
+    from sklearn.metrics import pairwise_distances_chunked
+    from sklearn.neighbors import NearestNeighbors
 
 
 #: What `evaluate` collects: one vector for each synthetic example.
@@ -52,20 +58,6 @@ def _table(name: str, rows: Any) -> np.ndarray:
             "the model that made the features and its inputs, or drop such rows."
         )
     return table.astype(np.float64)
-
-
-def check_labels(name: str, labels: Any, n_examples: int) -> np.ndarray:
-    """Returns the labels as an array, or raises a `ValueError` unless there is a class, zero or more, per example."""
-    classes = np.asarray(labels)
-    if classes.shape != (n_examples,) or not np.issubdtype(classes.dtype, np.integer):
-        raise ValueError(
-            f"`{name}` has shape {classes.shape} and type {classes.dtype}. Give one integer class for each of the "
-            f"{n_examples} examples."
-        )
-    negative = np.flatnonzero(classes < 0)
-    if negative.size:
-        raise ValueError(f"`{name}[{negative[0]}]` is {classes[negative[0]]}. Give classes from 0 on.")
-    return classes
 
 
 def split_classes(

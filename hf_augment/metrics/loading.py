@@ -6,6 +6,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hf_augment.extras import optional_imports
+
 
 if TYPE_CHECKING:
     from evaluate import EvaluationModule
@@ -79,7 +81,8 @@ def load_metric(name: str, **kwargs: Any) -> EvaluationModule:
         `ValueError`: If there is no metric of that name, or `num_process` is above one without `experiment_id`.
     """
     # Here, as it takes long to import and most that imports this package computes no metric.
-    import evaluate
+    with optional_imports("metrics"):
+        import evaluate
 
     path = metric_path(name)
     num_process = kwargs.get("num_process", 1)

@@ -8,11 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.neighbors import NearestNeighbors
 from tqdm.auto import tqdm
 
+from hf_augment.extras import optional_imports
 from hf_augment.fingerprints import callable_fingerprint, images_digest
 from hf_augment.images.arrays import check_images, read_images
+
+
+with optional_imports("filters"):
+    from sklearn.neighbors import NearestNeighbors
 
 
 #: Examples in, an array `(n, d)` of their points out.

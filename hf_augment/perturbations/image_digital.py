@@ -6,10 +6,14 @@ import io
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
+from hf_augment.extras import optional_imports
 from hf_augment.perturbations.image_noise import Rngs
+
+
+with optional_imports("images"):
+    from PIL import Image
 
 
 def contrast(images: np.ndarray, severity: int, rngs: Rngs) -> np.ndarray:

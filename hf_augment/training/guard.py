@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from accelerate.utils import gather_object
-from scipy.stats import fisher_exact
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging
 
@@ -20,6 +19,13 @@ logger = logging.get_logger(__name__)
 #: Batches from a decision to its effect. The loader has handed out 1 + workers * prefetch_factor beyond the training
 #: step; a constant above that makes the effect, and so the weights, the same for any usual number of workers.
 LEAD = 16
+
+
+def _fisher_p_value(table: list[list[int]]) -> float:
+    # Here, as scipy.stats takes long to import and few runs are guarded.
+    from scipy.stats import fisher_exact
+
+    return float(fisher_exact(table, alternative="less").pvalue)
 
 
 @dataclass(frozen=True)
@@ -223,7 +229,7 @@ class AugmentationGuard(TrainerCallback):
         if not hasattr(watched, "__len__"):
             raise ValueError(f"{guard} the evaluation rows are a stream, whose number is unknown: give a dataset.")
         none_against_all = [[0, len(watched)], [len(watched), 0]]
-        if not self.min_acceptance and fisher_exact(none_against_all, alternative="less").pvalue >= self.alpha:
+        if not self.min_acceptance and _fisher_p_value(none_against_all) >= self.alpha:
             raise ValueError(f"{guard} {len(watched)} evaluation rows show nothing at alpha={self.alpha}: give more.")
 
     def start(
@@ -313,7 +319,7 @@ class AugmentationGuard(TrainerCallback):
             there, of = reference
             figures["reference"] = there / of
             table = [[right, rows - right], [there, of - there]]
-            figures["p_value"] = float(fisher_exact(table, alternative="less").pvalue)
+            figures["p_value"] = _fisher_p_value(table)
             if figures["p_value"] < self.alpha:
                 reasons.append(
                     f"{self.metric} is {right / rows:.3f}, without synthetic rows it was {there / of:.3f} "

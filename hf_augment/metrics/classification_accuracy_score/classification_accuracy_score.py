@@ -10,7 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hf_augment.metrics.features import FEATURES, check_features, check_labels
+from hf_augment.checks import check_labels
+from hf_augment.metrics.features import FEATURES, check_features
 
 
 _DESCRIPTION = """
