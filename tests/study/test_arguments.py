@@ -71,7 +71,10 @@ def test_floats_as_people_write_them(tmp_path, written, value):
     assert parse(tmp_path, None, "--rate", written).rate == value
 
 
-@pytest.mark.parametrize(("written", "value"), [("true", True), ("false", False), ("yes", True), ('"no"', False)])
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("true", True), ("False", False), ("yes", True), ("no", False), ("on", True), ("off", False), ("0", False)],
+)
 def test_booleans(tmp_path, written, value):
     args = parse(tmp_path, f"flag: {written}\nshown: {written}")
     assert (args.flag, args.shown) == (value, value)
@@ -88,7 +91,61 @@ def test_none_only_where_none_is_allowed(tmp_path, capsys):
     assert args.limit is None
     assert args.folder is None
     assert parse(tmp_path, "limit: null", "--limit", "2").limit == 2.0
-    assert "count=None: write one value" in refused(tmp_path, capsys, "count: null")
+    assert "count='null': write one value" in refused(tmp_path, capsys, "count: null")
+    assert "name='': write one value" in refused(tmp_path, capsys, "name:")
+    assert parse(tmp_path, "folder: 'null'").folder == "null"
+
+
+WORDS = ["no", "yes", "on", "off", "True", "010", "1.10", "1:30", "1e3", "1_000", "0x10", "2020-01-01", "NA", "-x"]
+
+
+@pytest.mark.parametrize("written", WORDS)
+def test_a_text_is_what_is_written(tmp_path, written):
+    args = parse(tmp_path, f"name: {written}\nfolder: {written}\nnames: [{written}, '{written}']\n")
+    assert (args.name, args.folder, args.names) == (written, written, [written, written])
+    _, training = parse(tmp_path, f"output_dir: x\nrun_name: {written}", kinds=(Arguments, TrainingArguments))
+    assert training.run_name == written
+
+
+def test_words_of_choices(tmp_path, capsys):
+    yaml = f"output_dir: {tmp_path}\nsave_strategy: no\neval_strategy: no\nlabel_names: [no, yes]"
+    _, training = parse(tmp_path, yaml, kinds=(Arguments, TrainingArguments))
+    assert (training.save_strategy.value, training.eval_strategy.value) == ("no", "no")
+    assert training.label_names == ["no", "yes"]
+    with pytest.raises(SystemExit):
+        parse(tmp_path, f"output_dir: {tmp_path}\nsave_strategy: never", kinds=(TrainingArguments,))
+    assert "--save-strategy: invalid choice: 'never' (choose from" in capsys.readouterr().err
+
+
+def test_a_list_of_words_that_yaml_or_the_command_line_would_read_otherwise(tmp_path):
+    yaml = "names:\n- -1\n- --count\n- null\n- ''\n- \"- {label}\"\n- --\n"
+    assert parse(tmp_path, yaml).names == ["-1", "--count", "null", "", "- {label}", "--"]
+    assert parse(tmp_path, yaml, "--names", "a").names == ["a"]
+
+
+def test_anchors_and_merged_keys(tmp_path):
+    yaml = "name: &word no\nfolder: *word\nnames: &both [a, *word]\n"
+    args = parse(tmp_path, yaml)
+    assert (args.name, args.folder, args.names) == ("no", "no", ["a", "no"])
+    yaml = (
+        "output_dir: x\nlr_scheduler_kwargs: &rates {min_lr: 1e-5, on: no, off: '1'}\n"
+        "liger_kernel_config:\n  <<: *rates\n  rope: true\n"
+    )
+    _, training = parse(tmp_path, yaml, kinds=(Arguments, TrainingArguments))
+    assert training.lr_scheduler_kwargs == {"min_lr": 1e-5, "on": "no", "off": "1"}
+    assert training.liger_kernel_config == {"min_lr": 1e-5, "on": "no", "off": "1", "rope": True}
+
+
+def test_what_is_required_may_stand_in_the_file_alone(tmp_path):
+    @dataclass
+    class Required:
+        model: str
+
+    assert parse(tmp_path, "model: 010", kinds=(Required,)).model == "010"
+
+
+def test_no_python_objects(tmp_path, capsys):
+    assert "is not YAML" in refused(tmp_path, capsys, "name: !!python/object/apply:os.getcwd []")
 
 
 def test_empty_lists(tmp_path):
@@ -125,16 +182,21 @@ def test_the_program_need_not_be_a_file(tmp_path, monkeypatch):
 
 
 YAML_REFUSED = {
-    "unknown keys": ("nme: x\n2: y\non: z", "has the unknown keys ['2', 'True', 'nme']"),
+    "unknown keys": ("nme: x\n2: y\non: z", "has the unknown keys ['2', 'nme', 'on']"),
+    "no field of the command line": ("no_shown: true", "unknown keys ['no_shown']"),
     "help is not a key": ("help: true", "unknown keys ['help']"),
     "config is not a key": ("config: other.yaml", "unknown keys ['config']"),
     "value": ("count: many", "argument --count: invalid int value: 'many'"),
     "half a count": ("count: 2.5", "invalid int value: '2.5'"),
     "boolean": ("flag: 7", "Truthy value expected: got 7"),
-    "list for one value": ("count: [1, 2]", "count=[1, 2]: write one value"),
+    "list for one value": ("count: [1, 2]", "count=['1', '2']: write one value"),
     "empty list for one value": ("count: []", "count=[]: write one value"),
-    "list": ("- a\n- b", "is a list: write lines of the form `name: value`"),
-    "text": ("just text", "is a str: write lines"),
+    "dictionary for a text": ("name: {label}", "name={'label': ''}: write one value"),
+    "dictionary in a list": ("names: [a: b]", "names=[{'a': 'b'}]: write one value"),
+    "nothing in a list": ("names:\n-\n- a", "names=['', 'a']: write one value"),
+    "a key twice": ("count: 1\nname: x\ncount: 2", "the keys ['count'] are there more than once"),
+    "list": ("- a\n- b", "is no list of lines of the form `name: value`"),
+    "text": ("just text", "is no list of lines of the form"),
     "broken": ("a: [1\nb: }", "is not YAML"),
     "refused by the dataclass": ("count: 0", "count=0 must be 1 or more."),
 }
