@@ -34,6 +34,10 @@ from .neighbours.features import RealFeatures
 from .perturbations.easy_augmentation import EasyDataAugmentation, TokenAugmentation
 from .perturbations.images import IMAGE_CORRUPTIONS, corrupt_images, load_corrupted_set
 from .perturbations.text import TEXT_PERTURBATIONS, perturb_texts
+from .study.arms import Arm, LabelledData
+from .study.image_classifier import ImageClassifier
+from .study.study import Study
+from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore
 from .training.arguments import AugmentingTrainingArguments
 from .training.guard import AugmentationGuard
@@ -44,6 +48,7 @@ __version__: str
 __all__ = [
     "IMAGE_CORRUPTIONS",
     "TEXT_PERTURBATIONS",
+    "Arm",
     "AugmentationGuard",
     "AugmentingTrainer",
     "AugmentingTrainingArguments",
@@ -66,12 +71,14 @@ __all__ = [
     "GANTrainingArguments",
     "Generator",
     "GeneratorEnsemble",
+    "ImageClassifier",
     "ImageClassifierJudge",
     "ImageCollator",
     "ImageRows",
     "InstructPrompt",
     "LabelAgreement",
     "LabelPrompt",
+    "LabelledData",
     "Memorization",
     "NearDuplicates",
     "NearestImageFold",
@@ -85,6 +92,8 @@ __all__ = [
     "SamplingConfig",
     "ShardStore",
     "SmallResNetForImageClassification",
+    "Study",
+    "TextClassifier",
     "TokenAugmentation",
     "Verdict",
     "classification_metrics",

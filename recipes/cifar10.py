@@ -14,17 +14,8 @@ Arms, each with the same labelled images and the same seeds:
     trained_unfiltered   + images that no filter judged
     trained_guarded      + images, and a guard that may lower their share
     real                 + real images that are not among the labelled ones: the ceiling
-
-The steps (hf_augment/study/experiment.py tells them for all kinds of data):
-    1. Draw the labelled images of a split; train the baselines, and classic augmentation.
-    2. Train the DCGAN on them.
-    3. Train the judges of what it makes: each without one fold of the labelled images, because who has seen an image
-       confirms a copy of it.
-    4. Train the augmented arms: the same Trainer call with a generator and filters, with and without classic
-       augmentation of all rows.
-    5. Report what changed on the test set, on hold-outs and on corrupted images, what it cost, what the model was
-       shown, and how good the generated images are.
-    6. Lay out what may be published, and push it, if asked to: now or by `python -m hf_augment push RUN_DIR`.
+Every arm is trained three times, with three seeds, or with --train_per_class on three draws of the labelled images:
+one run gives no verdict.
 
 Every step keeps its result in output_dir; run the command again and what is done is not done again. A step that was
 interrupted goes on from its last checkpoint.
@@ -32,11 +23,20 @@ interrupted goes on from its last checkpoint.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
+from functools import partial
 
 from hf_augment import AugmentingTrainingArguments
-from hf_augment.study.command import main
-from hf_augment.study.image import ImageExperiment, ImageExperimentArguments
+from hf_augment.study.arguments import parse_arguments
+from hf_augment.study.arms import Arm, arms_by_name
+from hf_augment.study.command import one_line_errors
+from hf_augment.study.image import ImageFilters, describe_images, load_image_data
+from hf_augment.study.image_classifier import ImageClassifier
+from hf_augment.study.image_settings import ImageExperimentArguments
+from hf_augment.study.image_sources import TrainedDCGAN
+from hf_augment.study.progress import working
+from hf_augment.study.study import Study
 
 
 @dataclass
@@ -52,5 +52,79 @@ class Cifar10TrainingArguments(AugmentingTrainingArguments):
     remove_unused_columns: bool = field(default=False, metadata={"help": "The collator takes raw images."})
 
 
+def trained_source(args: ImageExperimentArguments) -> TrainedDCGAN:
+    """The DCGAN that learns the labelled images of each split."""
+    return TrainedDCGAN(
+        "trained",
+        shape={
+            "latent_size": args.generator_latent_size,
+            "width": args.generator_width,
+            "spectral_norm": args.generator_spectral_norm,
+            "projection": args.generator_projection,
+        },
+        training={
+            "num_train_epochs": args.generator_num_train_epochs,
+            "per_device_train_batch_size": args.generator_batch_size,
+            "learning_rate": args.generator_learning_rate,
+            "loss": args.generator_loss,
+            "ema_decay": args.generator_ema_decay,
+            "diff_augment": args.generator_diff_augment,
+            "mismatched_share": args.generator_mismatched_share,
+            "mode_seeking": args.generator_mode_seeking,
+        },
+        save_steps=args.generator_save_steps,
+    )
+
+
+def build(args: ImageExperimentArguments, training: AugmentingTrainingArguments) -> Study:
+    """Puts the study together; nothing is trained yet, and what cannot work is refused."""
+    # 1. The labelled images, the test set and the hold-outs.
+    data = load_image_data(args, training.seed)
+
+    # 2. The classifier that every arm trains anew.
+    classifier = ImageClassifier(data.label_names, data.train.features["image"].shape, args.width, args.dropout)
+
+    # 3. What generates: a DCGAN that learns the labelled images.
+    source = trained_source(args)
+
+    # 4. What judges the images. The judges of labels were each trained without one fold of the labelled images,
+    #    because one that has seen an image confirms a copy of it.
+    filters = ImageFilters(
+        min_copy_distance=args.min_copy_distance,
+        max_excess=args.max_excess,
+        min_label_probability=args.min_label_probability,
+        judge_folds=args.judge_folds,
+    )
+
+    # 5. The arms: classic augmentation, the generator by its names on the command line, and both together.
+    by_name = arms_by_name([source], filters)
+    arms = [Arm(name, augment=name) for name in args.classic]
+    for name in args.generators:
+        arms.append(by_name[name])
+        if name == source.name:
+            arms += [dataclasses.replace(by_name[name], name=f"{name}_{kind}", augment=kind) for kind in args.classic]
+    return Study(data, classifier, training, arms, **args.comparison())
+
+
+def main(args: ImageExperimentArguments, training: AugmentingTrainingArguments) -> None:
+    """Runs the study and reports it."""
+    with working("Loading the images"):
+        study = build(args, training)
+
+    # 6. Train: of each split the baselines, then the generator and its judges, then the augmented arms. Each is the
+    #    same Trainer call, with a generator and filters or without.
+    study.run(args.processes, rebuild=partial(build, args, training))
+
+    # 7. Report what changed on the test set, on hold-outs and on corrupted images, what it cost, what the model was
+    #    shown, and how good the generated images are. What may be published is laid out, and pushed if asked to: now
+    #    or by `python -m hf_augment push RUN_DIR`.
+    told = {}
+    if args.quality_per_class and any(source.learns for source in study.sources()):
+        with working("Measuring the generated images"):
+            told = describe_images(study, trained_source(args), args.quality_per_class)
+    study.report(vars(args), **told)
+
+
 if __name__ == "__main__":
-    main(ImageExperiment, [ImageExperimentArguments, Cifar10TrainingArguments])
+    with one_line_errors():
+        main(*parse_arguments([ImageExperimentArguments, Cifar10TrainingArguments]))

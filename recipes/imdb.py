@@ -15,17 +15,8 @@ Arms, each with the same labelled texts and the same seeds:
     ..._unfiltered       the same without filters
     ..._guarded          the same with a guard that may lower their share
     real                 + real texts that are not among the labelled ones: the ceiling
---classic and --generators say which; by default only `trained` joins the baselines.
-
-The steps (hf_augment/study/experiment.py tells them for all kinds of data):
-    1. Draw the labelled texts of a split; train the baselines, and classic augmentation.
-    2. Train the generator on them, or take the prompted one.
-    3. Train the judges of what it makes: each without one fold of the labelled texts, because who has seen a text
-       confirms a copy of it. The prompted generator is judged by the baseline with more steps.
-    4. Train the augmented arms: the same Trainer call with a generator and filters.
-    5. Report what changed on the test set, on hold-outs and on perturbed texts, what it cost, what the model was
-       shown, and what the instruct model knows by itself.
-    6. Lay out what may be published, and push it, if asked to: now or by `python -m hf_augment push RUN_DIR`.
+--classic and --generators say which; by default only `trained` joins the baselines. Every arm is trained three times,
+with three seeds, or with --train_per_class on three draws of the labelled texts: one run gives no verdict.
 
 Every step keeps its result in output_dir; run the command again and what is done is not done again.
 """
@@ -33,11 +24,18 @@ Every step keeps its result in output_dir; run the command again and what is don
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
-from hf_augment import AugmentingTrainingArguments
-from hf_augment.study.command import main
-from hf_augment.study.text import TextExperiment
+from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt
+from hf_augment.study.arguments import parse_arguments
+from hf_augment.study.arms import Arm, Mixture, arms_by_name
+from hf_augment.study.command import one_line_errors
+from hf_augment.study.progress import working
+from hf_augment.study.study import Study
+from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
+from hf_augment.study.text_classifier import TextClassifier
 from hf_augment.study.text_settings import TextExperimentArguments
+from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
 
 
 @dataclass
@@ -53,5 +51,93 @@ class ImdbTrainingArguments(AugmentingTrainingArguments):
     weight_decay: float = field(default=0.01, metadata={"help": "Of AdamW."})
 
 
+def trained_source(args: TextExperimentArguments) -> TrainedLanguageModel:
+    """The language model that learns the labelled texts of each split after their label prompts."""
+    return TrainedLanguageModel(
+        "trained",
+        args.generator_model,
+        LabelPrompt(args.generator_prompt),
+        args.sampling(),
+        args.generator_gguf_file,
+        training={
+            "num_train_epochs": args.generator_num_train_epochs,
+            "per_device_train_batch_size": args.generator_batch_size,
+            "learning_rate": args.generator_learning_rate,
+            "lora_rank": args.generator_lora_rank,
+            "max_length": args.generator_max_length,
+        },
+    )
+
+
+def instruct_source(args: TextExperimentArguments) -> PromptedLanguageModel:
+    """The instruct model that is only asked for reviews."""
+    return PromptedLanguageModel(
+        "instruct",
+        args.instruct_model,
+        InstructPrompt.for_sentiment(args.instruct_negative, args.instruct_positive, args.instruct_subject),
+        args.sampling(),
+        args.instruct_gguf_file,
+        args.candidates,
+    )
+
+
+def asked_model(args: TextExperimentArguments) -> AskedModel | None:
+    """The instruct model as a judge of labels, if it is asked a question."""
+    if args.judge_template is None:
+        return None
+    answers = {args.instruct_negative: "negative", args.instruct_positive: "positive"}
+    return AskedModel(instruct_source(args), args.judge_template, answers, args.judge_opinions)
+
+
+def build(args: TextExperimentArguments, training: AugmentingTrainingArguments) -> Study:
+    """Puts the study together; nothing is trained yet, and what cannot work is refused."""
+    # 1. The labelled texts, the test set and the hold-outs.
+    data = load_text_data(args, training.seed)
+
+    # 2. The classifier that every arm trains anew.
+    classifier = TextClassifier(args.model, data.label_names, args.max_length, args.dropout)
+
+    # 3. What generates: a model that learns the labelled texts, one that is only prompted, or both.
+    trained, instruct = trained_source(args), instruct_source(args)
+    sources = [trained, instruct, Mixture("both", [trained, instruct])]
+
+    # 4. What judges the texts. The judges of labels were each trained without one fold of the labelled texts, because
+    #    one that has seen a text confirms a copy of it; the prompted model's texts are judged by the baseline.
+    filters = TextFilters(
+        duplicate_threshold=args.duplicate_threshold,
+        min_words=args.min_words,
+        max_perplexity=args.max_perplexity,
+        min_label_probability=args.min_label_probability,
+        judge_folds=args.judge_folds,
+        asked=asked_model(args) if args.label_judge == "prompted" else None,
+    )
+
+    # 5. The arms: classic augmentation, and the generators by their names on the command line.
+    by_name = arms_by_name(sources, filters)
+    arms = [Arm(name, augment=name) for name in args.classic] + [by_name[name] for name in args.generators]
+    return Study(data, classifier, training, arms, **args.comparison())
+
+
+def main(args: TextExperimentArguments, training: AugmentingTrainingArguments) -> None:
+    """Runs the study and reports it."""
+    with working("Loading the texts and the classifier"):
+        study = build(args, training)
+
+    # 6. Train: of each split the baselines, then the generator and its judges, then the augmented arms. Each is the
+    #    same Trainer call, with a generator and filters or without.
+    study.run(args.processes, rebuild=partial(build, args, training))
+
+    # 7. Report what changed on the test set, on hold-outs and on perturbed texts, what it cost, what the model was
+    #    shown, and what the instruct model knows by itself. What may be published is laid out, and pushed if asked
+    #    to: now or by `python -m hf_augment push RUN_DIR`.
+    with working("Reading the synthetic texts"):
+        told = describe_texts(study)
+        prompted = [source for source in study.sources() if isinstance(source, PromptedLanguageModel)]
+        if args.zero_shot_rows and (prompted or args.label_judge == "prompted"):
+            told["notes"] += zero_shot(study, instruct_source(args), asked_model(args), args.zero_shot_rows)
+    study.report(vars(args), **told)
+
+
 if __name__ == "__main__":
-    main(TextExperiment, [TextExperimentArguments, ImdbTrainingArguments])
+    with one_line_errors():
+        main(*parse_arguments([TextExperimentArguments, ImdbTrainingArguments]))

@@ -339,18 +339,18 @@ BAD = {
         "no network for the generator": (["--generator_model", "openai-community/gpt2"], "openai-community/gpt2"),
         "generator's labels": (
             ["--generators", "instruct", "--instruct_negative", "bad"],
-            "are not the labels of",
+            "The prompt of 'instruct' is not for the labels of the dataset, ['negative', 'positive']",
         ),
         "the judge's labels": (
             ["--label_judge", "prompted", "--judge_template", "{{text}}:", "--instruct_negative", "bad"],
-            "are not the labels of",
+            "The prompt of 'instruct' is not for the labels of the dataset, ['negative', 'positive']",
         ),
         "no network for the judge": (
             [
                 *("--label_judge", "prompted", "--judge_template", "{{text}}:"),
                 *("--instruct_model", "HuggingFaceTB/SmolLM2-135M-Instruct"),
             ],
-            "instruct_model='HuggingFaceTB/SmolLM2-135M-Instruct' is no model folder here",
+            "The model of 'instruct', 'HuggingFaceTB/SmolLM2-135M-Instruct', is no model folder here",
         ),
         "unknown judge": (["--label_judge", "magic"], "--label_judge"),
         "a judge without a text": (["--judge_template", "Sentiment:"], "does not contain {text}"),

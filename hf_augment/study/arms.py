@@ -1,36 +1,198 @@
-"""One trained arm of a comparison, whatever the kind of data."""
+"""Arms, the ways of training that a study compares, and the sources of their synthetic examples."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import datasets
-import numpy as np
-from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, TrainingArguments
 
-from hf_augment.evaluation.comparison import ArmRun
-from hf_augment.evaluation.generalization import generalization
-from hf_augment.evaluation.robustness import Predict, predict_with_trainer, robustness
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
-from hf_augment.metrics.classification import classification_metrics
-from hf_augment.seeding import derive_rng
-from hf_augment.study.stages import last_checkpoint
-from hf_augment.training.trainer import AugmentingTrainer
+from hf_augment.generators.dataset import DatasetGenerator
+from hf_augment.generators.ensemble import GeneratorEnsemble
+from hf_augment.study.identity import identity_of
 
 
-#: The arm that the others are compared with: no generator, as many steps.
+if TYPE_CHECKING:
+    from hf_augment.study.split import Split
+    from hf_augment.study.study import Study
+
+
+#: The arm that the others are compared with: the stock Trainer, with as many steps as the arms with a generator.
 REFERENCE = "baseline_same_steps"
-#: A generator that is none: real rows that are not among the labelled ones, the ceiling.
-REAL = "real"
+
+
+class Source(ABC):
+    """
+    Makes the generator of an arm for each split of the labelled rows. A subclass is best a dataclass: its fields are
+    its identity, by which a study recognises what it has done before.
+
+    Attributes:
+        name (`str`):
+            Names its folders, and the arm on a command line.
+        learns (`bool`, defaults to `False`):
+            Whether the generator learns the labelled rows, so that a classifier of these rows would confirm copies.
+        shared (`bool`, defaults to `False`):
+            Whether the generator is the same for all splits, which then share one stream of examples.
+        real (`bool`, defaults to `False`):
+            Whether the examples are real rows, which are not filtered, reported or published.
+    """
+
+    name: str
+    learns: ClassVar[bool] = False
+    shared: ClassVar[bool] = False
+    real: ClassVar[bool] = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models behind it that a reader can look up."""
+        return (self.name,)
+
+    def identity(self) -> dict[str, str]:
+        """What the examples depend on, beside the labelled rows."""
+        return identity_of(self.name, self)
+
+    def check(self, study: Study) -> None:  # noqa: B027 - most have nothing to check
+        """Raises `ValueError` or `OSError` for what cannot work, before anything is trained."""
+
+    def leaves(self) -> list[Source]:
+        """Returns the sources that it is made of: itself, unless it is a mixture."""
+        return [self]
+
+    @abstractmethod
+    def open(self, split: Split) -> Generator:
+        """Returns the generator for a split, trained if need be."""
+
+
+class LearnedSource(Source):
+    """A source whose generator is trained on the labelled rows of each split, once."""
+
+    learns = True
+
+    @abstractmethod
+    def train(self, split: Split, folder: Path) -> dict[str, Any]:
+        """
+        Trains the generator on `split.train` and saves it in `folder/model`; goes on from what was interrupted there.
+
+        Returns:
+            `dict[str, Any]`: Its `steps` and `seconds`, JSON serialisable.
+        """
+
+    @abstractmethod
+    def load(self, folder: Path) -> Generator:
+        """Returns the generator that `train` saved in a folder."""
+
+    def folder(self, split: Split) -> Path:
+        """Returns the folder of the trained generator."""
+        return split.folder / f"{self.name}-generator/model"
+
+    def learned(self, split: Split) -> dict[str, Any]:
+        """Returns what `train` returned; trains the generator if that has not been done."""
+        identity = split.study.rows_identity | split.study.device_identity | self.identity()
+        return split.stage(f"{self.name}-generator", identity, lambda folder: self.train(split, folder))
+
+    def open(self, split: Split) -> Generator:
+        self.learned(split)
+        return self.load(self.folder(split))
+
+
+@dataclass
+class Given(Source):
+    """
+    A generator that is there already, the same for all splits.
+
+    Args:
+        generator (`Generator`):
+            Makes the examples. It must not have learned test rows.
+        name (`str`, *optional*, defaults to `"generator"`):
+            Names its folder.
+    """
+
+    generator: Generator
+    name: str = "generator"
+    shared = True
+
+    def identity(self) -> dict[str, str]:
+        return {f"{self.name}.fingerprint": self.generator.fingerprint()}
+
+    def open(self, split: Split) -> Generator:
+        return self.generator
+
+
+@dataclass
+class RealRows(Source):
+    """Real rows that are not among the labelled ones, as if they were generated: the ceiling."""
+
+    name: str = "real"
+    real = True
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return ("real rows",)
+
+    def check(self, study: Study) -> None:
+        """Every class needs a row that is not labelled."""
+        rest = study.split(0).apart[1]
+        counts = {name: rest["label"][:].count(label) for label, name in enumerate(study.data.label_names)}
+        if not all(counts.values()):
+            raise ValueError(
+                f"The arm {self.name!r} draws rows that are not among the labelled ones, and of these there are "
+                f"{counts}: lower train_per_class, or leave the arm out."
+            )
+
+    def open(self, split: Split) -> Generator:
+        return DatasetGenerator(split.apart[1])
+
+
+@dataclass
+class Mixture(Source):
+    """
+    Several sources in equal shares.
+
+    Args:
+        name (`str`):
+            Names its folder.
+        parts (`Sequence[Source]`):
+            At least two.
+    """
+
+    name: str
+    parts: Sequence[Source]
+
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        return any(part.learns for part in self.parts)
+
+    @property
+    def shared(self) -> bool:  # type: ignore[override]
+        # The candidates of a part that all splits share are asked for by the same seeds.
+        return any(part.shared for part in self.parts)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(model for part in self.parts for model in part.models)
+
+    def identity(self) -> dict[str, str]:
+        return {key: value for part in self.parts for key, value in part.identity().items()}
+
+    def check(self, study: Study) -> None:
+        for part in self.parts:
+            part.check(study)
+
+    def leaves(self) -> list[Source]:
+        return [leaf for part in self.parts for leaf in part.leaves()]
+
+    def open(self, split: Split) -> Generator:
+        return GeneratorEnsemble([part.open(split) for part in self.parts])
+
+
+#: The filters of an arm, or what makes them for a split, a source and its generator.
+Filters = Sequence[Filter] | Callable[["Split", Source, Generator], Sequence[Filter]]
 
 
 @dataclass(frozen=True)
@@ -38,257 +200,107 @@ class Arm:
     """
     One way of training that is compared with others.
 
+    Example:
+
+    ```python
+    >>> from hf_augment import Arm, NearDuplicates
+    >>> from hf_augment.study.arms import RealRows
+    >>> arms = [Arm("eda", augment="eda"), Arm("real", RealRows())]
+    ```
+
     Args:
         name (`str`):
-            Such as `"baseline"`.
-        generator (`str`, *optional*):
-            What makes synthetic examples.
-        filtered (`bool`, *optional*, defaults to `True`):
-            Whether filters judge them.
+            Names the arm in tables and its folders.
+        source (`Source` or `Generator`, *optional*):
+            What makes synthetic examples. Defaults to none.
+        filters (`Sequence[Filter]` or `Callable`, *optional*, defaults to `()`):
+            Judge the examples; or a function of the split, the source and its generator that makes the filters. A
+            function is recognised by its fields if it is a dataclass, else by its name.
         guarded (`bool`, *optional*, defaults to `False`):
-            Whether a guard may lower their share.
+            Whether an [`AugmentationGuard`] may lower the share of synthetic rows.
         augment (`str`, *optional*):
-            Classic augmentation by name.
+            Classic augmentation of all training rows, by a name that the classifier knows.
         same_steps (`bool`, *optional*, defaults to `True`):
-            Whether it has as many optimizer steps as the arms with a generator.
+            Whether an arm without source is trained for as many steps as those with one.
     """
 
     name: str
-    generator: str | None = None
-    filtered: bool = True
+    source: Source | None = None
+    filters: Filters = ()
     guarded: bool = False
     augment: str | None = None
     same_steps: bool = True
 
+    def __post_init__(self) -> None:
+        if isinstance(self.source, Generator):
+            object.__setattr__(self, "source", Given(self.source, self.name))
+
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def filtered(self) -> bool:
+        """Whether filters judge its examples."""
+        return callable(self.filters) or len(self.filters) > 0
+
+    def filters_identity(self) -> dict[str, str]:
+        """What the filters depend on, beside rows and judges."""
+        if callable(self.filters):
+            return identity_of("filters", self.filters)
+        return {"filters": str([f.fingerprint() for f in self.filters])}
+
+    def make_filters(self, split: Split, generator: Generator) -> list[Filter]:
+        """Returns the filters for a split."""
+        if not callable(self.filters):
+            return list(self.filters)
+        assert self.source is not None
+        return list(self.filters(split, self.source, generator))
+
+
+#: The arms of every study.
+BASELINES = (Arm("baseline", same_steps=False), Arm(REFERENCE))
+
+#: What the end of an arm's name on a command line stands for.
+VARIANTS: dict[str, dict[str, Any]] = {"": {}, "_unfiltered": {"filters": ()}, "_guarded": {"guarded": True}}
+
+
+def arm_names(sources: Iterable[str]) -> list[str]:
+    """Returns the names that a command line may give to the arms of such sources, and of real rows."""
+    return [RealRows.name, *(name + variant for name in sources for variant in VARIANTS)]
+
+
+def arms_by_name(sources: Iterable[Source], filters: Filters) -> dict[str, Arm]:
+    """Returns the arms of sources and of real rows by the names that a command line may give them."""
+    arms = {RealRows.name: Arm(RealRows.name, RealRows())}
+    for source in sources:
+        for variant, how in VARIANTS.items():
+            name = source.name + variant
+            arms[name] = dataclasses.replace(Arm(name, source, filters), **how)
+    return arms
 
 
 @dataclass
 class LabelledData:
     """
-    The rows of an experiment.
+    The rows of a study.
 
     Args:
         train (`datasets.Dataset`):
             All labelled rows, from which splits are drawn; `label` is a `ClassLabel`.
         evaluations (`dict[str, datasets.Dataset]`):
             The test set under `"test"`, and the hold-outs.
+        name (`str`, *optional*, defaults to `"data"`):
+            Its name in the report.
+        note (`str`, *optional*):
+            What a reader must know of it, for the title of the report.
     """
 
     train: datasets.Dataset
     evaluations: dict[str, datasets.Dataset]
+    name: str = "data"
+    note: str | None = None
 
     @property
     def label_names(self) -> list[str]:
         """The classes."""
         return list(self.train.features["label"].names)
-
-
-class Classifier(ABC):
-    """A kind of classifier: a fresh model for every run, and what a trainer needs beside it."""
-
-    #: What makes raw rows the model's input, as `Trainer(processing_class=...)`; saved with the model.
-    processing_class: Any
-    #: What may befall the inputs: names for `perturb`.
-    perturbations: ClassVar[Sequence[str]]
-
-    @abstractmethod
-    def new_model(self, seed: int) -> PreTrainedModel:
-        """A model whose random weights are drawn from `seed`."""
-
-    @abstractmethod
-    def rows(self, dataset: datasets.Dataset, description: str) -> Any:
-        """Labelled rows as a dataset for the trainer."""
-
-    @abstractmethod
-    def values(self, dataset: datasets.Dataset) -> Any:
-        """The inputs of labelled rows: texts, or uint8 images."""
-
-    @abstractmethod
-    def perturb(self, values: Any, name: str, severity: int, seed: int) -> Any:
-        """As many inputs, perturbed."""
-
-    @abstractmethod
-    def prepare(self, values: Sequence[Any]) -> Any:
-        """Such inputs as a dataset for `trainer.predict`."""
-
-    @abstractmethod
-    def as_judge(self, folder: Path) -> Callable[..., Any]:
-        """A trained model of this kind, as a judge of candidates."""
-
-    @abstractmethod
-    def collator(self, augment: str | None) -> Any:
-        """The data collator, with classic augmentation by name."""
-
-    @property
-    def preprocess(self) -> Callable[..., Any] | None:
-        """The function that makes the model's columns from the raw ones, if rows have them already."""
-        return None
-
-    def predict(self, trainer: AugmentingTrainer) -> Predict:
-        """How a trained model answers."""
-        return predict_with_trainer(trainer, self.prepare)
-
-
-class _ArmTrainer(AugmentingTrainer):
-    """What is tested on is not augmented."""
-
-    test_collator: Any = None
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
-        return self._untouched(super().get_eval_dataloader, eval_dataset)
-
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
-        return self._untouched(super().get_test_dataloader, test_dataset)
-
-    def _untouched(self, loader: Callable[..., DataLoader], dataset: Any) -> DataLoader:
-        own, self.data_collator = self.data_collator, self.test_collator
-        try:
-            return loader(dataset)
-        finally:
-            self.data_collator = own
-
-
-def run_arm(
-    folder: Path,
-    classifier: Classifier,
-    args: TrainingArguments,
-    train: datasets.Dataset,
-    evaluations: dict[str, datasets.Dataset],
-    seed: int,
-    generator: Generator | None = None,
-    filters: Sequence[Filter] = (),
-    max_steps: int | None = None,
-    save: bool = False,
-    augment: str | None = None,
-    validation: datasets.Dataset | None = None,
-    robustness_rows: int = 0,
-    callbacks: Sequence[Any] = (),
-    **augmentation: Any,
-) -> dict[str, Any]:
-    """
-    Trains a classifier and evaluates it; goes on from a checkpoint that an interrupted run left in `folder`.
-
-    Args:
-        folder (`Path`):
-            Of checkpoints, and of the model with `save`.
-        classifier (`Classifier`):
-            The kind of classifier.
-        args (`TrainingArguments`):
-            Of the Trainer; its `output_dir` and `seed` are replaced, and with `max_steps` that too.
-        train (`datasets.Dataset`):
-            Labelled rows.
-        evaluations (`dict[str, datasets.Dataset]`):
-            What to evaluate on, the test set first.
-        seed (`int`):
-            Of random weights, order and dropout.
-        generator (`Generator`, *optional*):
-            Feeds the training.
-        filters (`Sequence[Filter]`, *optional*):
-            Judge what it makes.
-        max_steps (`int`, *optional*):
-            Optimizer steps, instead of epochs.
-        save (`bool`, *optional*, defaults to `False`):
-            Whether to keep the model, in `folder/model`.
-        augment (`str`, *optional*):
-            Classic augmentation of the training rows, real and synthetic.
-        validation (`datasets.Dataset`, *optional*):
-            Labelled rows on which `eval_strategy` evaluates while training; without them it is `"no"`.
-        robustness_rows (`int`, *optional*, defaults to 0):
-            How many random rows of the test set are perturbed; see [`rows_to_perturb`].
-        callbacks (`Sequence[TrainerCallback]`, *optional*):
-            Of the trainer.
-        augmentation (`Any`):
-            Further arguments to replace, such as `synthetic_dir`.
-
-    Returns:
-        `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
-        generator also `shards`, the folder of what it was shown.
-    """
-    # Checkpoints hold the arguments; a token is nothing to keep.
-    changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, "hub_token": None, **augmentation}
-    changed |= {"max_steps": max_steps} if max_steps is not None else {}
-    changed |= {"eval_strategy": "no"} if validation is None else {}
-    model = classifier.new_model(seed)
-    trainer = _ArmTrainer(
-        model,
-        _replaced(args, changed),
-        data_collator=classifier.collator(augment),
-        train_dataset=classifier.rows(train, "train"),
-        eval_dataset=None if validation is None else classifier.rows(validation, "validation"),
-        processing_class=classifier.processing_class,
-        compute_metrics=classification_metrics,
-        callbacks=list(callbacks),
-        generator=generator,
-        filters=filters,
-        preprocess=classifier.preprocess if generator is not None else None,
-    )
-    trainer.test_collator = classifier.collator(None)
-    start = time.perf_counter()
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    result = _course(trainer, time.perf_counter() - start)
-    result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
-    if save and trainer.is_world_process_zero():
-        # Not save_model, which adds a pickle of the arguments.
-        for part in (model, classifier.processing_class):
-            part.save_pretrained(folder / "model")
-    return result
-
-
-def _replaced(args: TrainingArguments, changed: dict[str, Any]) -> TrainingArguments:
-    """A copy that is not checked anew: `__post_init__` would ask the devices again."""
-    args = copy.copy(args)
-    for name, value in changed.items():
-        setattr(args, name, value)
-    return args
-
-
-def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
-    """How a training went."""
-    course: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds}
-    course["wait"] = trainer.waited_seconds / seconds
-    if trainer._run is not None:
-        course["shown"] = trainer._run.shown_share(trainer.state.global_step)
-    course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
-    if trainer.generator is not None:
-        course["shards"] = trainer.shards.folder.name
-    return course
-
-
-def _evaluate(
-    classifier: Classifier,
-    trainer: AugmentingTrainer,
-    evaluations: dict[str, datasets.Dataset],
-    robustness_rows: int,
-) -> dict[str, Any]:
-    result: dict[str, Any] = {"metrics": {}, "correct": {}, "classes": {}, "robustness": {}, "perturbed": {}}
-    if not evaluations:
-        return result
-    predict = classifier.predict(trainer)
-    names = next(iter(evaluations.values())).features["label"].names
-    sets = {name: (classifier.values(rows), rows["label"][:]) for name, rows in evaluations.items()}
-    for name, found in generalization(predict, sets, names).items():
-        result["metrics"][name], result["correct"][name] = found.metrics, found.correct
-        result["classes"][name] = found.classes
-    if robustness_rows:
-        name, rows = next(iter(evaluations.items()))
-        rows = rows.select(rows_to_perturb(len(rows), robustness_rows))
-        values, labels = classifier.values(rows), rows["label"][:]
-        report = robustness(predict, values, labels, classifier.perturb, classifier.perturbations)
-        result["robustness"][name], result["perturbed"][name] = report.accuracy, report.correct
-    return result
-
-
-def rows_to_perturb(total: int, count: int) -> np.ndarray:
-    """Random rows of a test set, the same for every run: the first ones may be of one class."""
-    return np.sort(derive_rng(0, "rows_to_perturb").permutation(total)[:count])
-
-
-def as_run(arm: str, split: int, seed: int, result: dict[str, Any], perturbed_rows: int) -> ArmRun:
-    """The result of [`run_arm`] as a run of the comparison, of which so many rows were perturbed."""
-    names = {f.name for f in dataclasses.fields(ArmRun)}
-    correct = {name: np.array(result["correct"][name]) for name in result["robustness"]}
-    unperturbed = {name: float(of[rows_to_perturb(len(of), perturbed_rows)].mean()) for name, of in correct.items()}
-    known = {key: value for key, value in result.items() if key in names}
-    return ArmRun(arm, split, seed, unperturbed=unperturbed, **known)

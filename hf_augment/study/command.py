@@ -1,37 +1,31 @@
-"""The command line of the recipes."""
+"""How a recipe ends: with what it found, or with one line that says what was wrong."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
-from collections.abc import Sequence
-from typing import Any
-
-from accelerate import PartialState
-
-from hf_augment.study.arguments import parse_arguments
-from hf_augment.study.experiment import Experiment
-from hf_augment.study.publication import publish, report
+from collections.abc import Iterator
 
 
-def main(kind: type[Experiment], arguments: Sequence[Any]) -> None:
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
     """
-    Runs an experiment, reports what came of it and publishes it. Bad input ends with one line, not with a traceback.
+    Ends the program with one line, not with a traceback, for bad input; and lets a terminal print another letter for
+    one that it does not know, since nothing that is shown is worth a run.
 
-    Args:
-        kind (`type[Experiment]`):
-            What to run.
-        arguments (`Sequence[type]`):
-            The dataclasses of its arguments: the experiment's, the training's.
+    Example:
+
+    ```python
+    from hf_augment.study.command import one_line_errors
+
+    with one_line_errors():
+        main()
+    ```
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Nothing that is shown is worth a run: a terminal that does not know a letter of a text prints another one.
         sys.stdout.reconfigure(errors="replace")
     try:
-        experiment = kind(*parse_arguments(arguments))
-        experiment.run()
-        results = report(experiment)
-        if PartialState().is_main_process:
-            publish(experiment, results)
+        yield
     except (ValueError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")

@@ -1,4 +1,4 @@
-"""The runs of a comparison side by side, each in a process of its own."""
+"""The runs of a study side by side, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm.auto import tqdm
+
+from hf_augment.study.progress import PERIOD, last_words
 
 
 _do: Callable[..., Any] | None = None
@@ -22,8 +24,8 @@ def run_jobs(
     make: Callable[[], Callable[..., Any]], jobs: Sequence[tuple[Any, ...]], processes: int, log_folder: Path
 ) -> None:
     """
-    Does jobs in processes of their own. What they print goes to a file for each process. If one fails, those that have
-    begun are finished first.
+    Does jobs in processes of their own. What they print goes to a file for each process, and its end is shown here. If
+    a job fails, those that have begun are finished first.
 
     Args:
         make (`Callable`):
@@ -31,7 +33,7 @@ def run_jobs(
         jobs (`Sequence[tuple]`):
             The arguments of each job, in the order in which they are begun.
         processes (`int`):
-            How many at a time. They share the machine's cores evenly.
+            Number of jobs at a time. They share the machine's cores evenly.
         log_folder (`Path`):
             Where the files go.
 
@@ -39,6 +41,7 @@ def run_jobs(
         Exception: What the first job that failed raised.
     """
     log_folder.mkdir(parents=True, exist_ok=True)
+    earlier = set(log_folder.iterdir())
     threads = max(1, (os.cpu_count() or 1) // processes)
     pool = ProcessPoolExecutor(
         processes,
@@ -47,13 +50,16 @@ def run_jobs(
         initializer=_start,
         initargs=(make, threads, log_folder),
     )
-    with pool, tqdm(total=len(jobs), desc=f"Runs in {processes} processes (see {log_folder})") as progress:
-        futures = {pool.submit(_work, *job): job for job in jobs}
+    with pool, tqdm(total=len(jobs), desc=f"Runs (logs: {log_folder})", mininterval=0) as progress:
+        waiting = {pool.submit(_work, *job) for job in jobs}
         try:
-            for future in as_completed(futures):
-                future.result()
-                progress.set_postfix_str(" ".join(map(str, futures[future])))
-                progress.update()
+            while waiting:
+                done, waiting = wait(waiting, timeout=PERIOD, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                    progress.update()
+                logs = sorted(set(log_folder.iterdir()) - earlier)
+                progress.set_postfix_str("; ".join(filter(None, map(last_words, logs))))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -70,7 +76,7 @@ def _start(make: Callable[[], Callable[..., Any]], threads: int, log_folder: Pat
 
 
 def _end_with_parent() -> None:
-    """Else a run that was killed would go on in its processes, and hold what the next one waits for."""
+    """Ends this process when its parent has ended, or it would hold what the next run waits for."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

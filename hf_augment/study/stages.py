@@ -1,4 +1,4 @@
-"""Stages of an experiment: what is done is on disk, and is not done again."""
+"""Stages of a study: what is done is on disk, and is not done again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from hf_augment.files import write_atomically
+from hf_augment.study.progress import working
 
 
 class Stages:
     """
-    The folder of an experiment, a subfolder for each stage.
+    The folder of a study, a subfolder for each stage.
 
     Example:
 
@@ -38,7 +39,7 @@ class Stages:
         self.root = Path(root)
         self.reused: list[str] = []
 
-    def run(self, name: str, facts: dict[str, Any], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    def run(self, name: str, identity: dict[str, Any], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         """
         Does a stage, or gives back the result it had.
 
@@ -48,7 +49,7 @@ class Stages:
         Args:
             name (`str`):
                 The stage's subfolder.
-            facts (`dict[str, Any]`):
+            identity (`dict[str, Any]`):
                 What the result depends on, JSON serialisable.
             work (`Callable[[Path], dict]`):
                 Does it, in the subfolder; returns a JSON serialisable result. An interrupted one is called again.
@@ -57,7 +58,7 @@ class Stages:
             `dict[str, Any]`: The result.
 
         Raises:
-            ValueError: If the stage was done or begun with other facts.
+            ValueError: If the stage was done or begun with another identity.
         """
         folder, locks = self.root / name, self.root / "locks"
         for made in (folder, locks):
@@ -66,32 +67,34 @@ class Stages:
             if PartialState().is_main_process:
                 # It ends with its process, however that ends.
                 held.enter_context(FileLock(locks / f"{name.replace('/', '.')}.lock"))
-            return self._run(name, folder, facts, work)
+            return self._run(name, folder, identity, work)
 
     def _run(
-        self, name: str, folder: Path, facts: dict[str, Any], work: Callable[[Path], dict[str, Any]]
+        self, name: str, folder: Path, identity: dict[str, Any], work: Callable[[Path], dict[str, Any]]
     ) -> dict[str, Any]:
         state, marker = PartialState(), folder / "stage.json"
         state.wait_for_everyone()  # Until the first one has the lock.
         # Read before anybody can write, and written after everybody has read.
         begun = json.loads(marker.read_text()) if marker.exists() else None
         state.wait_for_everyone()
-        facts = json.loads(json.dumps(facts))
+        identity = json.loads(json.dumps(identity))
         if begun is not None:
-            for key in sorted(facts.keys() | begun["facts"].keys()):
-                if facts.get(key) != begun["facts"].get(key):
+            for key in sorted(identity.keys() | begun["identity"].keys()):
+                was, now = begun["identity"].get(key), identity.get(key)
+                if was != now:
                     raise ValueError(
-                        f"{folder} was made with {key}={begun['facts'].get(key)!r}, and now it is {facts.get(key)!r}: "
-                        "pass what it was, another output_dir, or delete the folder."
+                        f"{folder} was made with {key}={was!r}, and now it is {now!r}: pass what it was, another "
+                        "output_dir, or delete the folder."
                     )
             if "result" in begun:
                 self.reused.append(name)
                 return begun["result"]
         # Before the work, too: what an interrupted training left is not gone on with by another one.
-        self._write(marker, {"facts": facts})
-        result = work(folder)
+        self._write(marker, {"identity": identity})
+        with working(name):
+            result = work(folder)
         state.wait_for_everyone()
-        self._write(marker, {"facts": facts, "result": result})
+        self._write(marker, {"identity": identity, "result": result})
         state.wait_for_everyone()
         return json.loads(json.dumps(result))
 

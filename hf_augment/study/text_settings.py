@@ -1,4 +1,4 @@
-"""What a text experiment is made of."""
+"""The arguments of a text study."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.judges.prompted import check_question
 from hf_augment.neighbours.texts import COPY_SIMILARITY
-from hf_augment.study.arms import REAL
+from hf_augment.study.arms import arm_names
 from hf_augment.study.settings import ExperimentArguments
-
-
-#: What a generator of a text experiment is made of.
-PARTS = {"trained": ["trained"], "instruct": ["instruct"], "both": ["trained", "instruct"]}
 
 
 @dataclass
 class TextExperimentArguments(ExperimentArguments):
-    """What a text experiment is made of; the defaults are the documented one on IMDB. `help` says what each is."""
+    """The arguments of a text study; the defaults are the documented one on IMDB. `--help` tells what each is."""
 
     dataset: str = field(
         default="stanfordnlp/imdb",
@@ -95,14 +91,9 @@ class TextExperimentArguments(ExperimentArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = [
-            REAL,
-            *(f"{kind}{how}" for kind in PARTS for how in ("", "_unfiltered", "_guarded")),
-        ]
+        known = arm_names(["trained", "instruct", "both"])
         if unknown := sorted(set(self.generators) - set(known)):
             raise ValueError(f"generators has {unknown}: it must be some of {known}.")
-        if not self.generators:
-            raise ValueError(f"generators={self.generators} must be some of {known}.")
         if unknown := sorted(set(self.classic) - {"eda"}):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         if self.label_judge not in ("classifier", "prompted"):
@@ -113,26 +104,12 @@ class TextExperimentArguments(ExperimentArguments):
             raise ValueError(
                 f"label_judge={self.label_judge!r} needs judge_template, for example 'Review: {{text}}\\nSentiment:'."
             )
-        if self.max_perplexity is not None and {"both", "both_guarded"} & set(self.generators):
-            raise ValueError(
-                f"max_perplexity={self.max_perplexity} is of one language model, and generators={self.generators} has "
-                "two that share an arm: leave one of them out."
-            )
         for name in ("judge_opinions", "max_length", "max_new_tokens", "generation_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
 
-    def prompts_for_texts(self) -> bool:
-        """Whether `instruct_model` writes texts for an arm."""
-        return any("instruct" in PARTS.get(name.partition("_")[0], []) for name in self.generators)
-
-    def prompts_for_labels(self) -> bool:
-        """Whether `instruct_model` judges those of an arm."""
-        filtered = any(name != REAL and not name.endswith("_unfiltered") for name in self.generators)
-        return filtered and self.label_judge == "prompted" and self.min_label_probability > 0
-
     def sampling(self) -> SamplingConfig:
-        """How texts are drawn."""
+        """Returns how texts are drawn."""
         return SamplingConfig(
             max_new_tokens=self.max_new_tokens,
             temperature=self.temperature,

@@ -1,41 +1,75 @@
-import numpy as np
+"""Arms and sources as objects."""
 
-from hf_augment.study.arms import Arm, as_run, rows_to_perturb
-
-
-RESULT = {
-    "steps": 4,
-    "seconds": 1.5,
-    "wait": 0.25,
-    "metrics": {"test": {"accuracy": 0.5}, "other": {"accuracy": 1.0}},
-    "correct": {"test": [1, 1, 0, 0], "other": [1, 1]},
-    "classes": {},
-    "robustness": {"test": {"case": [0.5, 0.0]}},
-    "perturbed": {"test": [0.5, 0.0, 0.25]},
-    "curve": [{"step": 2, "loss": 0.1}],
-    "shards": "0123",
-}
+from hf_augment import Generator, NearDuplicates
+from hf_augment.study.arms import Arm, Given, Mixture, Source, arm_names, arms_by_name
 
 
-def test_a_result_is_a_run_and_what_was_perturbed_is_compared_with_the_same_rows():
-    run = as_run("trained", 1, 2, RESULT, perturbed_rows=3)
-    assert (run.arm, run.split, run.seed, run.steps, run.wait) == ("trained", 1, 2, 4, 0.25)
-    rows = rows_to_perturb(4, 3)
-    assert run.unperturbed == {"test": np.array(RESULT["correct"]["test"])[rows].mean()}
-    assert run.unperturbed_accuracy("test") == run.unperturbed["test"]
-    assert run.unperturbed_accuracy("other") == 1.0
-    assert run.perturbed == RESULT["perturbed"]
-    assert as_run("trained", 1, 2, RESULT | {"robustness": {}}, perturbed_rows=0).unperturbed == {}
+class Says(Generator):
+    label_names = ("neg", "pos")
+
+    def __init__(self, word):
+        self.word = word
+
+    def generate(self, labels, seed):
+        return [{"text": f"{self.word} {label}"} for label in labels]
+
+    def fingerprint(self):
+        return self.word
 
 
-def test_rows_to_perturb_are_of_the_whole_set():
-    rows = rows_to_perturb(1000, 100)
-    assert rows.tolist() == sorted(set(rows.tolist()))
-    assert len(rows) == 100
-    # A set that is sorted by class is sampled as a whole.
-    assert all(np.sum((rows >= start) & (rows < start + 250)) > 10 for start in range(0, 1000, 250))
-    assert rows_to_perturb(5, 100).tolist() == [0, 1, 2, 3, 4]
+class Learned(Source):
+    name, learns = "learned", True
+
+    def open(self, split):
+        return Says(f"split {split}")
 
 
-def test_an_arm_is_printed_by_its_name():
-    assert f"{Arm('trained', generator='trained')}" == "trained"
+def filters(split, source, generator):
+    return [NearDuplicates()]
+
+
+def test_a_generator_is_a_source_of_its_own():
+    arm = Arm("mine", Says("so"), filters=[NearDuplicates()])
+    assert isinstance(arm.source, Given)
+    assert (arm.source.name, arm.source.shared, arm.source.learns) == ("mine", True, False)
+    assert arm.source.open(None).word == "so"
+    assert arm.source.identity() == {"mine.fingerprint": "so"}
+    assert arm.filtered
+    assert f"{arm}" == "mine"
+    assert not Arm("mine", Says("so")).filtered
+
+
+def test_the_command_line_names_arms_in_one_place():
+    sources = [Given(Says("so"), "given"), Learned()]
+    arms = arms_by_name(sources, filters)
+    assert set(arms) == set(arm_names(["given", "learned"]))
+    assert {name: (arm.source.name, arm.filtered, arm.guarded) for name, arm in arms.items()} == {
+        "real": ("real", False, False),
+        "given": ("given", True, False),
+        "given_unfiltered": ("given", False, False),
+        "given_guarded": ("given", True, True),
+        "learned": ("learned", True, False),
+        "learned_unfiltered": ("learned", False, False),
+        "learned_guarded": ("learned", True, True),
+    }
+
+
+def test_a_mixture_is_what_its_parts_are():
+    one, two, learned = Given(Says("so"), "one"), Given(Says("very"), "two"), Learned()
+    mixture = Mixture("both", [one, learned])
+    assert (mixture.learns, mixture.shared) == (True, True)
+    assert (Mixture("both", [one, two]).learns, Mixture("both", [learned, learned]).shared) == (False, False)
+    assert mixture.leaves() == [one, learned]
+    assert Mixture("all", [mixture, two]).leaves() == [one, learned, two]
+    assert mixture.models == ("one", "learned")
+    examples = mixture.open("3").generate([0] * 8, seed=0)
+    assert {text.rpartition(" ")[0] for text in (example["text"] for example in examples)} == {"so", "split 3"}
+
+
+def test_what_filters_depend_on():
+    near, far = (Arm("a", Says("so"), [NearDuplicates(threshold=t)]) for t in (0.7, 0.9))
+    assert near.filters_identity() != far.filters_identity()
+    assert near.filters_identity() == {"filters": str([NearDuplicates(threshold=0.7).fingerprint()])}
+    made = Arm("a", Says("so"), filters)
+    assert made.filters_identity() == {"filters": f"{__name__}.filters"}
+    assert [f.name for f in made.make_filters(None, None)] == ["near_duplicates"]

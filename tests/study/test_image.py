@@ -1,4 +1,4 @@
-"""Image experiments as far as they go without training: arguments, arms, checks, classic augmentation."""
+"""Image studies as far as they go without training: arguments, arms, checks, classic augmentation."""
 
 import dataclasses
 import json
@@ -11,9 +11,11 @@ import torch
 from hf_augment import AugmentingTrainingArguments
 from hf_augment.images.arrays import image_arrays
 from hf_augment.seeding import isolated_rng
-from hf_augment.study.arms import Arm
-from hf_augment.study.image import CLASSIC, ImageExperiment, ImageExperimentArguments
-from hf_augment.study.publication import report
+from hf_augment.study.arms import REFERENCE
+from hf_augment.study.image import write_samples
+from hf_augment.study.image_classifier import CLASSIC
+from hf_augment.study.image_settings import ImageExperimentArguments
+from recipes.cifar10 import build
 from tests.toys import assert_equal_weights, weights
 
 
@@ -36,9 +38,9 @@ def save(path, labels, size=(32, 32), channels=3, seed=0):
 
 @pytest.fixture
 def make(tmp_path):
-    """An experiment on images in a folder, with arguments of both kinds."""
+    """The recipe's study of images in a folder, with arguments of both kinds."""
 
-    def experiment(train=None, test=None, **arguments):
+    def study(train=None, test=None, **arguments):
         save(tmp_path / "pets/train.parquet", **({"labels": [0, 1] * 10} | (train or {})))
         save(tmp_path / "pets/test.parquet", **({"labels": [0, 1] * 3, "seed": 1} | (test or {})))
         given = {"use_cpu": True, "remove_unused_columns": False, "per_device_train_batch_size": 4}
@@ -46,9 +48,9 @@ def make(tmp_path):
         given |= {name: arguments.pop(name) for name in known & set(arguments)}
         tiny = {"dataset": str(tmp_path / "pets"), "width": 2, "generator_width": 2, "generator_batch_size": 4}
         training = AugmentingTrainingArguments(str(tmp_path / "run"), **given)
-        return ImageExperiment(ImageExperimentArguments(**(tiny | arguments)), training)
+        return build(ImageExperimentArguments(**(tiny | arguments)), training)
 
-    return experiment
+    return study
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,7 @@ def make(tmp_path):
         ({"image_size": 0}, "image_size=0 must be 1 or more"),
         ({"quality_per_class": 1}, "quality_per_class=1 must be 2 or more, or 0 for none"),
         ({"quality_per_class": -1}, "quality_per_class=-1 must be 2 or more"),
+        ({"generators": ["trained"], "classic": ["trained"]}, "name an arm twice"),
         ({"seeds": 0}, "seeds=0 must be 1 or more"),
         ({"splits": 0}, "splits=0 must be 1 or more"),
         ({"splits": 2}, "splits=2 needs train_per_class"),
@@ -80,7 +83,7 @@ def test_arguments_that_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"train": {"labels": [0] * 20}}, "The training set has 0 rows of 'warm', but there must be 2 of every class"),
+        ({"train": {"labels": [0] * 20}}, "The training set has 0 rows of 'warm', but there must be 1 of every class"),
         ({"train": {"labels": [0] * 19 + [1]}}, "The training set has 1 rows of 'warm', but there must be 2"),
         ({"train_per_class": 4, "judge_folds": 5}, "The training set has 4 rows of 'cool', but there must be 5"),
         ({"train_per_class": 11}, "train_per_class=11 is more than the 10 rows of 'cool'"),
@@ -105,7 +108,7 @@ def test_arguments_that_are_refused(arguments, message):
         ({"generator_diff_augment": ["blur"]}, r"For the generator, diff_augment=\['blur'\] must be some of"),
         ({"generator_latent_size": 0}, "For the generator, latent_size=0 must be 1 or more"),
         ({"generator_width": 0}, "For the generator, width=0 must be 1 or more"),
-        ({"generators": ["real"]}, r"of \['cool', 'warm'\] there are \[0, 0\] rows that are not among the labelled"),
+        ({"generators": ["real"]}, r"not among the labelled ones, and of these there are \{'cool': 0, 'warm': 0\}"),
         ({"synthetic_ratio": 0.0}, "synthetic_ratio=0 leaves nothing to compare: pass a share above 0"),
         ({"synthetic_ratio": 0.9}, "synthetic_ratio=0.9 leaves batches of 4 without a real row"),
         ({"synthetic_ratio": 0.001}, "synthetic_ratio=0.001 leaves no synthetic row"),
@@ -117,8 +120,9 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(make, arguments,
 
 
 def test_a_stage_is_of_the_rows_it_was_done_with(make):
-    def result(experiment):
-        return experiment.stage("stage", lambda folder: {"rows": len(experiment.data.train)})
+    def result(study):
+        identity = study.arm_identity(study.arms["baseline"])
+        return study.split(0).stage("stage", identity, lambda folder: {"rows": len(study.data.train)})
 
     assert result(make()) == result(make()) == {"rows": 20}
     # The same path, as many rows.
@@ -131,65 +135,76 @@ def test_a_stage_is_of_the_rows_it_was_done_with(make):
             result(make(**changed))
 
 
-def test_a_stage_is_of_the_checkpoints_that_decide_which_weights_are_kept(make):
+def test_a_run_depends_on_the_checkpoints_that_decide_which_weights_are_kept(make):
     watched = {"eval_strategy": "steps", "eval_steps": 5, "save_steps": 5, "curve_rows": 4, "train_per_class": 4}
-    assert not {"save_steps", "save_strategy"} & set(make(**watched).facts)
-    best = make(**watched, load_best_model_at_end=True).facts
+    plain, best = (make(**watched, load_best_model_at_end=best) for best in (False, True))
+    plain, best = (study.arm_identity(study.arms[REFERENCE]) for study in (plain, best))
+    assert not {"save_steps", "save_strategy"} & set(plain)
     assert (best["save_steps"], best["save_strategy"]) == ("5", "steps")
 
 
 def test_without_a_generator_any_size_and_ratio_will_do(make):
     oblong = {"labels": [0, 1] * 2, "size": (20, 28)}
-    experiment = make(oblong, oblong, generators=[], synthetic_ratio=0.0, image_size=None)
-    assert experiment.data.train.features["image"].shape == (20, 28, 3)
-    assert [arm.name for arm in experiment.arms()] == ["baseline", "baseline_same_steps", "flip_crop"]
-    assert experiment.extras() == {}
-    images = image_arrays(experiment.data.train)
-    batch = experiment.classifier.collator("flip_crop")([{"image": image, "label": 0} for image in images])
+    study = make(oblong, oblong, generators=[], synthetic_ratio=0.0, image_size=None)
+    assert study.data.train.features["image"].shape == (20, 28, 3)
+    assert list(study.arms) == ["baseline", "baseline_same_steps", "flip_crop"]
+    images = image_arrays(study.data.train)
+    batch = study.classifier.collator("flip_crop")([{"image": image, "label": 0} for image in images])
     assert batch["pixel_values"].shape == (4, 3, 20, 28)
 
 
 def test_batches_of_one_image_without_a_generator(make):
     few = {"labels": [0, 1] * 2}
-    batches = {"per_device_train_batch_size": 1, "num_train_epochs": 1, "save_strategy": "no", "report_to": "none"}
-    experiment = make(few, few, generators=[], classic=["flip_crop"], dataloader_pin_memory=False, **batches)
-    experiment.run()
-    report(experiment)
-    results = json.loads((experiment.stages.root / "report/results.json").read_text())
+    batches = {
+        "seeds": 1,
+        "per_device_train_batch_size": 1,
+        "num_train_epochs": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+    }
+    study = make(few, few, generators=[], classic=["flip_crop"], dataloader_pin_memory=False, **batches)
+    study.run()
+    study.report()
+    results = json.loads((study.folder / "report/results.json").read_text())
     # The arms have as many steps as with a generator.
     arms = [(run["arm"], run["steps"]) for run in results["runs"]]
     assert arms == [("baseline", 4), ("baseline_same_steps", 7), ("flip_crop", 7)]
     again = make(few, few, generators=[], classic=["flip_crop"], dataloader_pin_memory=False, **batches)
     again.run()
     names = [f"split-0/{arm}-0" for arm, _ in arms]
-    assert (experiment.stages.reused, again.stages.reused) == ([], names)
+    assert (study.stages.reused, again.stages.reused) == ([], names)
 
 
 def test_the_arms(make):
     generators = ["trained", "trained_unfiltered", "trained_guarded", "real"]
     watched = {"eval_strategy": "steps", "eval_steps": 5, "curve_rows": 4}
-    experiment = make(classic=["crop", "augmix"], generators=generators, train_per_class=4, **watched)
-    assert experiment.arms() == [
-        Arm("baseline", same_steps=False),
-        Arm("baseline_same_steps"),
-        Arm("crop", augment="crop"),
-        Arm("augmix", augment="augmix"),
-        Arm("trained", generator="trained"),
-        Arm("trained_crop", generator="trained", augment="crop"),
-        Arm("trained_augmix", generator="trained", augment="augmix"),
-        Arm("trained_unfiltered", generator="trained", filtered=False),
-        Arm("trained_guarded", generator="trained", guarded=True),
-        Arm("real", generator="real", filtered=False),
-    ]
-    assert set(experiment.generator_names()) == {arm.name for arm in experiment.arms() if arm.generator}
+    study = make(classic=["crop", "augmix"], generators=generators, train_per_class=4, **watched)
+    told = {
+        name: (arm.source and arm.source.name, arm.filtered, arm.guarded, arm.augment, arm.same_steps)
+        for name, arm in study.arms.items()
+    }
+    assert told == {
+        "baseline": (None, False, False, None, False),
+        "baseline_same_steps": (None, False, False, None, True),
+        "crop": (None, False, False, "crop", True),
+        "augmix": (None, False, False, "augmix", True),
+        "trained": ("trained", True, False, None, True),
+        "trained_crop": ("trained", True, False, "crop", True),
+        "trained_augmix": ("trained", True, False, "augmix", True),
+        "trained_unfiltered": ("trained", False, False, None, True),
+        "trained_guarded": ("trained", True, True, None, True),
+        "real": ("real", False, False, None, True),
+    }
+    assert [source.name for source in study.sources()] == ["trained", "real"]
     # 20 rows in batches of 4, of which 2 are synthetic, three times.
-    assert experiment.augmented_steps(20) == 30
+    assert study.augmented_steps(20) == 30
 
 
 def test_the_ceiling_has_rows_of_its_own(make):
-    experiment = make(generators=["real"], classic=[], train_per_class=4)
-    used = {image.tobytes() for image in image_arrays(experiment.labelled(1))}
-    drawn = experiment.real_rows(1).generate([0, 1] * 6, seed=0)
+    study = make(generators=["real"], classic=[], train_per_class=4)
+    split = study.split(1)
+    used = {image.tobytes() for image in image_arrays(split.train)}
+    drawn = study.arms["real"].source.open(split).generate([0, 1] * 6, seed=0)
     assert len({example["image"].tobytes() for example in drawn}) == 12
     assert used.isdisjoint(example["image"].tobytes() for example in drawn)
 
@@ -197,19 +212,54 @@ def test_the_ceiling_has_rows_of_its_own(make):
 def test_an_image_that_is_there_twice_is_one_row(make, tmp_path):
     save(tmp_path / "again.parquet", [0, 1] * 10)
     double = datasets.concatenate_datasets([datasets.Dataset.from_parquet(str(tmp_path / "again.parquet"))] * 2)
-    experiment = make()
-    assert len(experiment.data.train) == 20
+    study = make()
+    assert len(study.data.train) == 20
     double.to_parquet(tmp_path / "pets/train.parquet")
     args = ImageExperimentArguments(dataset=str(tmp_path / "pets"), generator_batch_size=8)
-    assert len(ImageExperiment(args, experiment.training).data.train) == 20
+    assert len(build(args, study.training).data.train) == 20
 
 
-def test_what_a_stage_does_not_depend_on(make):
-    facts = make(train_per_class=4).facts
-    assert facts["train_per_class"] == "4"
-    assert facts["generator_width"] == "2"
-    shown = {"output_dir", "seeds", "classic", "quality_per_class", "generator_save_steps", "save_steps"}
-    assert shown.isdisjoint(facts)
+def changed(one, other):
+    """The names by which two identities differ."""
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+
+
+@pytest.mark.parametrize(
+    ("argument", "classifier", "baseline", "generator", "arm"),
+    [
+        ({"learning_rate": 0.5}, {"learning_rate"}, {"learning_rate"}, set(), {"learning_rate"}),
+        ({"generator_learning_rate": 0.5}, set(), set(), {"trained.learning_rate"}, {"trained.learning_rate"}),
+        ({"generator_latent_size": 3}, set(), set(), {"trained.latent_size"}, {"trained.latent_size"}),
+        ({"synthetic_weight": 0.5}, set(), set(), set(), {"synthetic_weight"}),
+        ({"min_copy_distance": 0.5}, set(), set(), set(), {"filters.min_copy_distance"}),
+        ({"robustness_rows": 2}, set(), {"robustness_rows"}, set(), {"robustness_rows"}),
+        ({"width": 4}, {"width"}, {"width"}, set(), {"width"}),
+        ({"seed": 1}, {"seed"}, {"seed"}, {"seed"}, {"seed"}),
+        ({"test": {"labels": [1, 0] * 3}}, set(), {"contents of test"}, set(), {"contents of test"}),
+        *(
+            (argument, set(), set(), set(), set())
+            for argument in (
+                {"seeds": 2},
+                {"classic": []},
+                {"quality_per_class": 7},
+                {"generator_save_steps": 9},
+                {"logging_steps": 3},
+                {"per_device_eval_batch_size": 3},
+                {"save_steps": 9},
+                {"synthetic_producer": "inline"},
+                {"run_name": "another"},
+            )
+        ),
+    ],
+)
+def test_a_stage_is_what_it_depends_on(make, argument, classifier, baseline, generator, arm):
+    told = []
+    for study in (make(), make(**argument)):
+        trained = study.arms["trained"]
+        learned = study.rows_identity | study.device_identity | trained.source.identity()
+        parts = (study.classifier_identity, study.arm_identity(study.arms["baseline"]), learned)
+        told.append((*parts, study.arm_identity(trained)))
+    assert [changed(one, other) for one, other in zip(*told, strict=True)] == [classifier, baseline, generator, arm]
 
 
 def test_random_weights_are_of_the_seed(make):
@@ -220,15 +270,12 @@ def test_random_weights_are_of_the_seed(make):
     assert first.config.id2label == dict(enumerate(NAMES))
 
 
-def test_the_rest_is_what_the_first_split_leaves(make):
-    experiment = make(train_per_class=3)
-    used = {image.tobytes() for image in image_arrays(experiment.labelled(0))}
-    rest = [image.tobytes() for image in image_arrays(experiment.rest())]
+def test_the_rest_is_what_a_split_leaves(make):
+    split = make(train_per_class=3).split(0)
+    used = {image.tobytes() for image in image_arrays(split.train)}
+    rest = [image.tobytes() for image in image_arrays(split.rest)]
     assert (len(used), len(rest)) == (6, 14)
     assert used.isdisjoint(rest)
-    # Not enough to judge by.
-    assert make(train_per_class=6).rest() is None
-    assert make().rest() is None
 
 
 @pytest.mark.parametrize("name", CLASSIC)
@@ -259,13 +306,10 @@ def test_classic_augmentation(make, name, channels):
     assert torch.equal(plain, plain[:1].expand_as(plain))
 
 
-def test_samples_are_drawn_of_every_class(make):
-    experiment = make()
-    train = experiment.labelled(0)
-
+def test_samples_are_drawn_of_every_class(make, tmp_path):
     class Painter:
         def generate(self, labels, seed):
             return [{"image": np.zeros((32, 32, 3), np.uint8)} for _ in labels]
 
-    experiment.write_samples(train, Painter())
-    assert (experiment.stages.root / "report/samples.png").read_bytes().startswith(b"\x89PNG")
+    write_samples(tmp_path / "new/samples.png", make().split(0), Painter())
+    assert (tmp_path / "new/samples.png").read_bytes().startswith(b"\x89PNG")

@@ -49,9 +49,9 @@ def test_interrupted_work_is_done_again_and_finds_what_it_left(tmp_path):
     work = Work({"n": 1}, failures=1)
     with pytest.raises(ArithmeticError, match="cut"):
         Stages(tmp_path).run("train", {"seed": 1}, work)
-    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"facts": {"seed": 1}}
+    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"identity": {"seed": 1}}
     assert (tmp_path / "train/trace-1").exists()
-    # What it left was made with these facts, and is not gone on with by others.
+    # What it left was made with these identity, and is not gone on with by others.
     with pytest.raises(ValueError, match="train was made with seed=1, and now it is 2: pass what it was, another"):
         Stages(tmp_path).run("train", {"seed": 2}, work)
     again = Stages(tmp_path)
@@ -60,7 +60,7 @@ def test_interrupted_work_is_done_again_and_finds_what_it_left(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("facts", "message"),
+    ("identity", "message"),
     [
         ({"seed": 2, "model": "a"}, "was made with seed=1, and now it is 2"),
         ({"seed": 1, "model": "b"}, "was made with model='a', and now it is 'b'"),
@@ -69,19 +69,19 @@ def test_interrupted_work_is_done_again_and_finds_what_it_left(tmp_path):
         ({"seed": "1", "model": "a"}, "was made with seed=1, and now it is '1'"),
     ],
 )
-def test_other_facts_are_refused_by_name(tmp_path, facts, message):
+def test_another_identity_are_refused_by_name(tmp_path, identity, message):
     stages = Stages(tmp_path)
     stages.run("train", {"seed": 1, "model": "a"}, Work({}))
     again = Work({})
     with pytest.raises(ValueError, match=f"train {message}: pass what it was, another output_dir, or delete"):
-        stages.run("train", facts, again)
+        stages.run("train", identity, again)
     assert again.folders == []
 
 
 def test_a_result_that_json_does_not_know_is_no_result(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         Stages(tmp_path).run("train", {}, Work({"model": object()}))
-    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"facts": {}}
+    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"identity": {}}
     assert Stages(tmp_path).run("train", {}, Work({"n": 1})) == {"n": 1}
 
 
@@ -98,8 +98,8 @@ def test_a_marker_is_whole_or_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", cut)
     with pytest.raises(KeyboardInterrupt):
         Stages(tmp_path).run("train", {"seed": 1}, Work({"n": 1}))
-    assert seen == [({"facts": {"seed": 1}}, False), ({"facts": {"seed": 1}, "result": {"n": 1}}, True)]
-    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"facts": {"seed": 1}}
+    assert seen == [({"identity": {"seed": 1}}, False), ({"identity": {"seed": 1}, "result": {"n": 1}}, True)]
+    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"identity": {"seed": 1}}
     monkeypatch.setattr(os, "replace", replace)
     again = Work({"n": 2})
     assert Stages(tmp_path).run("train", {"seed": 1}, again) == {"n": 2}

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from hf_augment.study.text_classifier import TextClassifier
-from hf_augment.study.text_settings import TextExperimentArguments
 from tests.tiny import tiny_classifier, tiny_tokenizer
 
 
@@ -17,7 +16,7 @@ def test_classic_augmentation_makes_no_text_that_is_longer_than_the_model_reads(
         tokenizer.model_max_length = longest
     for part in (tokenizer, model):
         part.save_pretrained(tmp_path)
-    classifier = TextClassifier(TextExperimentArguments(model=str(tmp_path), max_length=longest), ["neg", "pos"])
+    classifier = TextClassifier(str(tmp_path), ["neg", "pos"], max_length=longest)
     row = classifier.tokenize({"text": ["so " * longest]})
     assert len(row["input_ids"][0]) == longest
     rows = [{name: values[0] for name, values in row.items()}] * 16

@@ -1,0 +1,90 @@
+"""What a study needs of a kind of classifier."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import datasets
+from transformers import PreTrainedModel
+
+from hf_augment.evaluation.robustness import Predict, predict_with_trainer
+from hf_augment.study.identity import identity_of
+from hf_augment.training.trainer import AugmentingTrainer
+
+
+if TYPE_CHECKING:
+    from hf_augment.study.split import Split
+
+
+class Classifier(ABC):
+    """
+    A kind of classifier: a fresh model for every run, and what a trainer needs beside it.
+
+    Attributes:
+        kind (`str`):
+            The column of its data, `"text"` or `"image"`.
+        name (`str`):
+            What a reader can look up.
+        processing_class (`Any`):
+            Makes the model's input of raw rows, as `Trainer(processing_class=...)`; saved with the model.
+        perturbations (`Sequence[str]`):
+            Names for `perturb`.
+    """
+
+    kind: ClassVar[str]
+    name: str
+    processing_class: Any
+    perturbations: ClassVar[Sequence[str]]
+
+    def identity(self) -> dict[str, str]:
+        """What a model depends on before it is trained."""
+        return identity_of("classifier", self)
+
+    @abstractmethod
+    def new_model(self, seed: int) -> PreTrainedModel:
+        """Returns a model whose random weights are drawn from `seed`."""
+
+    @abstractmethod
+    def rows(self, dataset: datasets.Dataset, description: str) -> Any:
+        """Returns labelled rows as a dataset for the trainer."""
+
+    @abstractmethod
+    def values(self, dataset: datasets.Dataset) -> Any:
+        """Returns the inputs of labelled rows: texts, or uint8 images."""
+
+    @abstractmethod
+    def perturb(self, values: Any, name: str, severity: int, seed: int) -> Any:
+        """Returns as many inputs, perturbed."""
+
+    @abstractmethod
+    def prepare(self, values: Sequence[Any]) -> Any:
+        """Returns such inputs as a dataset for `trainer.predict`."""
+
+    @abstractmethod
+    def as_judge(self, folder: Path) -> Any:
+        """Returns a trained model of this kind as a judge of labels."""
+
+    @abstractmethod
+    def nearest_fold(self, folds: Sequence[datasets.Dataset], split: Split) -> Callable[..., Sequence[int]]:
+        """Returns what finds the fold of a candidate's nearest row, for [`OutOfFoldJudge`]."""
+
+    @abstractmethod
+    def collator(self, augment: str | None = None) -> Any:
+        """
+        Returns the data collator, with classic augmentation by name.
+
+        Raises:
+            ValueError: If the name is not known.
+        """
+
+    @property
+    def preprocess(self) -> Callable[..., Any] | None:
+        """The function that makes the model's columns from the raw ones, if `rows` have them."""
+        return None
+
+    def predict(self, trainer: AugmentingTrainer) -> Predict:
+        """Returns the function that asks a trained model."""
+        return predict_with_trainer(trainer, self.prepare)

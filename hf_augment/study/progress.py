@@ -1,0 +1,59 @@
+"""What a terminal shows while a study works, so that it is never silent for long."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+
+#: Seconds between two signs of life.
+PERIOD = 5.0
+#: What a line about work in progress begins with.
+MARK = "· "
+
+_at_work: list[str] = []
+
+
+def say(text: str) -> None:
+    """Prints a line, in the first of several ranks; a progress bar goes on below it."""
+    if os.environ.get("RANK", "0") == "0":
+        tqdm.write(text)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Says what is being done, and every few seconds how long that has taken; of nested work the innermost."""
+    ended, start = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not ended.wait(PERIOD):
+            if _at_work[-1:] == [what]:
+                say(f"{MARK}{what}: {time.monotonic() - start:.0f} s")
+
+    say(f"{MARK}{what}")
+    _at_work.append(what)
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        _at_work.pop()
+        ended.set()
+        teller.join()
+
+
+def last_words(log: Path, size: int = 4096) -> str:
+    """Returns what a process is doing, as its log tells: the work it has begun, and the end of its progress bar."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - size))
+        text = file.read().decode("utf-8", "replace")
+    words = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
+    begun = [line.removeprefix(MARK) for line in words if line.startswith(MARK)][-1:]
+    bars = [line.rpartition("|")[2].strip() for line in words[-1:] if "|" in line]
+    return " ".join([*begun, *bars])[:60]

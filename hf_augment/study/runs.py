@@ -1,0 +1,189 @@
+"""One run of a study: a classifier is trained and evaluated."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from torch.utils.data import DataLoader
+from transformers import TrainingArguments
+
+from hf_augment.evaluation.comparison import ArmRun
+from hf_augment.evaluation.generalization import generalization
+from hf_augment.evaluation.robustness import robustness
+from hf_augment.filters.base import Filter
+from hf_augment.generators.base import Generator
+from hf_augment.metrics.classification import classification_metrics
+from hf_augment.seeding import derive_rng
+from hf_augment.study.classifiers import Classifier
+from hf_augment.study.stages import last_checkpoint
+from hf_augment.training.trainer import AugmentingTrainer
+
+
+class _ArmTrainer(AugmentingTrainer):
+    """What is tested on is not augmented."""
+
+    test_collator: Any = None
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        return self._untouched(super().get_eval_dataloader, eval_dataset)
+
+    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
+        return self._untouched(super().get_test_dataloader, test_dataset)
+
+    def _untouched(self, loader: Callable[..., DataLoader], dataset: Any) -> DataLoader:
+        own, self.data_collator = self.data_collator, self.test_collator
+        try:
+            return loader(dataset)
+        finally:
+            self.data_collator = own
+
+
+def run_arm(
+    folder: Path,
+    classifier: Classifier,
+    args: TrainingArguments,
+    train: datasets.Dataset,
+    evaluations: dict[str, datasets.Dataset],
+    seed: int,
+    generator: Generator | None = None,
+    filters: Sequence[Filter] = (),
+    max_steps: int | None = None,
+    save: bool = False,
+    augment: str | None = None,
+    validation: datasets.Dataset | None = None,
+    robustness_rows: int = 0,
+    callbacks: Sequence[Any] = (),
+    **augmentation: Any,
+) -> dict[str, Any]:
+    """
+    Trains a classifier and evaluates it; goes on from a checkpoint that an interrupted run left in `folder`.
+
+    Args:
+        folder (`Path`):
+            Of checkpoints, and of the model with `save`.
+        classifier (`Classifier`):
+            The kind of classifier.
+        args (`TrainingArguments`):
+            Of the Trainer; its `output_dir` and `seed` are replaced, and with `max_steps` that too.
+        train (`datasets.Dataset`):
+            Labelled rows.
+        evaluations (`dict[str, datasets.Dataset]`):
+            What to evaluate on, the test set first.
+        seed (`int`):
+            Of random weights, order and dropout.
+        generator (`Generator`, *optional*):
+            Feeds the training.
+        filters (`Sequence[Filter]`, *optional*):
+            Judge what it makes.
+        max_steps (`int`, *optional*):
+            Optimizer steps, instead of epochs.
+        save (`bool`, *optional*, defaults to `False`):
+            Whether to keep the model, in `folder/model`.
+        augment (`str`, *optional*):
+            Classic augmentation of the training rows, real and synthetic.
+        validation (`datasets.Dataset`, *optional*):
+            Labelled rows on which `eval_strategy` evaluates while training; without them it is `"no"`.
+        robustness_rows (`int`, *optional*, defaults to 0):
+            How many random rows of the test set are perturbed; see [`rows_to_perturb`].
+        callbacks (`Sequence[TrainerCallback]`, *optional*):
+            Of the trainer.
+        augmentation (`Any`):
+            Further arguments to replace, such as `synthetic_dir`.
+
+    Returns:
+        `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
+        generator also `shards`, the folder of what it was shown.
+    """
+    # Checkpoints hold the arguments; a token is nothing to keep.
+    changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, "hub_token": None, **augmentation}
+    changed |= {"max_steps": max_steps} if max_steps is not None else {}
+    changed |= {"eval_strategy": "no"} if validation is None else {}
+    model = classifier.new_model(seed)
+    trainer = _ArmTrainer(
+        model,
+        _replaced(args, changed),
+        data_collator=classifier.collator(augment),
+        train_dataset=classifier.rows(train, "train"),
+        eval_dataset=None if validation is None else classifier.rows(validation, "validation"),
+        processing_class=classifier.processing_class,
+        compute_metrics=classification_metrics,
+        callbacks=list(callbacks),
+        generator=generator,
+        filters=filters,
+        preprocess=classifier.preprocess if generator is not None else None,
+    )
+    trainer.test_collator = classifier.collator(None)
+    start = time.perf_counter()
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    result = _course(trainer, time.perf_counter() - start)
+    result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
+    if save and trainer.is_world_process_zero():
+        # Not save_model, which adds a pickle of the arguments.
+        for part in (model, classifier.processing_class):
+            part.save_pretrained(folder / "model")
+    return result
+
+
+def _replaced(args: TrainingArguments, changed: dict[str, Any]) -> TrainingArguments:
+    """A copy that is not checked anew: `__post_init__` would ask the devices again."""
+    args = copy.copy(args)
+    for name, value in changed.items():
+        setattr(args, name, value)
+    return args
+
+
+def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
+    """How a training went."""
+    course: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds}
+    course["wait"] = trainer.waited_seconds / seconds
+    if trainer._run is not None:
+        course["shown"] = trainer._run.shown_share(trainer.state.global_step)
+    course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
+    if trainer.generator is not None:
+        course["shards"] = trainer.shards.folder.name
+    return course
+
+
+def _evaluate(
+    classifier: Classifier,
+    trainer: AugmentingTrainer,
+    evaluations: dict[str, datasets.Dataset],
+    robustness_rows: int,
+) -> dict[str, Any]:
+    result: dict[str, Any] = {"metrics": {}, "correct": {}, "classes": {}, "robustness": {}, "perturbed": {}}
+    if not evaluations:
+        return result
+    predict = classifier.predict(trainer)
+    names = next(iter(evaluations.values())).features["label"].names
+    sets = {name: (classifier.values(rows), rows["label"][:]) for name, rows in evaluations.items()}
+    for name, found in generalization(predict, sets, names).items():
+        result["metrics"][name], result["correct"][name] = found.metrics, found.correct
+        result["classes"][name] = found.classes
+    if robustness_rows:
+        name, rows = next(iter(evaluations.items()))
+        rows = rows.select(rows_to_perturb(len(rows), robustness_rows))
+        values, labels = classifier.values(rows), rows["label"][:]
+        report = robustness(predict, values, labels, classifier.perturb, classifier.perturbations)
+        result["robustness"][name], result["perturbed"][name] = report.accuracy, report.correct
+    return result
+
+
+def rows_to_perturb(total: int, count: int) -> np.ndarray:
+    """Random rows of a test set, the same for every run: the first ones may be of one class."""
+    return np.sort(derive_rng(0, "rows_to_perturb").permutation(total)[:count])
+
+
+def as_run(arm: str, split: int, seed: int, result: dict[str, Any], perturbed_rows: int) -> ArmRun:
+    """The result of [`run_arm`] as a run of the comparison, of which so many rows were perturbed."""
+    names = {f.name for f in dataclasses.fields(ArmRun)}
+    correct = {name: np.array(result["correct"][name]) for name in result["robustness"]}
+    unperturbed = {name: float(of[rows_to_perturb(len(of), perturbed_rows)].mean()) for name, of in correct.items()}
+    known = {key: value for key, value in result.items() if key in names}
+    return ArmRun(arm, split, seed, unperturbed=unperturbed, **known)

@@ -1,0 +1,149 @@
+"""One draw of the labelled rows, and the classifiers that know them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import datasets
+import numpy as np
+import sklearn.model_selection
+
+from hf_augment.judges.out_of_fold import OutOfFoldJudge
+from hf_augment.seeding import derive_rng, derive_seed
+from hf_augment.study.arms import REFERENCE
+from hf_augment.study.data import sample_per_class
+from hf_augment.study.runs import run_arm
+
+
+if TYPE_CHECKING:
+    from hf_augment.study.study import Study
+
+
+def classifier_seed(base: int, split: int, seed: int) -> int:
+    """
+    Returns the seed of a classifier's weights, order and dropout: the same for all arms of a split, another one for
+    each split. A seed that all splits shared would have an effect that no interval over splits covers.
+    """
+    return derive_seed(base, "classifier", seed, split) % 2**31
+
+
+class Split:
+    """
+    One draw of the labelled rows of a study.
+
+    Attributes:
+        study ([`Study`]):
+            The study.
+        index (`int`):
+            Number of the draw, from 0.
+        folder (`Path`):
+            Where its stages keep what they made.
+        train (`datasets.Dataset`):
+            The labelled rows.
+    """
+
+    def __init__(self, study: Study, index: int) -> None:
+        self.study, self.index, self.seed = study, index, int(study.training.seed)
+        self.folder = study.folder / f"split-{index}"
+        self.train = sample_per_class(study.data.train, study.train_per_class, self.seed, index)
+
+    @cached_property
+    def rest(self) -> datasets.Dataset:
+        """The other rows of the training set."""
+        rows = self.study.data.train.select_columns(["label"])
+        rows = rows.add_column("row", np.arange(len(rows)))
+        used = sample_per_class(rows, self.study.train_per_class, self.seed, self.index)["row"][:]
+        return self.study.data.train.select(np.setdiff1d(np.arange(len(rows)), used))
+
+    @cached_property
+    def apart(self) -> tuple[datasets.Dataset | None, datasets.Dataset]:
+        """The rest in two parts: rows on which trainings are watched, if they are, and the others."""
+        if self.study.training.eval_strategy == "no":
+            return None, self.rest
+        order = derive_rng(self.seed, "validation", self.index).permutation(len(self.rest))
+        watched, others = (self.rest.select(sorted(part)) for part in np.split(order, [self.study.curve_rows]))
+        return watched, others
+
+    def stage(self, name: str, identity: dict[str, str], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        """Does a stage of the split once; see [`Stages.run`]."""
+        return self.study.stages.run(f"{self.folder.name}/{name}", identity, work)
+
+    def fit(self, folder: Path, train: datasets.Dataset, seed: int, **options: Any) -> dict[str, Any]:
+        """Trains a classifier with the split's seed of that number; see [`run_arm`]."""
+        seed = classifier_seed(self.seed, self.index, seed)
+        return run_arm(folder, self.study.classifier, self.study.training, train, seed=seed, **options)
+
+    def generator_arguments(self) -> dict[str, Any]:
+        """
+        Returns the arguments that the trainers of all generators get. Of all arguments of a process, the last ones
+        decide on the device, the precision and how processes talk: the same as for the classifiers.
+        """
+        same = ("use_cpu", "bf16", "fp16", "ddp_backend", "dataloader_pin_memory")
+        seed = derive_seed(self.seed, "generator", self.index) % 2**31
+        return {"seed": seed, "report_to": "none", **{name: getattr(self.study.training, name) for name in same}}
+
+    def train_judge(self, name: str, train: datasets.Dataset, seed: int, num_rows: int) -> Any:
+        """
+        Trains a classifier that takes no part in the comparison, for as many steps as an arm with a generator and
+        `num_rows` labelled rows; returns it as a judge.
+        """
+        steps = self.study.augmented_steps(num_rows)
+        identity = self.study.classifier_identity | {"max_steps": str(steps)}
+
+        def work(folder: Path) -> dict[str, Any]:
+            return self.fit(folder, train, seed, evaluations={}, save=True, max_steps=steps)
+
+        self.stage(name, identity, work)
+        return self.study.classifier.as_judge(self.folder / name / "model")
+
+    def judge(self) -> Any:
+        """Returns a judge that was trained on all labelled rows, for what a generator made that has not seen them."""
+        self.study.train(self.index, REFERENCE, 0)
+        return self.study.classifier.as_judge(self.folder / f"{REFERENCE}-0/model")
+
+    def out_of_fold_judge(self, folds: int = 2) -> OutOfFoldJudge:
+        """
+        Returns a judge for a generator that has learned the labelled rows. A classifier that was trained on the same
+        rows would confirm copies of them, so each is trained without one fold, and judges what is nearest to it.
+
+        Args:
+            folds (`int`, *optional*, defaults to 2):
+                Number of folds and of classifiers.
+        """
+        splitter = sklearn.model_selection.StratifiedKFold(folds, shuffle=True, random_state=self.index)
+        labels = self.train["label"][:]
+        judges, held_out = [], []
+        for k, (others, fold) in enumerate(splitter.split(labels, labels)):
+            judges.append(self.train_judge(f"judge-{k}", self.train.select(others), k, len(labels)))
+            held_out.append(self.train.select(fold))
+        return OutOfFoldJudge(judges, self.study.classifier.nearest_fold(held_out, self))
+
+    def independent_judge(self, per_class: int = 300) -> tuple[Any, int]:
+        """
+        Returns a judge that knows neither the labelled rows nor what a generator made of them, and the number of rows
+        it was trained on; where there are too few other rows, the judge of [`Split.judge`] and 0.
+
+        Args:
+            per_class (`int`, *optional*, defaults to 300):
+                The most rows of each class to train on; more would take longer than the arms.
+        """
+        classes = len(self.study.data.label_names)
+        rarest = int(np.bincount(self.rest["label"][:], minlength=classes).min())
+        if rarest * classes < len(self.train):
+            return self.judge(), 0
+        rows = sample_per_class(self.rest, min(rarest, per_class), self.seed, 1)
+        return self.train_judge("independent-judge", rows, 0, len(rows)), len(rows)
+
+
+def check_folds(rows: Sequence[int], names: Sequence[str], folds: int) -> None:
+    """Raises `ValueError` for a class with fewer rows than folds: a judge would not know it."""
+    counts = np.bincount(rows, minlength=len(names))
+    rarest = int(counts.argmin())
+    if counts[rarest] < folds:
+        raise ValueError(
+            f"The training set has {counts[rarest]} rows of {names[rarest]!r}, but there must be {folds} of every "
+            "class (with a trained generator, judge_folds): add some, or leave the class out with label_map."
+        )

@@ -1,0 +1,331 @@
+"""The comparison of a classifier trained with and without generators."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hf_augment.blending.schedule import BlendPlan
+from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
+from hf_augment.fingerprints import images_digest, texts_digest
+from hf_augment.seeding import derive_seed
+from hf_augment.study import identity
+from hf_augment.study.arms import BASELINES, REFERENCE, Arm, LabelledData, Source
+from hf_augment.study.classifiers import Classifier
+from hf_augment.study.jobs import run_jobs
+from hf_augment.study.progress import say
+from hf_augment.study.publication import write
+from hf_augment.study.runs import as_run
+from hf_augment.study.split import Split, check_folds
+from hf_augment.study.stages import Stages
+from hf_augment.synthesis.shards import ShardStore
+from hf_augment.training.arguments import AugmentingTrainingArguments
+from hf_augment.training.blend import RunShape
+from hf_augment.training.guard import AugmentationGuard
+
+
+class Study:
+    """
+    Does a generator help a classifier? Trains it with and without, on the same rows, with the same seeds and for the
+    same number of steps, and tells what made a difference.
+
+    Example:
+
+    ```python
+    from datasets import load_dataset
+    from hf_augment import Arm, AugmentingTrainingArguments, CausalLMGenerator, LabelledData, NearDuplicates, Study
+    from hf_augment import TextClassifier
+
+    rows = load_dataset("csv", data_files="reviews.csv", split="train").class_encode_column("label")
+    rows = rows.train_test_split(0.2, seed=0, stratify_by_column="label")
+    data = LabelledData(rows["train"], {"test": rows["test"]})
+    generator = CausalLMGenerator.from_pretrained("my-generator")
+    study = Study(
+        data,
+        TextClassifier("google-bert/bert-base-uncased", data.label_names, max_length=128),
+        AugmentingTrainingArguments("runs/reviews", num_train_epochs=3, save_strategy="no"),
+        [Arm("generated", generator, filters=[NearDuplicates()])],
+    )
+    study.run()
+    for difference in study.differences():
+        print(difference.describe())
+    study.report()
+    ```
+
+    What is done is kept in `training.output_dir` and not done again; a run that was interrupted goes on from its last
+    checkpoint. Every stage is recognised by what it depends on: if that has changed, it is refused with words.
+
+    Args:
+        data ([`LabelledData`]):
+            The rows: a column `text` or `image`, and `label`, a `ClassLabel`.
+        classifier ([`Classifier`]):
+            What is trained, such as a [`TextClassifier`].
+        training ([`AugmentingTrainingArguments`]):
+            How to train it; `output_dir` is the folder of the study.
+        arms (`Sequence[Arm]`):
+            What is compared, beside `baseline`, the stock Trainer, and `baseline_same_steps`, the stock Trainer with
+            as many optimizer steps as the arms with a generator.
+        train_per_class (`int`, *optional*):
+            Labelled rows of each class in a split. Defaults to all rows, which are one split.
+        splits (`int`, *optional*, defaults to 1):
+            Number of draws of the labelled rows.
+        seeds (`int`, *optional*, defaults to 3):
+            Number of classifiers of each arm on each split. One split with one seed gives no verdict.
+        curve_rows (`int`, *optional*, defaults to 100):
+            With an `eval_strategy`: rows of `data.train` that are not labelled, on which trainings are watched.
+        robustness_rows (`int`, *optional*, defaults to 0):
+            Test rows that are perturbed, in every way at five severities.
+
+    Raises:
+        ValueError: At construction, for what cannot work: with the argument, its value and the remedy.
+        OSError: If a model is not there.
+    """
+
+    def __init__(
+        self,
+        data: LabelledData,
+        classifier: Classifier,
+        training: AugmentingTrainingArguments,
+        arms: Sequence[Arm],
+        *,
+        train_per_class: int | None = None,
+        splits: int = 1,
+        seeds: int = 3,
+        curve_rows: int = 100,
+        robustness_rows: int = 0,
+    ) -> None:
+        # Before anything else asks how many processes there are: the device decides how they talk.
+        launched, found = int(os.environ.get("WORLD_SIZE", "1")), training.world_size
+        if launched != found:
+            raise ValueError(f"{launched} processes were started, but {found} can talk: pass --use_cpu without a GPU.")
+        self.data, self.classifier, self.training = data, classifier, training
+        self.arms = {arm.name: arm for arm in (*BASELINES, *arms)}
+        if len(self.arms) < len(arms) + len(BASELINES):
+            raise ValueError(f"arms={[arm.name for arm in arms]} has a name twice, or that of a baseline: rename it.")
+        self.train_per_class, self.splits, self.seeds = train_per_class, splits, seeds
+        self.curve_rows, self.robustness_rows = curve_rows, robustness_rows
+        self.folder = Path(str(training.output_dir))
+        self.stages = Stages(self.folder)
+        self.split = cache(partial(Split, self))
+        self.runs: list[ArmRun] = []
+        self.stores: dict[str, ShardStore] = {}
+        self._check()
+
+    def sources(self) -> list[Source]:
+        """Returns the sources of all arms, each once, with those that mixtures are made of."""
+        arms = self.arms.values()
+        return list(
+            {leaf.name: leaf for arm in arms if arm.source is not None for leaf in arm.source.leaves()}.values()
+        )
+
+    def is_real(self, arm: str) -> bool:
+        """Whether an arm's examples are real rows."""
+        source = self.arms[arm].source
+        return source is not None and source.real
+
+    # What the stages depend on.
+
+    @cached_property
+    def rows_identity(self) -> dict[str, str]:
+        """The labelled rows of all splits."""
+        return {
+            "contents of train": self._digest("train"),
+            "label_names": str(self.data.label_names),
+            "train_per_class": str(self.train_per_class),
+            "seed": str(self.training.seed),
+        }
+
+    @cached_property
+    def device_identity(self) -> dict[str, str]:
+        """The machine, as far as results depend on it."""
+        return identity.arguments(self.training, identity.DEVICE)
+
+    @cached_property
+    def classifier_identity(self) -> dict[str, str]:
+        """A classifier that is trained without a generator."""
+        training = identity.arguments(self.training, identity.TRAINING)
+        return self.rows_identity | self.device_identity | training | self.classifier.identity()
+
+    def arm_identity(self, arm: Arm) -> dict[str, str]:
+        """The runs of an arm."""
+        found = self.classifier_identity | identity.watching(self.training)
+        found |= {f"contents of {name}": self._digest(name) for name in self.data.evaluations}
+        found |= {"curve_rows": str(self.curve_rows), "robustness_rows": str(self.robustness_rows)}
+        if arm.source is None:
+            return found | ({"max_steps": str(self.augmented_steps())} if arm.same_steps else {})
+        synthesis = identity.arguments(self.training, identity.SYNTHESIS)
+        return found | synthesis | arm.source.identity() | arm.filters_identity()
+
+    def _digest(self, name: str) -> str:
+        rows = self.data.train if name == "train" else self.data.evaluations[name]
+        values = self.classifier.values(rows)
+        digest = images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
+        return texts_digest([digest, *map(str, rows["label"][:])])
+
+    # What cannot work is refused before anything is trained.
+
+    def _check(self) -> None:
+        names, training, arms = self.data.label_names, self.training, self.arms.values()
+        for name in ("splits", "seeds", "curve_rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
+        if self.splits > 1 and self.train_per_class is None:
+            raise ValueError(f"splits={self.splits} needs train_per_class: all labelled rows are one split.")
+        first = self.split(0)
+        check_folds(first.train["label"][:], names, 1)
+        for arm in arms:
+            if arm.augment is not None:
+                self.classifier.collator(arm.augment)
+            if arm.guarded and training.eval_strategy == "no":
+                raise ValueError(
+                    f"The arm {arm.name!r}: _guarded needs eval_strategy=steps or epoch, with eval_steps."
+                )
+        if training.eval_strategy != "no" and len(first.rest) < self.curve_rows:
+            raise ValueError(
+                f"eval_strategy needs curve_rows={self.curve_rows} rows that are not labelled here, and there are "
+                f"{len(first.rest)}: lower train_per_class or curve_rows, or pass eval_strategy=no."
+            )
+        if any(arm.source is not None for arm in arms):
+            if not training.synthetic_ratio:
+                raise ValueError("synthetic_ratio=0 leaves nothing to compare: pass a share above 0.")
+            shape = self._shape(len(first.train))
+            BlendPlan(shape.batch_size, training.synthetic_ratio, shape.batches_per_epoch, shape.batches_per_epoch)
+        for arm in arms:
+            if arm.source is not None:
+                if hasattr(arm.filters, "check"):
+                    arm.filters.check(self, arm.source)
+                arm.source.check(self)
+
+    def augmented_steps(self, num_rows: int | None = None) -> int:
+        """Returns the optimizer steps of an arm with a generator, on a split or on so many labelled rows."""
+        return self._shape(len(self.split(0).train) if num_rows is None else num_rows).total_steps
+
+    def _shape(self, num_rows: int) -> RunShape:
+        training = self.training
+        return RunShape.of(
+            num_rows,
+            training.train_batch_size,
+            training.synthetic_ratio,
+            training.world_size,
+            training.dataloader_drop_last,
+            training.gradient_accumulation_steps,
+            int(training.max_steps),
+            training.num_train_epochs,
+        )
+
+    # The runs.
+
+    def run(self, processes: int = 1, rebuild: Callable[[], Study] | None = None) -> list[ArmRun]:
+        """
+        Does all runs that have not been done.
+
+        Args:
+            processes (`int`, *optional*, defaults to 1):
+                Number of runs at a time, each in a process with its share of the machine's cores.
+            rebuild (`Callable`, *optional*):
+                Builds the same study in another process: a function of a module, or a `partial` of one.
+
+        Returns:
+            `list[ArmRun]`: One for each arm, split and seed.
+
+        Raises:
+            ValueError: If a stage was done or begun with another identity.
+        """
+        if processes > 1 and self.training.world_size > 1:
+            raise ValueError(f"processes={processes}, but {self.training.world_size} were started: use either.")
+        if processes > 1 and rebuild is None:
+            raise ValueError(f"processes={processes} needs rebuild=..., the function that builds the study.")
+        # An arm of all splits before the next one: two processes seldom want the same generator at once.
+        jobs = [(k, arm, seed) for arm in self.arms for k in range(self.splits) for seed in range(self.seeds)]
+        say(self._plan(len(jobs)))
+        if processes > 1 and rebuild is not None:
+            run_jobs(partial(_trainer_of, rebuild), jobs, processes, self.folder / "logs")
+        for number, (index, name, seed) in enumerate(jobs, start=1):
+            arm, done = self.arms[name], f"Run {number} of {len(jobs)}: {name}, split {index}, seed {seed}"
+            result = self.train(index, name, seed)
+            self.runs.append(as_run(name, index, seed, result, self.robustness_rows))
+            if index == seed == 0 and arm.source is not None:
+                self.stores[name] = ShardStore.open(self._shards(self.split(0), arm) / result["shards"])
+            say(f"{done}: accuracy {self.runs[-1].metrics['test']['accuracy']:.3f} after {result['steps']} steps")
+        return self.runs
+
+    def _plan(self, runs: int) -> str:
+        plan = (
+            f"{runs} runs: {len(self.arms)} arms, {self.splits} draws of the labelled rows, {self.seeds} seeds; "
+            f"{len(self.split(0).train)} labelled rows, {len(self.data.evaluations['test'])} test rows."
+        )
+        if self.splits * self.seeds == 1:
+            plan += " One run of each arm gives no verdict: pass seeds=3, or train_per_class and splits=3."
+        return plan
+
+    def train(self, split: int, arm: str, seed: int) -> dict[str, Any]:
+        """Does one run, if it has not been done; returns what [`run_arm`] does."""
+        of, rows = self.arms[arm], self.split(split)
+
+        def work(folder: Path) -> dict[str, Any]:
+            options = {"augment": of.augment, "validation": rows.apart[0], "robustness_rows": self.robustness_rows}
+            # What is pushed, and what judges.
+            options["save"] = seed == 0 and (split == 0 or arm == REFERENCE)
+            if of.source is not None:
+                options |= self._synthesis(rows, of)
+            elif of.same_steps:
+                options["max_steps"] = self.augmented_steps()
+            if of.guarded:
+                options["callbacks"] = [AugmentationGuard(baseline=self.train(split, REFERENCE, seed)["curve"])]
+            return rows.fit(folder, rows.train, seed, evaluations=self.data.evaluations, **options)
+
+        return rows.stage(f"{arm}-{seed}", self.arm_identity(of), work)
+
+    def _synthesis(self, split: Split, arm: Arm) -> dict[str, Any]:
+        """What the trainer of an arm with a generator gets beside its rows."""
+        assert arm.source is not None
+        generator = arm.source.open(split)
+        counters = () if arm.source.shared else (split.index,)
+        return {
+            "generator": generator,
+            "filters": arm.make_filters(split, generator),
+            # One synthetic stream for all seeds of a split: generation is paid for once.
+            "synthetic_dir": str(self._shards(split, arm)),
+            "synthetic_seed": derive_seed(split.seed, "synthetic", *counters) % 2**31,
+        }
+
+    def _shards(self, split: Split, arm: Arm) -> Path:
+        assert arm.source is not None
+        return split.folder / f"{arm.source.name}{'' if arm.filtered else '_unfiltered'}-shards"
+
+    # What came of them.
+
+    def differences(self, evaluation: str = "test") -> list[Difference]:
+        """
+        Compares every arm with `baseline_same_steps`, after [`Study.run`].
+
+        Args:
+            evaluation (`str`, *optional*, defaults to `"test"`):
+                Name of an evaluation set.
+        """
+        return compare_all(self.runs, REFERENCE, evaluation)
+
+    def report(self, settings: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """
+        Prints what was found and writes the report into `output_dir/report`; lays out in `output_dir/hub` what may be
+        published, and pushes it with `training.push_to_hub`.
+
+        Args:
+            settings (`dict[str, Any]`, *optional*):
+                What else the figures depend on, to be shown.
+            more (`Any`):
+                Further arguments of [`ReportFacts`], such as `notes`.
+
+        Returns:
+            `dict[str, Any]`: What is in `report/results.json`; empty for all processes but the first.
+        """
+        return write(self, settings or {}, more)
+
+
+def _trainer_of(rebuild: Callable[[], Study]) -> Callable[..., Any]:
+    return rebuild().train

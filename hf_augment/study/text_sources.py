@@ -1,0 +1,152 @@
+"""Language models as sources of texts: trained on the labelled texts, or prompted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from transformers import AutoConfig
+
+from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
+from hf_augment.generators.base import Generator
+from hf_augment.generators.cached import CachedGenerator
+from hf_augment.generators.causal_lm import CausalLMGenerator
+from hf_augment.generators.prompts import LabelPrompt, Prompt
+from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.study.arms import LearnedSource, Source
+from hf_augment.study.sources import resolve
+from hf_augment.study.split import Split
+from hf_augment.study.study import Study
+
+
+@dataclass
+class _LanguageModel(Source):
+    """What both kinds have in common; see them."""
+
+    name: str
+    model: str
+    prompt: Any
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    gguf_file: str | None = None
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.model,)
+
+    def check(self, study: Study) -> None:
+        """Raises `OSError` if the model is not there, and `ValueError` if the prompt is of other labels."""
+        source = resolve(self.model)
+        try:
+            if self.gguf_file is None:
+                AutoConfig.from_pretrained(source, trust_remote_code=False)
+            elif Path(source).is_dir() and not (Path(source) / self.gguf_file).is_file():
+                raise FileNotFoundError(f"it has no file {self.gguf_file!r}")
+        except OSError as error:
+            raise OSError(
+                f"The model of {self.name!r}, {self.model!r}, is no model folder here and could not be loaded from "
+                "the Hub: check the name and the network, or pass a local folder."
+            ) from error
+        try:
+            self.prompt.validate(study.data.label_names)
+        except ValueError as error:
+            raise ValueError(
+                f"The prompt of {self.name!r} is not for the labels of the dataset, {study.data.label_names} "
+                f"(instruct_negative and instruct_positive in a recipe): {error}"
+            ) from error
+
+    def pretrained(self, study: Study) -> CausalLMGenerator:
+        """Returns the generator before any training."""
+        return CausalLMGenerator.from_pretrained(
+            resolve(self.model),
+            label_names=study.data.label_names,
+            prompt=self.prompt,
+            sampling=self.sampling,
+            gguf_file=self.gguf_file,
+            dtype=torch.float32 if not torch.cuda.is_available() else None,
+            device="cuda" if torch.cuda.is_available() else None,
+        )
+
+
+@dataclass
+class TrainedLanguageModel(_LanguageModel, LearnedSource):
+    """
+    A language model that learns the labelled texts of each split.
+
+    Args:
+        name (`str`):
+            Names its folders.
+        model (`str`):
+            Hub id, folder or `wheel://` source of a causal language model.
+        prompt (`LabelPrompt`):
+            What stands before a text of a class.
+        sampling (`SamplingConfig`, *optional*):
+            How texts are drawn.
+        gguf_file (`str`, *optional*):
+            GGUF file in `model`.
+        training (`dict[str, Any]`, *optional*, defaults to `{}`):
+            Arguments of [`CausalLMGeneratorTrainingArguments`].
+    """
+
+    prompt: LabelPrompt
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def train(self, split: Split, folder: Path) -> dict[str, Any]:
+        generator = self.pretrained(split.study)
+        arguments = CausalLMGeneratorTrainingArguments(
+            output_dir=str(folder / "checkpoints"),
+            save_strategy="no",
+            logging_steps=10,
+            **self.training,
+            **split.generator_arguments(),
+        )
+        output = CausalLMGeneratorTrainer(generator, arguments, split.train).train()
+        if PartialState().is_main_process:
+            generator.save_pretrained(folder / "model")
+        return {"steps": output.global_step, "seconds": output.metrics["train_runtime"]}
+
+    def load(self, folder: Path) -> Generator:
+        return CausalLMGenerator.from_pretrained(folder)
+
+
+@dataclass
+class PromptedLanguageModel(_LanguageModel):
+    """
+    A language model that is only prompted: the same for all splits and arms, which share its texts.
+
+    Args:
+        name (`str`):
+            Names its folders.
+        model (`str`):
+            Hub id, folder or `wheel://` source of a causal language model.
+        prompt (`Prompt`):
+            Asks for a text of a class.
+        sampling (`SamplingConfig`, *optional*):
+            How texts are drawn.
+        gguf_file (`str`, *optional*):
+            GGUF file in `model`.
+        candidates (`str`, *optional*):
+            Folder of what it wrote, which several studies may share. Defaults to one of the study.
+    """
+
+    prompt: Prompt
+    candidates: str | None = field(default=None, compare=False)
+    shared = True
+
+    def opened(self, study: Study) -> CausalLMGenerator:
+        """Returns the model, which the study keeps as a generator."""
+
+        def work(folder: Path) -> dict[str, Any]:
+            if PartialState().is_main_process:
+                self.pretrained(study).save_pretrained(folder / "model")
+            return {}
+
+        labels = {"label_names": str(study.data.label_names)}
+        study.stages.run(f"{self.name}-model", self.identity() | labels, work)
+        return CausalLMGenerator.from_pretrained(study.folder / f"{self.name}-model/model")
+
+    def open(self, split: Split) -> Generator:
+        study = split.study
+        return CachedGenerator(self.opened(study), self.candidates or study.folder / "candidates")
