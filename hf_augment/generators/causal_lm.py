@@ -113,6 +113,12 @@ class CausalLMGenerator(Generator):
     def model(self, model: Any) -> None:
         if hasattr(model, "merge_and_unload"):
             model = model.merge_and_unload()
+        elif getattr(model, "peft_config", None):
+            # Loaded by transformers itself, adapters are part of a model that can be neither merged nor saved whole.
+            raise ValueError(
+                "model has adapters that are not merged. Give `peft.PeftModel.from_pretrained(base_model, folder)`, "
+                "which is merged here."
+            )
         self._model: PreTrainedModel = model.eval()
         self._weights_fingerprint: str | None = None
 

@@ -10,7 +10,14 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import (
+    AutoModelForCausalLM,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt
@@ -411,3 +418,26 @@ def test_labels_and_lengths_that_do_not_exist_are_refused():
         make().generate([0, 2], seed=0)
     with pytest.raises(ValueError, match="max_new_tokens=250 is more than the 238 tokens"):
         make(max_new_tokens=250).generate([0], seed=0)
+
+
+# peft asks transformers by a name that is deprecated.
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+def test_a_folder_of_adapters_is_merged_through_peft_and_refused_where_it_could_not_be(tmp_path):
+    tokenizer = tiny_tokenizer()
+    tiny_causal_lm(tokenizer).save_pretrained(tmp_path / "base")
+    base = AutoModelForCausalLM.from_pretrained(tmp_path / "base")
+    adapted = get_peft_model(
+        base, LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"], init_lora_weights=False)
+    )
+    for folder in (adapted, tokenizer):
+        folder.save_pretrained(tmp_path / "adapters")
+    expected = adapted.merge_and_unload().state_dict()
+
+    with pytest.raises(ValueError, match=r"PeftModel\.from_pretrained"):
+        CausalLMGenerator.from_pretrained(tmp_path / "adapters", label_names=["a", "b"], prompt=LabelPrompt())
+    loaded = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(tmp_path / "base"), str(tmp_path / "adapters")
+    )
+    merged = CausalLMGenerator(loaded, tokenizer, ["a", "b"], LabelPrompt()).model.state_dict()
+    assert merged.keys() == expected.keys()
+    assert all(torch.equal(merged[name], weight) for name, weight in expected.items())
