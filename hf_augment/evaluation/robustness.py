@@ -174,8 +174,8 @@ def robustness(
         for severity, version in zip(severities, versions, strict=True):
             if len(version) != len(truth):
                 raise ValueError(
-                    f"perturb gave {len(version)} values for {len(truth)} ({name!r} at severity {severity}): it has to "
-                    "keep them all."
+                    f"perturb gave {len(version)} values for {len(truth)} ({name!r} at severity {severity}): it has "
+                    "to keep them all."
                 )
         # All severities in one pass: a trainer's pass over few rows is mostly setting up.
         arrays = isinstance(versions[0], np.ndarray)
