@@ -39,8 +39,10 @@ from .study.image_classifier import ImageClassifier
 from .study.study import Study
 from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore
-from .training.arguments import AugmentingTrainingArguments
+from .training.arguments import AugmentationArguments, AugmentingTrainingArguments
+from .training.blend import baseline_steps
 from .training.guard import AugmentationGuard
+from .training.mixin import AugmentingMixin
 from .training.trainer import AugmentingTrainer
 
 __version__: str
@@ -49,7 +51,9 @@ __all__ = [
     "IMAGE_CORRUPTIONS",
     "TEXT_PERTURBATIONS",
     "Arm",
+    "AugmentationArguments",
     "AugmentationGuard",
+    "AugmentingMixin",
     "AugmentingTrainer",
     "AugmentingTrainingArguments",
     "CausalLMGenerator",
@@ -96,6 +100,7 @@ __all__ = [
     "TextClassifier",
     "TokenAugmentation",
     "Verdict",
+    "baseline_steps",
     "classification_metrics",
     "corrupt_images",
     "generalization",

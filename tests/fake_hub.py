@@ -129,7 +129,8 @@ class FakeHub:
         values = {"ENDPOINT": self.url, "HF_HUB_DISABLE_XET": True, "HF_HUB_OFFLINE": False}
         for name, value in (values | {"HF_TOKEN_PATH": f"{home}/token"}).items():
             monkeypatch.setattr(constants, name, value)
-        # Sessions keep proxies and connections.
+        # The Trainer's client keeps the address it was made with, sessions keep proxies and connections.
+        monkeypatch.setattr("transformers.utils.hub._hf_api", None, raising=False)
         close_session()
 
     def fail(self, pattern: str, how: str | int, times: int = 1, **details: Any) -> None:

@@ -126,7 +126,17 @@ class Toy(ABC):
         """
         own = {
             name: kwargs.pop(name)
-            for name in ("filters", "preprocess", "train_dataset", "model", "callbacks", "data_collator", "args")
+            for name in (
+                "filters",
+                "preprocess",
+                "train_collator",
+                "train_dataset",
+                "eval_dataset",
+                "model",
+                "callbacks",
+                "data_collator",
+                "args",
+            )
             if name in kwargs
         }
         if "args" not in own:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 import torch.utils.data as torch_data
 
 from hf_augment.seeding import derive_rng, derive_seed, isolated_rng
@@ -52,13 +53,13 @@ class MapRows(RealRows):
     """
     Keys of an indexed dataset: integers, in the order of a sampler.
 
-    The sampler is iterated inside [`isolated_rng`], seeded by the epoch. So `RandomSampler`, length grouping and any
-    other sampler that draws from the global random state give the same order on every rank and after a resume, which
+    The sampler is iterated inside [`isolated_rng`], seeded by the epoch, and so is a random generator of its own. So
+    `RandomSampler`, length grouping and any other sampler give the same order on every rank and after a resume, which
     they do not by themselves.
 
     Args:
         sampler (`torch.utils.data.Sampler`):
-            The sampler of one epoch, without a random generator of its own.
+            The sampler of one epoch.
         num_rows (`int`):
             Rows in the dataset.
         seed (`int`):
@@ -66,17 +67,17 @@ class MapRows(RealRows):
     """
 
     def __init__(self, sampler: Iterable[int], num_rows: int, seed: int) -> None:
-        if getattr(sampler, "generator", None) is not None:
-            raise ValueError(
-                f"The train sampler {type(sampler).__name__} has a generator of its own, whose state a checkpoint "
-                "does not keep: build it with generator=None; it is then seeded by the epoch."
-            )
         super().__init__(seed)
         self.sampler, self.num_rows = sampler, num_rows
         self._fills: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
     def base(self, epoch: int) -> Iterator[int]:
-        with isolated_rng(derive_seed(self.seed, "order", epoch)):
+        seed = derive_seed(self.seed, "order", epoch)
+        generator = getattr(self.sampler, "generator", None)
+        if isinstance(generator, torch.Generator):
+            # A checkpoint does not keep its state.
+            generator.manual_seed(seed)
+        with isolated_rng(seed):
             order = list(self.sampler)
         return iter(order)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-from torch.utils.data import DataLoader
 from transformers import TrainingArguments
 
 from hf_augment.evaluation.comparison import ArmRun
@@ -24,25 +23,6 @@ from hf_augment.seeding import derive_rng
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.stages import last_checkpoint
 from hf_augment.training.trainer import AugmentingTrainer
-
-
-class _ArmTrainer(AugmentingTrainer):
-    """What is tested on is not augmented."""
-
-    test_collator: Any = None
-
-    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
-        return self._untouched(super().get_eval_dataloader, eval_dataset)
-
-    def get_test_dataloader(self, test_dataset: Any) -> DataLoader:
-        return self._untouched(super().get_test_dataloader, test_dataset)
-
-    def _untouched(self, loader: Callable[..., DataLoader], dataset: Any) -> DataLoader:
-        own, self.data_collator = self.data_collator, self.test_collator
-        try:
-            return loader(dataset)
-        finally:
-            self.data_collator = own
 
 
 def run_arm(
@@ -106,10 +86,11 @@ def run_arm(
     changed |= {"max_steps": max_steps} if max_steps is not None else {}
     changed |= {"eval_strategy": "no"} if validation is None else {}
     model = classifier.new_model(seed)
-    trainer = _ArmTrainer(
+    trainer = AugmentingTrainer(
         model,
         _replaced(args, changed),
-        data_collator=classifier.collator(augment),
+        data_collator=classifier.collator(None),
+        train_collator=classifier.collator(augment),
         train_dataset=classifier.rows(train, "train"),
         eval_dataset=None if validation is None else classifier.rows(validation, "validation"),
         processing_class=classifier.processing_class,
@@ -119,7 +100,6 @@ def run_arm(
         filters=filters,
         preprocess=classifier.preprocess if generator is not None else None,
     )
-    trainer.test_collator = classifier.collator(None)
     start = time.perf_counter()
     trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     result = _course(trainer, time.perf_counter() - start)
@@ -146,7 +126,7 @@ def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
     if trainer._run is not None:
         course["shown"] = trainer._run.shown_share(trainer.state.global_step)
     course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
-    if trainer.generator is not None:
+    if trainer.shards is not None:
         course["shards"] = trainer.shards.folder.name
     return course
 

@@ -206,17 +206,7 @@ class Study:
         return self._shape(len(self.split(0).train) if num_rows is None else num_rows).total_steps
 
     def _shape(self, num_rows: int) -> RunShape:
-        training = self.training
-        return RunShape.of(
-            num_rows,
-            training.train_batch_size,
-            training.synthetic_ratio,
-            training.world_size,
-            training.dataloader_drop_last,
-            training.gradient_accumulation_steps,
-            int(training.max_steps),
-            training.num_train_epochs,
-        )
+        return RunShape.find(self.training, num_rows, self.training.synthetic_ratio)
 
     # The runs.
 

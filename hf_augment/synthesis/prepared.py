@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 import weakref
@@ -12,11 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.synthesis.shards import ShardStore
 
 
-Preprocess = Callable[[dict[str, list[Any]]], Any]
+#: A shard's number, the raw columns of its examples and their labels to the columns of rows.
+Prepare = Callable[[int, dict[str, list[Any]], Sequence[int]], dict[str, Any]]
 
 # Columns beside those of the row; no dataset has names like these.
 _SLOT, _PROBABILITIES = "hf_augment.slot", "hf_augment.label_probabilities"
@@ -33,15 +34,12 @@ class PreparedShards:
     Args:
         store (`ShardStore`):
             The raw examples.
-        label_key (`str`):
-            The label's name in the rows of the real dataset.
-        preprocess (`Callable`, *optional*):
-            Columns to columns, as given to `Dataset.map(batched=True)`; `None` keeps the raw columns. It sees the raw
-            columns and the label under `label_key`; what it returns is added to them.
+        prepare (`Callable`):
+            Makes the columns of rows from a shard's number, its columns and its labels.
     """
 
-    def __init__(self, store: ShardStore, label_key: str, preprocess: Preprocess | None = None) -> None:
-        self.store, self.label_key, self.preprocess = store, label_key, preprocess
+    def __init__(self, store: ShardStore, prepare: Prepare) -> None:
+        self.store, self.prepare = store, prepare
         self._accepted: dict[int, np.ndarray] = {}
         folder = Path(tempfile.mkdtemp(prefix="hf_augment-"))
         self.reader = PreparedReader(folder, store.shard_size)
@@ -53,32 +51,15 @@ class PreparedShards:
             shard = self.store.read(index)
             if shard.examples:
                 columns = {name: [e[name] for e in shard.examples] for name in shard.examples[0]}
-                columns |= self._preprocessed(index, columns | {self.label_key: shard.labels}, len(shard.slots))
-                columns[self.label_key] = shard.labels
-                columns |= {_SLOT: shard.slots, _PROBABILITIES: shard.label_probabilities}
-                self._write(index, columns)
+                made = self.prepare(index, columns, shard.labels)
+                self._write(index, made | {_SLOT: shard.slots, _PROBABILITIES: shard.label_probabilities})
             self._accepted[index] = self.store.accepted(shard)
         return self._accepted[index]
 
-    def _preprocessed(self, index: int, columns: dict[str, list[Any]], rows: int) -> dict[str, Any]:
-        if self.preprocess is None:
-            return {}
-        # A preprocessing that draws random numbers must not move those of training.
-        with isolated_rng(derive_seed(0, "preprocess", index)):
-            try:
-                result = dict(self.preprocess(columns))
-            except KeyError as error:
-                raise ValueError(
-                    f"preprocess found no {error}: of synthetic examples it is given the columns {list(columns)}. Let "
-                    "the generator's columns have the names that it reads."
-                ) from error
-        for name, values in result.items():
-            if len(values) != rows:
-                raise ValueError(
-                    f"preprocess returned {len(values)} values in column {name!r} for {rows} examples: it is called "
-                    "as by Dataset.map(batched=True) and has to return one value for each."
-                )
-        return result
+    def digest(self, index: int) -> str:
+        """Identifies the rows of a shard: another preprocessing gives another digest."""
+        filled = self.accepted(index).any()
+        return hashlib.sha256(self.reader.path(index).read_bytes() if filled else b"").hexdigest()[:16]
 
     def _write(self, index: int, columns: dict[str, Any]) -> None:
         table = pa.table({name: _arrow(values) for name, values in columns.items()})

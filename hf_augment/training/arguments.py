@@ -47,7 +47,7 @@ class AugmentationArguments:
             How often a slot whose candidate was rejected is tried for, at least 1. Then a real row takes its place.
         synthetic_timeout (`float`, *optional*, defaults to 1800.0):
             Seconds that training waits for one shard of the thread before it ends with an error.
-        synthetic_dir (`str`, *optional*, defaults to `output_dir/synthetic`):
+        synthetic_dir (`str`, *optional*, defaults to `output_dir/.cache/huggingface/hf_augment`):
             Where shards are kept. Shards that are there from a run of the same stream are used: generator, filters,
             seed, class balance, shard size and attempts.
     """
@@ -89,8 +89,16 @@ class AugmentationArguments:
         default=1800.0, metadata={"help": "Seconds that training waits for one shard of the thread."}
     )
     synthetic_dir: str | None = field(
-        default=None, metadata={"help": "Where shards are kept. Defaults to output_dir/synthetic."}
+        default=None,
+        metadata={"help": "Where shards are kept. Default: where no push of output_dir looks."},
     )
+
+    def __post_init__(self) -> None:
+        self.validate()
+        # The training arguments that a dataclass joins with these.
+        others = getattr(super(), "__post_init__", None)
+        if others is not None:
+            others()
 
     def validate(self) -> None:
         """Raises `ValueError` for a value out of its range."""
@@ -123,10 +131,6 @@ class AugmentingTrainingArguments(AugmentationArguments, TrainingArguments):
         synthetic_ratio, synthetic_schedule, … :
             See [`AugmentationArguments`].
     """
-
-    def __post_init__(self) -> None:
-        self.validate()
-        super().__post_init__()
 
 
 def _check(holds: bool, arguments: AugmentationArguments, name: str, wanted: str) -> None:

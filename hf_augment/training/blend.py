@@ -1,22 +1,31 @@
-"""One training run's blend: plan, shards and producer put together, and what they report."""
+"""The blend of a trainer: plan, layout, shards and rows put together, and the runs that show them."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from transformers import TrainingArguments
 
 from hf_augment.blending.rows import RealRows
 from hf_augment.blending.sampler import BlendedBatchSampler, DrawLayout
 from hf_augment.blending.schedule import BlendPlan, RatioSchedule, batches_per_epoch
+from hf_augment.filters.base import Filter
+from hf_augment.generators.base import Generator
 from hf_augment.synthesis.pipeline import SynthesisPipeline
-from hf_augment.synthesis.prepared import PreparedShards, Preprocess
+from hf_augment.synthesis.prepared import PreparedShards
 from hf_augment.synthesis.producer import InlineProducer, Producer, ThreadProducer
 from hf_augment.synthesis.shards import ShardStore, acceptance
 from hf_augment.training.arguments import AugmentationArguments
+from hf_augment.training.preparing import RowMaker
+
+
+#: The shards' folder in `output_dir`. No upload of huggingface_hub takes along what lies below `.cache/huggingface`.
+SHARD_FOLDER = Path(".cache", "huggingface", "hf_augment")
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class RunShape:
         accumulation (`int`):
             Batches in an optimizer step.
         batches_per_epoch (`int`):
-            Of one rank.
+            Batches of one rank in an epoch.
         total_steps (`int`):
             Optimizer steps of the run.
     """
@@ -41,28 +50,41 @@ class RunShape:
     total_steps: int
 
     @classmethod
-    def of(
-        cls,
-        num_rows: int | None,
-        batch_size: int,
-        ratio: float,
-        world_size: int,
-        drop_last: bool,
-        accumulation: int,
-        max_steps: int,
-        num_epochs: float,
+    def find(
+        cls, args: TrainingArguments, num_rows: int | None, ratio: float, batch_size: int | None = None
     ) -> RunShape:
-        """The shape for so many real rows, or for a stream (`None`), which is one epoch of `max_steps`."""
+        """
+        Counts as the Trainer will.
+
+        Args:
+            args (`TrainingArguments`):
+                Those of the run.
+            num_rows (`int`, *optional*):
+                Real rows; `None` for a stream, which is one epoch of `max_steps`.
+            ratio (`float`):
+                Share of slots, in `[0, 1)`.
+            batch_size (`int`, *optional*, defaults to `args.train_batch_size`):
+                Rows in a batch of one rank.
+
+        Raises:
+            ValueError: If a stream has no `max_steps`, or no batch is left.
+        """
+        accumulation, max_steps = args.gradient_accumulation_steps, int(args.max_steps)
+        batch_size = batch_size or args.train_batch_size
         if num_rows is None:
+            if max_steps <= 0:
+                raise ValueError(f"max_steps={max_steps} for a stream: say how many steps to train.")
             return cls(batch_size, accumulation, max_steps * accumulation, max_steps)
-        batches = batches_per_epoch(num_rows, batch_size, ratio, world_size, drop_last)
+        if num_rows == 0:
+            raise ValueError("train_dataset is empty: check the filters and the split it was made with.")
+        batches = batches_per_epoch(num_rows, batch_size, ratio, args.world_size, args.dataloader_drop_last)
         if batches == 0:
             raise ValueError(
-                f"dataloader_drop_last=True leaves no batch of {batch_size} on {world_size} processes from {num_rows} "
-                "rows: pass False or lower per_device_train_batch_size."
+                f"dataloader_drop_last=True leaves no batch of {batch_size} on {args.world_size} processes from "
+                f"{num_rows} rows: pass False or lower per_device_train_batch_size."
             )
         shape = cls(batch_size, accumulation, batches, max_steps)
-        steps = max_steps if max_steps > 0 else int(np.ceil(num_epochs * shape.steps_per_epoch))
+        steps = max_steps if max_steps > 0 else int(np.ceil(args.num_train_epochs * shape.steps_per_epoch))
         return cls(batch_size, accumulation, batches, steps)
 
     @property
@@ -76,41 +98,81 @@ class RunShape:
         return epochs * self.batches_per_epoch + steps * self.accumulation
 
 
-class BlendedRun:
+def baseline_steps(args: TrainingArguments, num_rows: int) -> int:
     """
-    What the trainer holds of one run: a batch sampler and a reader for its loader, and the figures for its log.
+    Returns how many optimizer steps an augmented run takes, which an honest baseline needs as well.
+
+    Example:
+
+    ```python
+    >>> from hf_augment import AugmentingTrainingArguments, baseline_steps
+    >>> args = AugmentingTrainingArguments("out", synthetic_ratio=0.5, per_device_train_batch_size=8, use_cpu=True)
+    >>> baseline_steps(args, num_rows=100)  # three epochs, each of 25 batches with 4 real rows
+    75
+    ```
+
+    Args:
+        args (`TrainingArguments`):
+            Those of the augmented run; without arguments of augmentation their defaults count.
+        num_rows (`int`):
+            Real rows of the training set.
+    """
+    augmentation = args if isinstance(args, AugmentationArguments) else AugmentationArguments()
+    return RunShape.find(args, num_rows, augmentation.synthetic_ratio).total_steps
+
+
+class Blend:
+    """
+    Everything synthetic of a trainer: what is planned and how it is made and kept. A [`BlendedRun`] shows it.
 
     Args:
         shape (`RunShape`):
             Sizes of the run.
+        args (`TrainingArguments`):
+            Those of the trainer: seed, ranks and `output_dir`.
         augmentation (`AugmentationArguments`):
-            The user's wishes.
+            How to augment.
+        generator (`Generator`):
+            Makes candidates.
+        filters (`Sequence[Filter]`):
+            Judge them.
+        maker (`RowMaker`):
+            Makes rows of the examples, and knows the task.
+        class_weights (`np.ndarray`):
+            The share of each class among synthetic rows, float of shape `(num_labels,)`.
+
+    Attributes:
+        plan (`BlendPlan`):
+            Rows and slots of each batch.
         layout (`DrawLayout`):
-            Which slots this rank draws.
+            The slots that this rank draws.
         pipeline (`SynthesisPipeline`):
             Makes shards.
-        store (`ShardStore`):
+        shards (`ShardStore`):
             Keeps them.
-        rows (`RealRows`):
-            The real rows.
-        label_key (`str`):
-            Label column of the real rows.
-        preprocess (`Callable`, *optional*):
-            As for [`PreparedShards`].
+
+    Raises:
+        ValueError: If no batch has a slot, or one has nothing else.
     """
 
     def __init__(
         self,
         shape: RunShape,
+        args: TrainingArguments,
         augmentation: AugmentationArguments,
-        layout: DrawLayout,
-        pipeline: SynthesisPipeline,
-        store: ShardStore,
-        rows: RealRows,
-        label_key: str,
-        preprocess: Preprocess | None,
+        generator: Generator,
+        filters: Sequence[Filter],
+        maker: RowMaker,
+        class_weights: np.ndarray,
     ) -> None:
-        self.shape, self.layout, self.store = shape, layout, store
+        self.shape, self.augmentation, self.maker = shape, augmentation, maker
+        seed = args.seed if augmentation.synthetic_seed is None else augmentation.synthetic_seed
+        self.layout = DrawLayout(
+            augmentation.synthetic_shard_size, augmentation.synthetic_reuse, seed, args.process_index, args.world_size
+        )
+        self.pipeline = SynthesisPipeline(
+            generator, filters, class_weights, seed, self.layout.shard_size, augmentation.synthetic_max_attempts
+        )
         self.plan = BlendPlan(
             shape.batch_size,
             augmentation.synthetic_ratio,
@@ -119,20 +181,60 @@ class BlendedRun:
             RatioSchedule(augmentation.synthetic_schedule),
             augmentation.synthetic_schedule_fraction,
         )
+        column = maker.task.shard_column
+        identity: dict[str, Any] = self.pipeline.identity() | {"label_column": column}
+        if self.pipeline.filters:
+            # A filter with a memory remembers the shards of its rank.
+            identity["world_size"] = args.world_size
+        root = Path(augmentation.synthetic_dir or Path(args.output_dir or "trainer_output") / SHARD_FOLDER)
+        self.shards = ShardStore(root, identity, column, generator.label_names)
+
+    def settings(self) -> dict[str, Any]:
+        """What a resumed run may change, with a warning: it decides which examples are shown, when and how."""
+        names = ("ratio", "schedule", "schedule_fraction", "reuse", "weight", "labels")
+        settings = {f"synthetic_{name}": getattr(self.augmentation, f"synthetic_{name}") for name in names}
+        return settings | {
+            "world_size": self.layout.world_size,
+            "per_device_train_batch_size": self.shape.batch_size,
+            "gradient_accumulation_steps": self.shape.accumulation,
+        }
+
+    def open(self, rows: RealRows) -> BlendedRun:
+        """Returns a run over real rows, for one loader."""
+        return BlendedRun(self, rows)
+
+
+class BlendedRun:
+    """
+    The blend in one loader: a batch sampler and a reader of its own, and the figures for its log.
+
+    Args:
+        blend (`Blend`):
+            What is shown.
+        rows (`RealRows`):
+            The real rows.
+    """
+
+    def __init__(self, blend: Blend, rows: RealRows) -> None:
+        self.blend, self.shape, self.layout, self.plan = blend, blend.shape, blend.layout, blend.plan
+        self.store = blend.shards
+        shards = self.layout.shards(self.plan.total_draws)
         self.producer: Producer
-        shards = layout.shards(self.plan.total_draws)
-        if augmentation.synthetic_producer == "thread":
-            self.producer = ThreadProducer(pipeline, store, shards, timeout=augmentation.synthetic_timeout)
+        if blend.augmentation.synthetic_producer == "thread":
+            timeout = blend.augmentation.synthetic_timeout
+            self.producer = ThreadProducer(blend.pipeline, self.store, shards, timeout=timeout)
         else:
-            self.producer = InlineProducer(pipeline, store, shards)
-        self.prepared = PreparedShards(store, label_key, preprocess)
-        self.sampler = BlendedBatchSampler(self.plan, layout, rows, self.accepted, epoch=lambda: self.epoch)
+            self.producer = InlineProducer(blend.pipeline, self.store, shards)
+        self.prepared = PreparedShards(self.store, blend.maker.prepare)
+        self.sampler = BlendedBatchSampler(self.plan, self.layout, rows, self.accepted, epoch=lambda: self.epoch)
         self.epoch, self._next_epoch = 0, 0
+        self._last: int | None = None
         self._since = (0, time.perf_counter(), 0.0)
 
     def accepted(self, shard: int) -> np.ndarray:
         """Waits for a shard; returns which of its slots hold an example, bool of shape `(shard_size,)`."""
         self.producer.wait_for(shard)
+        self._last = shard
         return self.prepared.accepted(shard)
 
     def start(self, step: int) -> None:
@@ -183,22 +285,21 @@ class BlendedRun:
         """The Trainer begins an epoch, of which no sampler under accelerate's skipping and sharding ones is told."""
         self.epoch, self._next_epoch = self._next_epoch, self._next_epoch + 1
 
+    def prepared_digest(self, shard: int | None = None) -> dict[str, Any] | None:
+        """Returns what identifies the preprocessing: the digest of a shard's rows, by default the last shard's."""
+        shard = self._last if shard is None else shard
+        if shard is None or not self.store.has(shard):
+            return None
+        return {"shard": shard, "digest": self.prepared.digest(shard)}
+
     def close(self, wait: bool = True) -> None:
         """Ends the producer; see [`Producer.close`]."""
         self.producer.close(wait)
 
 
-def store_for(
-    pipeline: SynthesisPipeline,
-    augmentation: AugmentationArguments,
-    output_dir: str,
-    layout: DrawLayout,
-    label_key: str,
-) -> ShardStore:
-    """The store of a run, in `synthetic_dir` or beside its checkpoints."""
-    root = Path(augmentation.synthetic_dir or Path(output_dir) / "synthetic")
-    identity: dict[str, Any] = pipeline.identity() | {"label_column": label_key}
-    if pipeline.filters:
-        # A filter with a memory remembers the shards of its rank.
-        identity["world_size"] = layout.world_size
-    return ShardStore(root, identity, label_key, pipeline.generator.label_names)
+def find_run(loader: Any, runs: Sequence[BlendedRun]) -> BlendedRun | None:
+    """The run whose sampler a loader has, below what accelerate has put around it."""
+    sampler: Any = loader
+    while (inner := getattr(sampler, "batch_sampler", None)) is not None:
+        sampler = inner
+    return next((run for run in runs if run.sampler is sampler), None)

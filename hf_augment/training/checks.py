@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import torch.utils.data as torch_data
-from transformers import PretrainedConfig, TrainingArguments
+from transformers import TrainingArguments
 from transformers.utils import logging
 
 from hf_augment.blending.schedule import max_slots
+from hf_augment.files import read_json
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
+from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.training.arguments import AugmentationArguments
+from hf_augment.training.loss import takes_row_weights
+from hf_augment.training.preparing import RowMaker
+from hf_augment.training.task import Task
 
 
 logger = logging.get_logger(__name__)
@@ -24,27 +28,17 @@ logger = logging.get_logger(__name__)
 CHECKPOINT_FILE = "augmentation.json"
 
 
-def check_arguments(
-    args: TrainingArguments,
-    augmentation: AugmentationArguments,
-    generator: Generator,
-    filters: Sequence[Filter],
-    has_own_loss: bool,
-) -> None:
+def check_arguments(args: TrainingArguments, generator: Generator, filters: Sequence[Filter]) -> None:
     """
     Refuses combinations of arguments, before anything is loaded.
 
     Args:
         args (`TrainingArguments`):
-            Of the trainer.
-        augmentation (`AugmentationArguments`):
-            Validated one by one already.
+            Those of the trainer.
         generator (`Generator`):
-            Of the trainer.
+            That of the trainer.
         filters (`Sequence[Filter]`):
-            Of the trainer.
-        has_own_loss (`bool`):
-            Whether `compute_loss_func` was given.
+            Those of the trainer.
 
     Raises:
         ValueError: With the argument, its value and the remedy.
@@ -57,6 +51,9 @@ def check_arguments(
     names = [f.name for f in filters]
     if len(set(names)) < len(names):
         raise ValueError(f"filters has two of one name, {names}: verdicts are counted by name, so give each its own.")
+    augmentation = args if isinstance(args, AugmentationArguments) else AugmentationArguments()
+    if augmentation.synthetic_ratio == 0:
+        return
     for option in ("split_batches", "dispatch_batches"):
         if getattr(args.accelerator_config, option):
             raise ValueError(
@@ -75,12 +72,6 @@ def check_arguments(
         raise ValueError(
             "synthetic_labels='soft' needs a filter that gives label probabilities: add LabelAgreement to filters."
         )
-    if weighs_rows(augmentation) and (has_own_loss or args.label_smoothing_factor):
-        raise ValueError(
-            f"synthetic_weight={augmentation.synthetic_weight} and synthetic_labels={augmentation.synthetic_labels!r} "
-            "need this trainer's own loss: leave out compute_loss_func and label_smoothing_factor, or use weight 1 "
-            "and hard labels."
-        )
     if max_slots(args.train_batch_size, augmentation.synthetic_ratio) >= args.train_batch_size:
         raise ValueError(
             f"synthetic_ratio={augmentation.synthetic_ratio} leaves batches of {args.train_batch_size} without a real "
@@ -93,130 +84,144 @@ def weighs_rows(augmentation: AugmentationArguments) -> bool:
     return augmentation.synthetic_weight != 1.0 or augmentation.synthetic_labels == "soft"
 
 
-def check_labels(dataset: Any, label_key: str, generator: Generator, config: PretrainedConfig | None) -> None:
+def check_columns(maker: RowMaker, row: Mapping[str, Any], read: Collection[str] | None) -> None:
     """
-    Refuses a generator for other labels than the dataset's or the model's.
+    Refuses training rows with columns that synthetic rows lack, where no function makes them.
 
     Args:
-        dataset (`datasets.Dataset`, `datasets.IterableDataset` or `torch.utils.data.Dataset`):
-            The training data.
-        label_key (`str`):
-            Its label column.
-        generator (`Generator`):
-            Of the trainer.
-        config (`PretrainedConfig`, *optional*):
-            Of the model.
+        maker (`RowMaker`):
+            Makes the synthetic rows.
+        row (`Mapping[str, Any]`):
+            A raw training row.
+        read (`Collection[str]`, *optional*):
+            The columns that reach the collator; `None` for all.
 
     Raises:
-        ValueError: If names, their order or their number differ.
+        ValueError: With the columns and the remedy.
     """
-    names = list(generator.label_names)
-    feature = (getattr(dataset, "features", None) or {}).get(label_key)
-    if isinstance(feature, datasets.ClassLabel) and list(feature.names) != names:
+    have = {*maker.columns, *maker.task.label_columns([])}
+    missing = [name for name in row if name not in have and (read is None or name in read)]
+    if missing:
         raise ValueError(
-            f"The generator was made for the labels {names}, but column {label_key!r} of train_dataset has "
-            f"{list(feature.names)}: use a generator with these label_names in this order."
-        )
-    num_labels = getattr(config, "num_labels", len(names))
-    if num_labels != len(names):
-        raise ValueError(f"The generator has {len(names)} labels, {names}, but the model has num_labels={num_labels}.")
-    id2label = getattr(config, "id2label", None) or {}
-    named = [id2label.get(i) for i in range(num_labels)]
-    if all(named) and named != [f"LABEL_{i}" for i in range(num_labels)] and named != names:
-        raise ValueError(
-            f"The generator was made for the labels {names}, but the model's config.id2label says {named}: make them "
-            "agree, so that a label means the same in both."
+            f"train_dataset has the columns {missing}, which the generator's columns {sorted(have)} do not give: "
+            "pass preprocess=..., the function that made them from the raw columns."
         )
 
 
-def find_label_key(keys: Sequence[str], label_names: Sequence[str] | None) -> str:
-    """The label column among the columns of a row: one of `label_names`, or `label`, or `label_ids`."""
-    for candidate in (*(label_names or ()), "labels", "label", "label_ids"):
-        if candidate in keys:
-            return candidate
-    raise ValueError(f"train_dataset has no label column among {list(keys)}: name it 'label' or set label_names.")
-
-
-def row_keys(dataset: Any) -> list[str]:
-    """The raw columns of a dataset of any kind, from its first row where it does not name them."""
-    names = getattr(dataset, "column_names", None)
-    if names is not None:
-        return list(names)
-    stream = isinstance(dataset, torch_data.IterableDataset)
-    row = next(iter(dataset), None) if stream else dataset[0]
-    if not isinstance(row, Mapping):
-        raise ValueError(
-            f"train_dataset has rows of type {type(row).__name__}: synthetic rows are blended by column name, so "
-            "return a dict from __getitem__."
-        )
-    return list(row)
-
-
-def count_labels(dataset: Any, label_key: str, num_labels: int) -> np.ndarray:
+def check_shard_folder(folder: Path, output_dir: str) -> None:
     """
-    Rows of each class, int64 of shape `(num_labels,)`.
+    Refuses to push an `output_dir` whose upload would take shards along: they may repeat labelled and test rows.
 
     Raises:
-        ValueError: If a label is outside `[0, num_labels)`.
+        ValueError: If the folder lies in `output_dir`, elsewhere than below `.cache/huggingface`.
     """
-    if isinstance(dataset, datasets.Dataset):
-        labels = np.array(dataset.with_format(None)[label_key][:])
-    else:
-        labels = np.array([int(dataset[i][label_key]) for i in range(len(dataset))])
-    if labels.dtype.kind not in "iub":
+    root, shards = Path(output_dir).resolve(), folder.resolve()
+    inside = shards.relative_to(root) if shards.is_relative_to(root) else None
+    if inside is not None and inside.parts[:2] != (".cache", "huggingface"):
         raise ValueError(
-            f"train_dataset has labels of type {labels.dtype} in column {label_key!r}: encode them as integers, for "
-            f"example by train_dataset.class_encode_column({label_key!r})."
+            f"synthetic_dir puts the shards into {folder}, which a push of output_dir={output_dir!r} would upload, "
+            "with all that filters rejected for repeating labelled or test rows: leave synthetic_dir out, or pass a "
+            "folder outside of output_dir."
         )
-    unknown = np.unique(labels[(labels < 0) | (labels >= num_labels)])
-    if len(unknown):
-        raise ValueError(
-            f"train_dataset has labels {unknown.tolist()} in column {label_key!r}, but the generator knows 0 to "
-            f"{num_labels - 1}: drop those rows or use a generator with more label_names."
-        )
-    return np.bincount(labels, minlength=num_labels)
 
 
-def check_checkpoint(checkpoint: Path, facts: dict[str, Any] | None, has_generator: bool) -> dict[str, Any]:
+def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
+    """
+    Refuses weights of rows or soft labels for a loss that cannot heed them.
+
+    Args:
+        trainer (`Trainer`):
+            With its `augmentation`, `args` and `compute_loss_func`.
+        has_classes (`bool`):
+            Whether labels are classes, whose loss this package weighs by itself.
+        overridden (`bool`):
+            Whether a class beside the stock one defines `compute_loss`; it is watched while it trains.
+
+    Raises:
+        ValueError: With the remedy.
+    """
+    augmentation, func = trainer.augmentation, trainer.compute_loss_func
+    if not weighs_rows(augmentation):
+        return
+    asked = f"synthetic_weight={augmentation.synthetic_weight} and synthetic_labels={augmentation.synthetic_labels!r}"
+    if augmentation.synthetic_labels == "soft" and not has_classes:
+        raise ValueError(f"{asked}: soft labels are for rows whose label is one class: pass 'hard'.")
+    if trainer.args.label_smoothing_factor:
+        raise ValueError(
+            f"{asked} do not go with label_smoothing_factor: leave it out, or use weight 1 and hard labels."
+        )
+    if func is not None and not takes_row_weights(func):
+        raise ValueError(
+            f"{asked}, but compute_loss_func has no parameter row_weights and would not heed them: add it, a tensor "
+            "of shape (batch,), or use weight 1 and hard labels."
+        )
+    if func is None and not overridden and not has_classes:
+        raise ValueError(
+            f"{asked}, but labels are no classes here: pass a compute_loss_func with a parameter row_weights, or use "
+            "weight 1."
+        )
+
+
+def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, num_labels: int) -> np.ndarray:
+    """
+    The share of each class among synthetic rows, float64 of shape `(num_labels,)`.
+
+    Raises:
+        ValueError: If it depends on the labels of a stream, or a label is none of the generator's.
+    """
+    balance = augmentation.synthetic_class_balance
+    if not task.has_classes or (balance == "uniform" and not isinstance(dataset, datasets.Dataset)):
+        return np.full(num_labels, 1 / num_labels)
+    if isinstance(dataset, torch_data.IterableDataset):
+        raise ValueError(
+            f"synthetic_class_balance={balance!r} needs the labels of a whole dataset, which a stream does not "
+            "give: pass synthetic_class_balance='uniform'."
+        )
+    counts = task.counts(dataset)
+    assert counts is not None
+    return class_weights(balance, counts)
+
+
+def check_checkpoint(checkpoint: Path, state: dict[str, Any] | None, has_generator: bool) -> dict[str, Any]:
     """
     Refuses a checkpoint whose batches are not those of this run, and warns of what will change from there on.
 
     Args:
         checkpoint (`Path`):
             Its folder.
-        facts (`dict[str, Any]`, *optional*):
+        state (`dict[str, Any]`, *optional*):
             What this trainer would write into a checkpoint; `None` if it blends nothing.
         has_generator (`bool`):
             Whether the trainer was given a generator, be it at ratio 0.
 
     Returns:
-        `dict[str, Any]`: The facts that the checkpoint holds; empty where this trainer has no use for them.
+        `dict[str, Any]`: The state that the checkpoint holds; empty where this trainer has no use for it.
 
     Raises:
         ValueError: If the checkpoint is of another generator, filter or seed.
     """
     path = checkpoint / CHECKPOINT_FILE
-    if not checkpoint.is_dir() or (facts is None and not path.exists()):
+    if not checkpoint.is_dir() or (state is None and not path.exists()):
         return {}
-    if facts is None and has_generator:
+    if state is None and has_generator:
         logger.warning(f"synthetic_ratio is 0 from here on; {checkpoint} was trained with synthetic examples.")
         return {}
-    if facts is None or not path.exists():
+    if state is None or not path.exists():
         was, remedy = ("with", "pass its generator") if path.exists() else ("without", "leave the generator out")
         raise ValueError(
             f"resume_from_checkpoint={str(checkpoint)!r} was trained {was} synthetic examples, and its batches "
             f"would not be those of this run: {remedy}, or start a new run in another output_dir."
         )
-    saved = json.loads(path.read_text())
-    for name, value in facts["identity"].items():
+    saved = read_json(path, "Resume from another checkpoint, or start a new run in another output_dir")
+    for name, value in state["identity"].items():
         if saved["identity"].get(name) != value:
             raise ValueError(
                 f"resume_from_checkpoint={str(checkpoint)!r} was trained with {name}="
                 f"{saved['identity'].get(name)!r}, this trainer has {value!r}: pass what the checkpoint had, or "
                 "start a new run in another output_dir."
             )
-    for name in {**saved["plan"], **facts["plan"]}:
-        was, now = saved["plan"].get(name), facts["plan"].get(name)
+    for name in {**saved["plan"], **state["plan"]}:
+        was, now = saved["plan"].get(name), state["plan"].get(name)
         if was != now:
             logger.warning(f"{name} was {was} in {checkpoint} and is {now} from here on.")
     return saved

@@ -220,9 +220,11 @@ def test_any_sampler_is_seeded_by_the_epoch_whatever_the_global_state(sampler):
     assert sorted(rows.fill(0, i) for i in range(9)) == list(range(9))
 
 
-def test_a_sampler_with_a_generator_of_its_own_is_refused():
-    with pytest.raises(ValueError, match="RandomSampler has a generator of its own"):
-        MapRows(RandomSampler(range(9), generator=torch.Generator()), 9, seed=0)
+def test_a_sampler_with_a_generator_of_its_own_orders_an_epoch_alike_whatever_was_drawn_before():
+    rows = MapRows(RandomSampler(range(9), generator=torch.Generator().manual_seed(3)), 9, seed=0)
+    orders = [list(rows.base(epoch)) for epoch in (0, 1, 1, 0)]
+    assert orders[0] == orders[3] != orders[1] == orders[2]
+    assert sorted(orders[0]) == list(range(9))
 
 
 class Stream(IterableDataset):

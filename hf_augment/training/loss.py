@@ -1,0 +1,168 @@
+"""Weights of rows in the loss: of the stock loss by itself, for other losses to read."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import UserDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from transformers import Trainer
+
+from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, label_input
+
+
+@dataclass
+class RowWeights:
+    """
+    What the collator says of a batch's rows.
+
+    Args:
+        weights (`torch.Tensor` of shape `(batch,)`):
+            1 for a real row, `synthetic_weight` for a synthetic one; float32.
+        probabilities (`torch.Tensor` of shape `(batch, num_labels)`, *optional*):
+            Soft labels, float32; one-hot for rows without one.
+        read (`bool`, *optional*, defaults to `False`):
+            Whether a loss has asked for them.
+    """
+
+    weights: torch.Tensor
+    probabilities: torch.Tensor | None = None
+    read: bool = False
+
+    @classmethod
+    def taken_from(cls, inputs: Any) -> RowWeights | None:
+        """Takes them out of a batch, so that no model meets them; `None` where the collator gave none."""
+        if not isinstance(inputs, dict | UserDict) or SAMPLE_WEIGHT not in inputs:
+            return None
+        return cls(inputs.pop(SAMPLE_WEIGHT), inputs.pop(LABEL_PROBABILITIES, None))
+
+    def look(self) -> RowWeights:
+        """Returns itself, and remembers that a loss has asked."""
+        self.read = True
+        return self
+
+
+def takes_row_weights(function: Callable[..., Any]) -> bool:
+    """Whether a `compute_loss_func` has a parameter `row_weights`."""
+    return "row_weights" in inspect.signature(function).parameters
+
+
+def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, rows: RowWeights) -> torch.Tensor:
+    """
+    The weighted mean of a batch's cross-entropies, at the scale of the model's own loss.
+
+    Model heads differ in what they divide by, and some ignore `num_items_in_batch`, so that accumulation multiplies
+    their loss (https://github.com/huggingface/transformers/issues/47688). Whatever the scale is, it must not change
+    with the weights: at weight 1 this is the model's own loss.
+
+    Args:
+        loss (`torch.Tensor`):
+            The model's own loss of the batch.
+        logits (`torch.Tensor` of shape `(batch, num_labels)`):
+            Its logits.
+        labels (`torch.Tensor` of shape `(batch,)`):
+            The classes.
+        rows (`RowWeights`):
+            Weights and soft labels.
+
+    Returns:
+        `torch.Tensor`: A scalar, float32.
+    """
+    logits, labels = logits.float(), labels.view(-1)
+    plain = F.cross_entropy(logits, labels).detach()
+    scale = torch.where(plain > 0, loss.detach().float().mean() / plain, 1.0)
+    # Rounding, of a loss in bfloat16 above all, is no scale.
+    scale = torch.where((scale - 1).abs() < 0.02, 1.0, scale)
+    targets = labels if rows.probabilities is None else rows.probabilities
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    return scale * (rows.weights * losses).sum() / rows.weights.sum()
+
+
+if TYPE_CHECKING:
+    _Base = Trainer
+else:
+    _Base = object
+
+
+class WeighingMixin(_Base):
+    """
+    Gives the weights of rows to the loss of a [`~transformers.Trainer`], and sees to it that the loss heeds them.
+
+    Args:
+        args, kwargs:
+            Those of the trainer.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._weights: RowWeights | None = None
+        super().__init__(*args, **kwargs)
+        if self.compute_loss_func is not None and takes_row_weights(self.compute_loss_func):
+            self.compute_loss_func = self._with_row_weights(self.compute_loss_func)
+
+    @property
+    def row_weights(self) -> torch.Tensor | None:
+        """
+        The weights of the batch's rows, float32 of shape `(batch,)`, for a `compute_loss` of your own; `None` where
+        all count the same.
+        """
+        return None if self._weights is None else self._weights.look().weights
+
+    @property
+    def label_probabilities(self) -> torch.Tensor | None:
+        """The soft labels of the batch's rows, float32 of shape `(batch, num_labels)`; `None` with hard labels."""
+        return None if self._weights is None else self._weights.look().probabilities
+
+    @property
+    def _has_stock_loss(self) -> bool:
+        # Whether nothing but this mixin stands before the loss of transformers.
+        losses = [kind.__dict__["compute_loss"] for kind in type(self).__mro__ if "compute_loss" in kind.__dict__]
+        return losses == [WeighingMixin.compute_loss, Trainer.compute_loss] and self.compute_loss_func is None
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        inputs = super()._prepare_inputs(inputs)
+        self._weights = RowWeights.taken_from(inputs)
+        return inputs
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As [`~transformers.Trainer.training_step`]. Refuses a loss that did not look at the weights of rows."""
+        loss = super().training_step(*args, **kwargs)
+        if self._weights is not None and not self._weights.read:
+            raise ValueError(
+                f"Rows have weights or soft labels, but {type(self).__name__}.compute_loss did not look at "
+                "self.row_weights: weigh each row's loss by it, call super().compute_loss(), or pass "
+                "synthetic_weight=1 and synthetic_labels='hard'."
+            )
+        return loss
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """
+        The parent's loss, unless synthetic rows have another weight or soft labels: then see [`weigh_loss`].
+        """
+        if self._weights is None or not self._has_stock_loss:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        labels = inputs[label_input(inputs, self.label_names)]
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[1]
+        loss = weigh_loss(loss, logits, labels, self._weights.look())
+        return (loss, outputs) if return_outputs else loss
+
+    def _with_row_weights(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(function).parameters
+        names = [name for name in ("row_weights", "label_probabilities") if name in parameters]
+
+        @functools.wraps(function)
+        def compute(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs, **{name: getattr(self, name) for name in names})
+
+        return compute

@@ -1,0 +1,263 @@
+"""What a label is: the class that a generator was asked for, or a target that its examples bring along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import datasets
+import numpy as np
+import torch.utils.data as torch_data
+from transformers import PretrainedConfig
+
+from hf_augment.generators.base import Generator
+
+
+#: Names of a label column, in the order in which they are looked for after `label_names`.
+LABEL_COLUMNS = ("labels", "label", "label_ids")
+
+
+class Task:
+    """
+    A task whose examples bring their own target: a number, a sequence, several classes, or none.
+
+    Its generator has the target among its `columns`, or its columns are what `preprocess` makes the target from. The
+    classes it is asked for are its own affair, such as topics or styles, drawn evenly.
+
+    Args:
+        label_key (`str`, *optional*):
+            The label column of the training rows, if they have one.
+    """
+
+    #: Whether a label is one of the generator's classes, so that soft labels and class balance have a meaning.
+    has_classes = False
+
+    def __init__(self, label_key: str | None = None) -> None:
+        self.label_key = label_key
+
+    @property
+    def shard_column(self) -> str:
+        """The column in which a shard keeps the classes asked for."""
+        return "synthetic_class"
+
+    def label_columns(self, labels: Sequence[int]) -> dict[str, list[Any]]:
+        """The label columns of raw rows of these classes."""
+        return {}
+
+    def settle(self, made: dict[str, Any], labels: Sequence[int]) -> dict[str, Any]:
+        """The columns that `preprocess` made, with the label where the model looks for it."""
+        return made
+
+    def counts(self, dataset: Any) -> np.ndarray | None:
+        """Rows of each class, int64 of shape `(num_labels,)`; `None` where labels are no classes."""
+        return None
+
+
+class ClassTask(Task):
+    """
+    A task in which a label is one class: the class asked for is the label of what was made.
+
+    Args:
+        label_key (`str`):
+            The label column of the training rows.
+        names (`Sequence[str]`):
+            The generator's classes.
+        forms (`dict[str, list]`, *optional*):
+            By column of the training rows that says the class: its value for each class, such as its name. Defaults to
+            the numbers in `label_key`.
+    """
+
+    has_classes = True
+
+    def __init__(self, label_key: str, names: Sequence[str], forms: dict[str, list[Any]] | None = None) -> None:
+        super().__init__(label_key)
+        self.label_key: str = label_key
+        self.names = list(names)
+        self.forms = {label_key: list(range(len(names)))} if forms is None else forms
+
+    @property
+    def shard_column(self) -> str:
+        return self.label_key
+
+    def label_columns(self, labels: Sequence[int]) -> dict[str, list[Any]]:
+        return {column: [values[label] for label in labels] for column, values in self.forms.items()}
+
+    def settle(self, made: dict[str, Any], labels: Sequence[int]) -> dict[str, Any]:
+        """
+        Raises:
+            ValueError: If the function writes other classes than were asked for.
+        """
+        if self.label_key not in made:
+            return made
+        values = np.asarray(made[self.label_key])
+        # One-hot rows and the like are the function's own form of the label.
+        if values.ndim == 1 and not np.array_equal(values, labels):
+            wrong = int(np.flatnonzero(values != np.asarray(labels))[0])
+            raise ValueError(
+                f"preprocess gives {self.label_key}={values[wrong].item()!r} to an example of class "
+                f"{self.names[labels[wrong]]!r}, which is number {labels[wrong]} of the generator's label_names "
+                f"{self.names}: put label_names in the order of the dataset's numbers."
+            )
+        return made
+
+    def counts(self, dataset: Any) -> np.ndarray:
+        """
+        Raises:
+            ValueError: If a label is no whole number in `[0, num_labels)`.
+        """
+        if isinstance(dataset, datasets.Dataset):
+            labels = np.asarray(dataset.with_format(None)[self.label_key][:])
+        else:
+            labels = np.asarray([np.asarray(dataset[i][self.label_key]).item() for i in range(len(dataset))])
+        if self.forms[self.label_key] == self.names:
+            numbers = {name: i for i, name in enumerate(self.names)}
+            self._refuse({label for label in labels.tolist() if label not in numbers})
+            labels = np.asarray([numbers[label] for label in labels.tolist()])
+        if labels.dtype.kind not in "iub":
+            raise ValueError(
+                f"train_dataset has labels of type {labels.dtype} in column {self.label_key!r}: encode them as "
+                f"integers, for example by train_dataset.class_encode_column({self.label_key!r})."
+            )
+        self._refuse(set(labels[(labels < 0) | (labels >= len(self.names))].tolist()))
+        return np.bincount(labels.astype(np.int64), minlength=len(self.names))
+
+    def _refuse(self, unknown: set[Any]) -> None:
+        if unknown:
+            raise ValueError(
+                f"train_dataset has labels {sorted(unknown)[:5]} in column {self.label_key!r}, but the generator "
+                f"knows 0 to {len(self.names) - 1}, {self.names}: drop those rows, encode them as integers in that "
+                "order, or use a generator with more label_names."
+            )
+
+
+def find_task(
+    dataset: Any,
+    row: Mapping[str, Any],
+    generator: Generator,
+    label_names: Sequence[str],
+    reads_labels: bool,
+    config: PretrainedConfig | None,
+    made: bool,
+) -> Task:
+    """
+    Finds out what a label of the training rows is.
+
+    Args:
+        dataset (`datasets.Dataset`, `datasets.IterableDataset` or `torch.utils.data.Dataset`):
+            The training rows.
+        row (`Mapping[str, Any]`):
+            The first of them, raw; see [`first_row`].
+        generator (`Generator`):
+            Makes the synthetic ones.
+        label_names (`Sequence[str]`):
+            As in [`~transformers.TrainingArguments`].
+        reads_labels (`bool`):
+            Whether the model's `forward` names labels.
+        config (`PretrainedConfig`, *optional*):
+            That of the model.
+        made (`bool`):
+            Whether a function (`preprocess`, or the dataset's transform) may make the target.
+
+    Returns:
+        [`ClassTask`] where a label is a whole number and the generator's examples do not bring it; else [`Task`].
+
+    Raises:
+        ValueError: If nothing gives the synthetic rows a label, or the classes are others than the generator's.
+    """
+    key = next((name for name in (*label_names, *LABEL_COLUMNS) if name in row), None)
+    if key is None and reads_labels and not {*label_names, *LABEL_COLUMNS} & {*generator.columns}:
+        raise ValueError(f"train_dataset has no label column among {list(row)}: name it 'label' or set label_names.")
+    if key is None or key in generator.columns:
+        return Task(key)
+    value = np.asarray(row[key])
+    number = value.ndim == 0 and value.dtype.kind == "f" and getattr(config, "num_labels", 0) == 1
+    if value.ndim or number:
+        if not made:
+            raise ValueError(
+                f"train_dataset has {row[key]!r:.60} in column {key!r}, which is no class, and the generator's "
+                f"columns {list(generator.columns)} do not have it: make it a column of the generator, or pass "
+                "preprocess=..., the function that makes it."
+            )
+        return Task(key)
+    if isinstance(row[key], str) and not made:
+        raise ValueError(
+            f"train_dataset has labels in words, such as {row[key]!r}, in column {key!r}: encode them as integers, "
+            f"for example by train_dataset.class_encode_column({key!r})."
+        )
+    _check_classes(dataset, key, list(generator.label_names), config)
+    return ClassTask(key, generator.label_names, _forms(dataset, row, key, generator))
+
+
+def _check_classes(dataset: Any, key: str, names: list[str], config: PretrainedConfig | None) -> None:
+    feature = (getattr(dataset, "features", None) or {}).get(key)
+    if isinstance(feature, datasets.ClassLabel) and list(feature.names) != names:
+        raise ValueError(
+            f"The generator was made for the labels {names}, but column {key!r} of train_dataset has "
+            f"{list(feature.names)}: use a generator with these label_names in this order."
+        )
+    num_labels = getattr(config, "num_labels", len(names))
+    if num_labels != len(names):
+        raise ValueError(f"The generator has {len(names)} labels, {names}, but the model has num_labels={num_labels}.")
+    id2label = getattr(config, "id2label", None) or {}
+    named = [id2label.get(i) for i in range(num_labels)]
+    if all(named) and named != [f"LABEL_{i}" for i in range(num_labels)] and named != names:
+        raise ValueError(
+            f"The generator was made for the labels {names}, but the model's config.id2label says {named}: make them "
+            "agree, so that a label means the same in both."
+        )
+
+
+def _forms(dataset: Any, first: Mapping[str, Any], key: str, generator: Generator) -> dict[str, list[Any]]:
+    """By column of the training rows that says the class: its value for each class."""
+    names = list(generator.label_names)
+    if isinstance(first[key], str):
+        return {key: names}
+    forms: dict[str, list[Any]] = {key: list(range(len(names)))}
+    for column in first:
+        if column in generator.columns or column in forms or not isinstance(first[column], (str, int)):
+            continue
+        if isinstance(dataset, datasets.Dataset):
+            rows = dataset.with_format(None)
+            # Most columns fail on the first rows.
+            parts = (rows[:200], rows[:]) if len(rows) > 200 else (rows[:],)
+            found = [_values(part[key], part[column]) for part in parts]
+            if all(values is not None and len(values) == len(names) for values in found):
+                forms[column] = [found[-1][label] for label in range(len(names))]  # type: ignore[index]
+        elif first[column] in names[first[key] : first[key] + 1]:
+            forms[column] = names
+        elif column in LABEL_COLUMNS and first[column] == first[key]:
+            forms[column] = list(range(len(names)))
+    return forms
+
+
+def _values(labels: Sequence[int], column: Sequence[Any]) -> dict[int, Any] | None:
+    """The value that goes with each class; `None` where one class has several, or several have one."""
+    values: dict[int, Any] = {}
+    for label, value in zip(labels, column, strict=True):
+        if values.setdefault(label, value) != value:
+            return None
+    return values if len(set(values.values())) == len(values) else None
+
+
+def first_row(dataset: Any) -> dict[str, Any]:
+    """
+    The first raw row of a dataset of any kind; of a [`datasets.Dataset`] with a transform, without it.
+
+    Raises:
+        ValueError: If rows have no names for their columns, or there is none.
+    """
+    if isinstance(dataset, datasets.Dataset):
+        dataset = dataset.with_format(None)
+    if isinstance(dataset, torch_data.IterableDataset):
+        row = next(iter(islice(dataset, 1)), None)
+    else:
+        row = dataset[0] if len(dataset) else None
+    if row is None:
+        raise ValueError("train_dataset is empty: check the filters and the split it was made with.")
+    if not isinstance(row, Mapping):
+        raise ValueError(
+            f"train_dataset has rows of type {type(row).__name__}: synthetic rows are blended by column name, so "
+            "return a dict from __getitem__."
+        )
+    return dict(row)

@@ -1,0 +1,474 @@
+"""The mixin over other trainers, and what other people's code does at its seams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import datasets
+import pytest
+import torch
+from transformers import (
+    DataCollatorForSeq2Seq,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    T5Config,
+    T5ForConditionalGeneration,
+    Trainer,
+    TrainerCallback,
+)
+
+from hf_augment.filters.near_duplicates import NearDuplicates
+from hf_augment.generators.base import Generator
+from hf_augment.training.arguments import AugmentationArguments
+from hf_augment.training.blend import SHARD_FOLDER, baseline_steps
+from hf_augment.training.mixin import AugmentingMixin
+from hf_augment.training.trainer import AugmentingTrainer
+from tests.fake_hub import FakeHub
+from tests.tiny import tiny_tokenizer
+from tests.toys import (
+    LABELS,
+    TEXT,
+    EveryThird,
+    Recorder,
+    assert_equal_weights,
+    each_toy,  # noqa: F401 - the fixture `toy`
+    tokenize,
+    weights,
+)
+from tests.training.test_trainer import StopAt, train
+
+
+# --- other trainers ----------------------------------------------------------------------------------------------
+
+
+class Louder(Trainer):
+    """A user's own trainer, with a keyword of its own."""
+
+    def __init__(self, *args, loudness, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.loudness = loudness
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
+        return (self.loudness * loss, outputs) if return_outputs else self.loudness * loss
+
+
+class AugmentingLouder(AugmentingMixin, Louder):
+    pass
+
+
+def louder(kind, output_dir, **options):
+    ours = {name: options.pop(name) for name in ("generator", "preprocess") if name in options}
+    args = TEXT.args(output_dir, max_steps=8, **options)
+    return kind(TEXT.model(), args, TEXT.collator(), TEXT.dataset(), loudness=3.0, **ours)
+
+
+TOKENIZER = tiny_tokenizer()
+
+
+def to_sequences(columns):
+    made = TOKENIZER(columns["question"])
+    return {**made, "labels": TOKENIZER(columns["answer"])["input_ids"]}
+
+
+class Pairs(Generator):
+    """Examples that bring their own target, a sequence."""
+
+    label_names = ("sum",)
+    columns = ("question", "answer")
+
+    def generate(self, labels, seed):
+        return [{"question": f"{seed % 97} + {i}", "answer": str(seed % 97 + i)} for i in range(len(labels))]
+
+    def fingerprint(self):
+        return "pairs"
+
+
+@dataclass
+class Seq2SeqArguments(AugmentationArguments, Seq2SeqTrainingArguments):
+    pass
+
+
+class AugmentingSeq2SeqTrainer(AugmentingMixin, Seq2SeqTrainer):
+    pass
+
+
+def seq2seq(kind, output_dir, **options):
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=len(TOKENIZER), **sizes))
+    rows = datasets.Dataset.from_dict({"question": ["1 + 1", "2 + 3", "4 + 4"] * 6, "answer": ["2", "5", "8"] * 6})
+    rows = rows.map(to_sequences, batched=True, remove_columns=rows.column_names)
+    ours = {name: options.pop(name) for name in ("generator", "preprocess") if name in options}
+    defaults = {"use_cpu": True, "report_to": "none", "disable_tqdm": True, "dataloader_pin_memory": False}
+    defaults |= {"per_device_train_batch_size": 4, "max_steps": 8, "save_steps": 4, "seed": 1, "learning_rate": 1e-2}
+    args = Seq2SeqArguments(str(output_dir), **defaults | {"synthetic_shard_size": 8} | options)
+    collator = DataCollatorForSeq2Seq(TOKENIZER, model, padding="max_length", max_length=8)
+    return kind(model, args, collator, rows, processing_class=TOKENIZER, **ours)
+
+
+#: How each is built, its parent, the same with the mixin, and what makes it blend.
+TRAINERS = {
+    "own": (louder, Louder, AugmentingLouder, lambda: {"generator": TEXT.generator(), "preprocess": tokenize}),
+    "seq2seq": (
+        seq2seq,
+        Seq2SeqTrainer,
+        AugmentingSeq2SeqTrainer,
+        lambda: {"generator": Pairs(), "preprocess": to_sequences},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize("with_generator", [False, True])
+def test_without_generator_or_at_ratio_0_the_parent_s_weights_come_out_bit_for_bit(tmp_path, name, with_generator):
+    build, parent, ours, blend = TRAINERS[name]
+    assert_equal_to_the_parent(tmp_path, build, parent, ours, blend() if with_generator else {})
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_over_another_trainer_it_learns_from_what_is_made_and_resumes_exactly(tmp_path, name):
+    build, _, ours, blend = TRAINERS[name]
+    assert_learns_and_resumes(tmp_path, build, ours, blend)
+
+
+def assert_equal_to_the_parent(tmp_path, build, parent, ours, blend):
+    stock = build(parent, tmp_path / "a")
+    stock.train()
+    same = build(ours, tmp_path / "b", **blend, synthetic_ratio=0.0)
+    same.train()
+    assert same.shards is None
+    assert_equal_weights(weights(same.model), weights(stock.model))
+
+
+def assert_learns_and_resumes(tmp_path, build, ours, blend):
+    options = {"save_strategy": "steps", "save_steps": 4}
+    whole = build(ours, tmp_path / "whole", **blend(), **options)
+    whole.train()
+    assert len(whole.shards.dataset()) == 16
+    assert whole.state.global_step == 8
+    alone = build(ours, tmp_path / "alone")
+    alone.train()
+    with pytest.raises(AssertionError):
+        assert_equal_weights(weights(whole.model), weights(alone.model))
+    cut = build(ours, tmp_path / "cut", **blend(), **options)
+    cut.add_callback(StopAt(4))
+    cut.train()
+    resumed = build(ours, tmp_path / "cut", **blend(), **options)
+    resumed.train(resume_from_checkpoint=True)
+    assert_equal_weights(weights(resumed.model), weights(whole.model))
+
+
+def test_a_trainer_before_the_mixin_is_refused_with_the_right_order():
+    with pytest.raises(TypeError, match=r"write class Wrong\(AugmentingMixin, Seq2SeqTrainer\)"):
+
+        class Wrong(Seq2SeqTrainer, AugmentingTrainer):
+            pass
+
+
+# --- collators ---------------------------------------------------------------------------------------------------
+
+
+def test_the_train_collator_meets_training_batches_alone(tmp_path, toy):
+    training, other = Recorder(toy), Recorder(toy)
+    options = {"data_collator": other, "train_collator": training, "eval_strategy": "steps", "eval_steps": 5}
+    for generator in (None, toy.generator()):
+        trainer = toy.trainer(tmp_path, generator, max_steps=5, eval_dataset=toy.dataset(6, seed=5), **options)
+        trainer.train()
+        assert trainer.data_collator is other
+        trainer.predict(toy.dataset(6, seed=5))
+        assert len(other.keys(synthetic=False)) == 12
+        assert set(other.keys(synthetic=False)) == set(map(toy.key, toy.dataset(6, seed=5)))
+        assert not other.keys(synthetic=True)
+        assert bool(training.keys(synthetic=True)) == (generator is not None)
+        other.batches.clear()
+
+
+# --- losses ------------------------------------------------------------------------------------------------------
+
+
+class OwnLoss(AugmentingTrainer):
+    """A loss that asks for the weights of rows, or not."""
+
+    asks = True
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        losses = torch.nn.functional.cross_entropy(outputs.logits, labels, reduction="none")
+        if self.asks and self.row_weights is not None:
+            losses = losses * self.row_weights
+        return (losses.mean(), outputs) if return_outputs else losses.mean()
+
+
+def own_loss(kind, output_dir, weight, **options):
+    args = TEXT.args(output_dir, max_steps=4, synthetic_weight=weight)
+    generator = TEXT.generator()
+    return kind(
+        TEXT.model(), args, TEXT.collator(), TEXT.dataset(), generator=generator, preprocess=tokenize, **options
+    )
+
+
+def test_weights_reach_a_loss_of_a_subclass_and_one_that_does_not_look_is_refused(tmp_path):
+    models = []
+    for weight in (1.0, 0.0):
+        trainer = own_loss(OwnLoss, tmp_path / str(weight), weight)
+        trainer.train()
+        models.append(weights(trainer.model))
+    with pytest.raises(AssertionError):
+        assert_equal_weights(*models)
+
+    class Blind(OwnLoss):
+        asks = False
+
+    own_loss(Blind, tmp_path / "one", 1.0).train()
+    with pytest.raises(ValueError, match=r"Blind\.compute_loss did not look at self\.row_weights"):
+        own_loss(Blind, tmp_path / "half", 0.5).train()
+
+
+def test_a_subclass_that_calls_the_loss_above_it_is_weighed(tmp_path):
+    class Scaled(AugmentingTrainer):
+        def compute_loss(self, *args, **kwargs):
+            return super().compute_loss(*args, **kwargs)
+
+    class Read(Scaled):
+        def compute_loss(self, *args, **kwargs):
+            assert self.row_weights is not None
+            return super().compute_loss(*args, **kwargs)
+
+    own_loss(Read, tmp_path / "a", 0.5).train()
+
+
+def test_a_loss_function_with_the_parameter_is_given_weights_and_soft_labels(tmp_path, toy):
+    seen = []
+
+    def weighed(outputs, labels, num_items_in_batch=None, row_weights=None, label_probabilities=None):
+        seen.append((row_weights, label_probabilities))
+        losses = torch.nn.functional.cross_entropy(outputs.logits, labels, reduction="none")
+        return losses.mean()
+
+    def careless(outputs, labels, num_items_in_batch=None):
+        return torch.nn.functional.cross_entropy(outputs.logits, labels)
+
+    options = {"generator": toy.generator(), "preprocess": toy.preprocess, "filters": [EveryThird(toy)]}
+
+    def build(function):
+        args = toy.args(tmp_path, max_steps=1, synthetic_weight=0.5, synthetic_labels="soft")
+        rest = {"compute_loss_func": function, **options}
+        return AugmentingTrainer(toy.model(), args, toy.collator(), toy.dataset(), **rest)
+
+    build(weighed).train()
+    assert seen[0][0].tolist() == [1.0, 1.0, 0.5, 0.5]
+    assert seen[0][1].shape == (4, 2)
+    with pytest.raises(ValueError, match="compute_loss_func has no parameter row_weights"):
+        build(careless)
+
+
+# --- loaders -----------------------------------------------------------------------------------------------------
+
+
+def test_a_subclass_with_a_loader_of_its_own_is_refused_and_one_that_asks_above_is_not(tmp_path, toy):
+    class Own(AugmentingTrainer):
+        def get_train_dataloader(self):
+            return Trainer.get_train_dataloader(self)
+
+    class Above(AugmentingTrainer):
+        def get_train_dataloader(self):
+            return super().get_train_dataloader()
+
+    def build(kind):
+        args = toy.args(tmp_path, max_steps=2)
+        rest = {"generator": toy.generator(), "preprocess": toy.preprocess}
+        return kind(toy.model(), args, toy.collator(), toy.dataset(), **rest)
+
+    with pytest.raises(ValueError, match=r"Own\.get_train_dataloader returns a loader without synthetic rows"):
+        build(Own).train()
+    build(Above).train()
+
+
+class RunsOutOfMemory(TrainerCallback):
+    def __init__(self):
+        self.done = False
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 2 and not self.done:
+            self.done = True
+            raise torch.OutOfMemoryError("CUDA out of memory. (It is not, but who knows.)")
+
+
+def test_a_second_try_with_smaller_batches_and_a_filter_with_a_memory_makes_the_same_shards(tmp_path, toy):
+    made = []
+    for name, callbacks in (("retried", [RunsOutOfMemory()]), ("once", [])):
+        trainer = train(
+            tmp_path / name,
+            TEXT,
+            TEXT.generator(),
+            filters=[NearDuplicates(threshold=0.3)],
+            callbacks=callbacks,
+            auto_find_batch_size=bool(callbacks),
+            max_steps=6,
+            synthetic_shard_size=4,
+            per_device_train_batch_size=4 if callbacks else 2,
+        )
+        rows = trainer.shards.dataset().to_list()
+        made.append({row["slot"]: row["text"] for row in rows})
+    shared = made[0].keys() & made[1].keys()
+    assert len(shared) >= 6
+    assert all(made[0][slot] == made[1][slot] for slot in shared)
+
+
+def test_ignore_data_skip_is_refused_on_resume(tmp_path, toy):
+    train(tmp_path, toy, toy.generator(), max_steps=4, save_strategy="steps", save_steps=2)
+    with pytest.raises(ValueError, match="ignore_data_skip=True would show the first batches of the epoch again"):
+        train(tmp_path, toy, toy.generator(), max_steps=6, ignore_data_skip=True, resume=True)
+
+
+# --- arguments that change ---------------------------------------------------------------------------------------
+
+
+def test_a_search_moves_the_ratio_to_0_and_the_seed_of_the_stream(tmp_path):
+    seen = {}
+
+    class Watch(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            seen[args.synthetic_ratio, args.seed] = trainer.shards and trainer.shards.identity["seed"]
+
+    def build(trial):
+        return TEXT.model()
+
+    args = TEXT.args(tmp_path, max_steps=2, eval_strategy="no")
+    trainer = AugmentingTrainer(
+        None,
+        args,
+        TEXT.collator(),
+        TEXT.dataset(),
+        TEXT.dataset(6, seed=4),
+        model_init=build,
+        generator=TEXT.generator(),
+        preprocess=tokenize,
+        callbacks=[Watch()],
+    )
+    import optuna
+
+    optuna.logging.disable_default_handler()
+    grid = {"synthetic_ratio": [0.0, 0.5], "seed": [3, 4]}
+    trainer.hyperparameter_search(
+        lambda trial: {name: trial.suggest_categorical(name, values) for name, values in grid.items()},
+        n_trials=4,
+        sampler=optuna.samplers.GridSampler(grid, seed=0),
+        backend="optuna",
+        compute_objective=lambda metrics: metrics["eval_loss"],
+    )
+    assert seen == {(0.0, 3): None, (0.0, 4): None, (0.5, 3): 3, (0.5, 4): 4}
+
+
+def backwards(columns):
+    return tokenize({"text": [" ".join(reversed(text.split())) for text in columns["text"]]})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"synthetic_weight": 0.25}, "synthetic_weight was 1.0"),
+        (
+            {"preprocess": lambda columns: tokenize({"text": [t[::-1] for t in columns["text"]]})},
+            "preprocess makes other",
+        ),
+    ],
+    ids=["weight", "preprocess"],
+)
+def test_what_changes_on_resume_is_a_warning(tmp_path, caplog, change, message):
+    train(tmp_path, TEXT, TEXT.generator(), max_steps=4, save_strategy="steps", save_steps=2)
+    train(tmp_path, TEXT, TEXT.generator(), max_steps=4, resume=str(tmp_path / "checkpoint-2"), **change)
+    assert message in caplog.text
+
+
+def test_another_number_of_processes_is_among_what_a_checkpoint_keeps(tmp_path, toy):
+    trainer = toy.trainer(tmp_path, toy.generator())
+    assert trainer.blend.settings()["world_size"] == 1
+
+
+def test_without_a_generator_there_are_no_shards(tmp_path, toy):
+    trainer = toy.trainer(tmp_path)
+    assert trainer.shards is None
+    assert trainer.blend is None
+
+
+def test_the_steps_that_an_honest_baseline_needs_are_those_that_the_run_takes(tmp_path, toy):
+    trainer = toy.trainer(tmp_path, toy.generator(), num_train_epochs=1, synthetic_ratio=0.75)
+    assert trainer.baseline_steps == baseline_steps(trainer.args, 40) == 40
+    trainer.train()
+    assert trainer.state.global_step == 40
+    assert toy.trainer(tmp_path, num_train_epochs=1).baseline_steps == 10
+
+
+# --- data --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["raw columns removed", "raw columns kept"])
+@pytest.mark.parametrize("stream", [False, True], ids=["rows", "stream"])
+@pytest.mark.parametrize("form", ["numbers", "words"])
+def test_the_function_given_to_map_may_write_the_labels(tmp_path, keep, stream, form):
+    column = "label" if form == "numbers" else "category"
+
+    def prepared(columns):
+        labels = columns[column]
+        return tokenize(columns) | {"labels": labels if form == "numbers" else [LABELS.index(word) for word in labels]}
+
+    rows = TEXT.rows()
+    if form == "words":
+        words = [LABELS[label] for label in rows["label"]]
+        rows = rows.remove_columns("label").add_column("category", words)
+    rows = rows.map(prepared, batched=True, remove_columns=[] if keep else rows.column_names)
+    if stream:
+        rows = rows.to_iterable_dataset()
+    recorder = Recorder(TEXT)
+    recorder.collate = lambda batch: TEXT.collator()([row | {"label": row["labels"]} for row in batch])
+    options = {"preprocess": prepared, "data_collator": recorder, "train_dataset": rows, "max_steps": 4}
+    options["remove_unused_columns"] = False
+    train(tmp_path, TEXT, TEXT.generator(), synthetic_class_balance="uniform", **options)
+    assert recorder.synthetic_rows()[:4] == [2] * 4
+
+
+# --- pushes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Use .content:DeprecationWarning")
+@pytest.mark.parametrize("strategy", ["end", "every_save", "checkpoint", "all_checkpoints"])
+def test_no_push_of_the_trainer_takes_shards_along(tmp_path, monkeypatch, strategy):
+    """What filters reject repeats labelled and test rows, and stands in the accounts of shards."""
+    with FakeHub() as hub:
+        hub.play(monkeypatch, tmp_path)
+        trainer = train(
+            tmp_path / "run",
+            TEXT,
+            TEXT.generator(),
+            filters=[EveryThird(TEXT)],
+            max_steps=4,
+            save_strategy="steps",
+            save_steps=2,
+            push_to_hub=True,
+            hub_strategy=strategy,
+            hub_model_id="user/run",
+        )
+        trainer.push_to_hub()
+        files = hub.repositories["models/user/run"].files
+    assert trainer.shards.folder.is_relative_to(tmp_path / "run" / SHARD_FOLDER)
+    assert len(trainer.shards.dataset()) > 0
+    assert "model.safetensors" in files
+    assert not [path for path in files if "shard" in path or "hf_augment" in path or path.endswith(".arrow")]
+    texts = trainer.shards.dataset()["text"][:]
+    assert not [path for path, content in files.items() if any(text.encode() in content for text in texts)]
+
+
+@pytest.mark.filterwarnings("ignore:Use .content:DeprecationWarning")
+def test_shards_in_the_pushed_folder_are_refused(tmp_path, monkeypatch):
+    inside = {"synthetic_dir": str(tmp_path / "run" / "mine")}
+    message = "which a push of output_dir=.* would upload"
+    with FakeHub() as hub:
+        hub.play(monkeypatch, tmp_path)
+        with pytest.raises(ValueError, match=message):
+            TEXT.trainer(tmp_path / "run", TEXT.generator(), push_to_hub=True, hub_model_id="user/run", **inside)
+        trainer = train(tmp_path / "run", TEXT, TEXT.generator(), max_steps=2, hub_model_id="user/run", **inside)
+        with pytest.raises(ValueError, match=message):
+            trainer.push_to_hub()

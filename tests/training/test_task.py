@@ -1,0 +1,101 @@
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from hf_augment.generators.base import Generator
+from hf_augment.training.task import ClassTask, find_task, first_row
+
+
+NAMES = ["negative", "positive"]
+
+
+class Maker(Generator):
+    label_names = NAMES
+
+    def __init__(self, *columns):
+        self.columns = columns or ("text",)
+
+    def generate(self, labels, seed):
+        return [dict.fromkeys(self.columns, "x") for _ in labels]
+
+    def fingerprint(self):
+        return "maker"
+
+
+def rows(**columns):
+    return datasets.Dataset.from_dict({"text": ["a", "b", "c"], **columns})
+
+
+def find(dataset, generator=None, label_names=(), reads_labels=True, config=None, made=True):
+    row = first_row(dataset)
+    return find_task(dataset, row, generator or Maker(), label_names, reads_labels, config, made)
+
+
+def test_a_whole_number_is_a_class_and_the_rows_are_counted():
+    task = find(rows(label=[0, 1, 1]))
+    assert isinstance(task, ClassTask)
+    assert task.counts(rows(label=[0, 1, 1])).tolist() == [1, 2]
+    assert task.label_columns([1, 0]) == {"label": [1, 0]}
+    assert task.shard_column == "label"
+
+
+def test_columns_that_say_the_class_in_another_way_are_found():
+    dataset = rows(labels=[0, 1, 1], label=[0, 1, 1], verdict=["rotten", "fresh", "fresh"], film=["x", "y", "z"])
+    columns = find(dataset).label_columns([1, 0])
+    assert columns == {"labels": [1, 0], "label": [1, 0], "verdict": ["fresh", "rotten"]}
+
+
+def test_labels_in_words_need_a_function_that_makes_numbers_of_them():
+    dataset = rows(label=["negative", "positive", "positive"])
+    task = find(dataset)
+    assert task.label_columns([1]) == {"label": ["positive"]}
+    assert task.counts(dataset).tolist() == [1, 2]
+    with pytest.raises(ValueError, match=r"labels in words, such as 'negative', in column 'label': encode them"):
+        find(dataset, made=False)
+    with pytest.raises(ValueError, match=r"labels \['fine'\] in column 'label'"):
+        task.counts(rows(label=["negative", "fine", "positive"]))
+
+
+@pytest.mark.parametrize("label", [[0.5, 0.7, 1.0], [0.0, 1.0, 1.0]])
+def test_fractions_are_no_classes(label):
+    with pytest.raises(ValueError, match="labels of type float64 in column 'label': encode them as integers"):
+        find(rows(label=label)).counts(rows(label=label))
+
+    class Rows(torch.utils.data.Dataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return {"text": "a", "label": torch.tensor(label[i])}
+
+    with pytest.raises(ValueError, match="labels of type float64"):
+        find(Rows()).counts(Rows())
+
+
+@pytest.mark.parametrize(
+    ("label", "num_labels"), [([[1, 0], [0, 1], [1, 1]], 2), ([0.5, 0.7, 1.0], 1)], ids=["several classes", "a number"]
+)
+def test_other_targets_come_with_the_example_or_are_made_of_it(label, num_labels):
+    config = type("Config", (), {"num_labels": num_labels})()
+    dataset = rows(label=label)
+    assert not find(dataset, Maker("text", "label"), config=config, made=False).has_classes
+    task = find(dataset, config=config)
+    assert not task.has_classes
+    assert task.label_columns([1]) == {}
+    assert task.shard_column == "synthetic_class"
+    with pytest.raises(ValueError, match="which is no class, and the generator's columns"):
+        find(dataset, config=config, made=False)
+
+
+def test_rows_without_a_label_are_for_models_that_read_none():
+    assert find(rows(), reads_labels=False).label_key is None
+    with pytest.raises(ValueError, match="no label column among"):
+        find(rows())
+
+
+def test_the_first_row_is_read_without_its_transform():
+    dataset = rows(label=[0, 1, 1]).with_transform(lambda columns: {"x": [np.zeros(2)] * len(columns["text"])})
+    assert first_row(dataset) == {"text": "a", "label": 0}
+    with pytest.raises(ValueError, match="train_dataset is empty"):
+        first_row([])
