@@ -124,6 +124,12 @@ def opening(text: str, count: int) -> str:
     return text[: ends[-1]] if ends else ""
 
 
+def drop_last(text: str) -> str:
+    """A text of one line without its last word, or its last character in scripts without spaces; never empty by it."""
+    ends = [match.end() for match in _TOKENS.finditer(text)]
+    return text[: ends[-2]] if len(ends) > 1 else text
+
+
 def _folded(text: str) -> str:
     # Caseless and canonical matching (Unicode, section 3.13), composed again so that a syllable of Hangul is one.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 import torch
 from huggingface_hub import HfApi
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
@@ -203,8 +204,10 @@ class CausalLMGenerator(Generator):
         # The token that ends a text can hold the text's last letters, such as `."`.
         kept = row if end is None else row[: end + 1]
         completion = self.tokenizer.decode(kept, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        text = self.prompt.extract(str(completion))
-        return cut_unfinished(text, self.sampling.cut_at_sentence_end) if end is None else text
+        # A character whose bytes are not all there; what follows it belongs to no text.
+        whole, broken, _ = str(completion).partition("\ufffd")
+        text = self.prompt.extract(whole)
+        return cut_unfinished(text, self.sampling.cut_at_sentence_end) if end is None or broken else text
 
     def _find_end_ids(self) -> list[int]:
         """The tokens after which a row is finished: ends of sequence, and whatever holds a stop character."""
@@ -251,9 +254,7 @@ class CausalLMGenerator(Generator):
         prompts = [self.prompt.scoring_prompt(name) for _ in examples for name in self.label_names]
         sums, _ = self._log_likelihoods(prompts, texts)
         logits = sums.reshape(len(examples), len(self.label_names))
-        # log-softmax, shifted so that the exponential of a long text's sum is not 0 / 0.
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(examples) else logits
-        return weights / weights.sum(axis=1, keepdims=True)
+        return scipy.special.softmax(logits, axis=1) if len(examples) else logits
 
     def _log_likelihoods(self, prompts: Sequence[str], texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         heads = encode_open(self.tokenizer, prompts)

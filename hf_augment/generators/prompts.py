@@ -11,12 +11,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from hf_augment.generators.answers import answered_text, one_line
+
 
 _FIELD = re.compile(r"\{(\w+)\}")
-_PREAMBLE = re.compile(
-    r"(?:sure|certainly|of course|okay|here is|here are|here['\u2019]s)\b[^:\n]{0,160}:", re.IGNORECASE
-)
-_MARKDOWN = re.compile(r"\*+|__|`+|(?m:^(?:#+|[-•>]|\d{1,2}[.)])\s+)")
 
 _NEGATIVE = (
     "dull disappointing boring clumsy awful lifeless tedious predictable forgettable weak annoying terrible shallow "
@@ -34,8 +32,6 @@ _FILM_ASPECTS = (
     "thriller"
 )
 _STYLES = ("short", "plain", "blunt", "witty", "vivid", "casual", "very short", "punchy", "thoughtful")
-#: Opening and closing quotation marks: straight, typographic, French.
-_QUOTES = (('"', '"'), ("'", "'"), ("\u201c", "\u201d"), ("\u2018", "\u2019"), ("«", "»"))
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
@@ -46,11 +42,6 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     with braces in it stays as it is, and a template from the Hub reaches nothing but `values`.
     """
     return _FIELD.sub(lambda match: values[match[1]], template)
-
-
-def one_line(text: str) -> str:
-    """Strips a text and turns every run of white space into one space."""
-    return " ".join(text.split())
 
 
 def check_template(argument: str, template: str, required: set[str], allowed: set[str], remedy: str = "") -> None:
@@ -351,23 +342,9 @@ class InstructPrompt(Prompt):
 
     def extract(self, completion: str) -> str:
         """
-        The first paragraph in one line, without what models put around it: "Sure, here's a sentence:", quotation
-        marks, Markdown. Of a continued opening, what comes before the closing quotation mark.
+        The text of an answer: see [`~hf_augment.generators.answers.answered_text`]. Of a continued opening, what comes
+        before the closing quotation mark.
         """
         if self.style == "continue":
             return one_line(re.split(r'["”\n]', completion.lstrip(), maxsplit=1)[0])
-        text = completion.strip()
-        if preamble := _PREAMBLE.match(text):
-            text = text[preamble.end() :].strip()
-        text = one_line(_MARKDOWN.sub("", re.split(r"\n\s*\n", text, maxsplit=1)[0]))
-        return _unquoted(text)
-
-
-def _unquoted(text: str) -> str:
-    """Without quotation marks around the whole, or one that lost its partner to a cut; those inside stay."""
-    for opening, closing in _QUOTES:
-        inner = text[1:-1]
-        # A mark after a space opens a title inside the quotation; after a letter it closes the first of two.
-        if text[:1] == opening and text[-1:] == closing and inner.partition(closing)[0][-1:] in (inner[-1:], " "):
-            return inner.strip()
-    return text.strip('"').strip() if text.count('"') == 1 else text
+        return answered_text(completion)
