@@ -46,8 +46,8 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 def tiny_causal_lm(tokenizer: PreTrainedTokenizerFast, kind: str = "llama", seed: int = 0) -> PreTrainedModel:
     """
-    A causal language model of two layers with random weights: `"llama"`, or `"gpt2"`, which has tied weights, learned
-    positions and dropout.
+    A causal language model of two layers with random weights: `"llama"`, `"tied llama"`, or `"gpt2"`, which has tied
+    weights too, learned positions and dropout.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -62,6 +62,7 @@ def tiny_causal_lm(tokenizer: PreTrainedTokenizerFast, kind: str = "llama", seed
             num_hidden_layers=2,
             num_attention_heads=2,
             max_position_embeddings=256,
+            tie_word_embeddings=kind == "tied llama",
             **ends,
         )
         return LlamaForCausalLM(config).eval()

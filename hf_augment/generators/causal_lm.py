@@ -113,6 +113,7 @@ class CausalLMGenerator(Generator):
     @model.setter
     def model(self, model: Any) -> None:
         if hasattr(model, "merge_and_unload"):
+            _untie_adapted(model.get_base_model())
             model = model.merge_and_unload()
         elif getattr(model, "peft_config", None):
             # Loaded by transformers itself, adapters are part of a model that can be neither merged nor saved whole.
@@ -382,3 +383,12 @@ class CausalLMGenerator(Generator):
                 allow_patterns=list(FILE_PATTERNS),
                 commit_message=commit_message or "Upload generator",
             )
+
+
+def _untie_adapted(model: PreTrainedModel) -> None:
+    """Gives the output embeddings a weight of their own where an adapter of one side would be merged into both."""
+    layers: Any = model.get_input_embeddings(), model.get_output_embeddings()
+    embeddings, head = (getattr(layer, "base_layer", layer) for layer in layers)
+    if head is not None and head.weight is embeddings.weight and (embeddings, head) != layers:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone())
+        model.config.tie_word_embeddings = False

@@ -179,6 +179,35 @@ def test_a_peft_model_becomes_plain_weights_in_a_generator():
     assert list(generator.model.state_dict()) == names
 
 
+TIED = {
+    "output": ("gpt2", ["lm_head"]),
+    "input": ("gpt2", ["wte"]),
+    "both": ("gpt2", ["wte", "lm_head"]),
+    "output and others": ("gpt2", ["c_attn", "lm_head"]),
+    "output of another kind": ("tied llama", ["lm_head", "q_proj"]),
+    "neither": ("gpt2", ["c_attn"]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*(tie_word_embeddings|fan_in_fan_out):UserWarning")
+@pytest.mark.parametrize("case", TIED)
+def test_adapters_of_one_side_of_tied_weights_are_merged_into_that_side(case, tmp_path):
+    kind, targets = TIED[case]
+    model, ids = tiny_causal_lm(TOKENIZER, kind), torch.tensor([[5, 6, 7, 8]])
+    config = LoraConfig(task_type="CAUSAL_LM", target_modules=targets, init_lora_weights=False)
+    adapted = get_peft_model(model, config).eval()
+    with torch.no_grad():
+        before = adapted(ids).logits
+        generator = CausalLMGenerator(adapted, TOKENIZER, NAMES, LabelPrompt())
+        torch.testing.assert_close(generator.model(ids).logits, before)
+        generator.save_pretrained(tmp_path)
+        loaded = CausalLMGenerator.from_pretrained(tmp_path)
+        torch.testing.assert_close(loaded.model(ids).logits, before)
+    assert loaded.fingerprint() == generator.fingerprint()
+    tied = generator.model.get_input_embeddings().weight is generator.model.get_output_embeddings().weight
+    assert tied == (case == "neither")
+
+
 def test_mixed_precision_of_training_does_not_reach_generation(tmp_path):
     generator = make()
     CausalLMGeneratorTrainer(generator, arguments(tmp_path, bf16=True, max_steps=2), dataset()).train()
