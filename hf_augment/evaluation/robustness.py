@@ -179,7 +179,7 @@ def robustness(
                 )
         # All severities in one pass: a trainer's pass over few rows is mostly setting up.
         arrays = isinstance(versions[0], np.ndarray)
-        together = np.concatenate(versions) if arrays else [value for version in versions for value in version]
+        together: Any = np.concatenate(versions) if arrays else [value for version in versions for value in version]
         correct = _correct(predict, together, np.tile(truth, len(severities)), repr(name)).reshape(-1, len(truth))
         accuracy[name] = correct.mean(axis=1).tolist()
         right += correct.sum(axis=0)

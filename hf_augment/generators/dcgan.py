@@ -83,8 +83,11 @@ class DCGANConfig(PreTrainedConfig):
             if value not in allowed:
                 raise ValueError(f"{name}={value!r} must be {allowed[0]} or {allowed[1]}: convert the images.")
         for name, value in (("latent_size", latent_size), ("width", width)):
-            if value < 1:
-                raise ValueError(f"{name}={value!r} must be 1 or more.")
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r} must be 1 or more, and whole.")
+        id2label = kwargs.get("id2label")
+        if id2label is not None and (not id2label or set(map(str, id2label)) != set(map(str, range(len(id2label))))):
+            raise ValueError(f"id2label={id2label!r} must number the classes from 0, as by dict(enumerate(names)).")
         self.image_size, self.num_channels = image_size, num_channels
         self.latent_size, self.width = latent_size, width
         self.spectral_norm, self.projection = spectral_norm, projection

@@ -80,12 +80,24 @@ def _decode(feature: datasets.Image, value: dict[str, Any] | None, row: int) -> 
     with optional_imports("images"):
         from PIL import Image, UnidentifiedImageError
     try:
-        # As the dataset would: the right way up, and in the mode of its column.
-        return datasets.Image(mode=feature.mode).decode_example(value)
+        image = datasets.Image().decode_example(value)  # The right way up.
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         # Pillow's own words are the address of a buffer.
         why = "of no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"Row {row} is a corrupt image ({why}): drop or replace it.") from error
+    if feature.mode in (None, image.mode):
+        return image
+    _check_depth(image, row)
+    return image.convert(feature.mode)
+
+
+def _check_depth(image: Any, row: int) -> None:
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(
+            f"Row {row} is an image of mode {image.mode!r}, whose values go beyond 255, where `convert` and "
+            "`datasets.Image(mode=...)` cut them off. Scale the images to 8 bits, those of 16 bits by "
+            "`Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))`."
+        )
 
 
 def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.ndarray:
@@ -104,7 +116,7 @@ def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.n
     Raises:
         ValueError: As for [`image_arrays`].
     """
-    arrays = [_array(value, row) for row, value in enumerate(values)]
+    arrays = [image_array(value, row) for row, value in enumerate(values)]
     if not arrays:
         raise ValueError("There is no image: pass at least one.")
     first = arrays[0].shape
@@ -122,9 +134,11 @@ def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.n
     return np.stack(arrays)
 
 
-def _array(value: Any, row: int) -> np.ndarray:
+def image_array(value: Any, row: int = 0) -> np.ndarray:
+    """One of the images of [`stack_images`] as a uint8 array of shape `(height, width, channels)`."""
     # Pillow's images of one bit and of palettes have numbers that are no intensities.
     if hasattr(value, "getbands") and value.mode not in MODES.values():
+        _check_depth(value, row)
         raise ValueError(
             f"Row {row} is an image of mode {value.mode!r}: convert all images to one of {sorted(MODES.values())}, as "
             "by `image.convert('RGB')`, or a column of them by `cast_column(name, datasets.Image(mode='RGB'))`."
@@ -138,7 +152,7 @@ def _array(value: Any, row: int) -> np.ndarray:
             f"{' or '.join(map(str, MODES))} channels."
         )
     if array.dtype != np.uint8:
-        raise ValueError(f"Row {row} is of type {array.dtype}: give images as uint8, from 0 to 255.")
+        raise ValueError(f"Row {row} is of type {array.dtype}: scale images to 0 to 255, and make them uint8.")
     return array
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.utils.data as torch_data
 
-from hf_augment.images.arrays import image_arrays, stack_images
+from hf_augment.images.arrays import image_array, image_arrays, stack_images
 
 
 class ImageRows(torch_data.Dataset[dict[str, Any]]):
@@ -45,13 +45,7 @@ class ImageRows(torch_data.Dataset[dict[str, Any]]):
             raise ValueError(f"label_column={label_column!r} is not a column: the dataset has {dataset.column_names}.")
         self.image_column, self.label_column = image_column, label_column
         self.images = image_arrays(dataset, image_column)
-        self.labels: list[int] = dataset.with_format(None)[label_column][:]
-        for row, label in enumerate(self.labels):
-            if not isinstance(label, int) or label < 0:
-                raise ValueError(
-                    f"Row {row} has the label {label!r}, which is no number of a class: drop such rows, or number "
-                    f"names by `dataset.class_encode_column({label_column!r})`."
-                )
+        self.labels = _class_numbers(dataset.with_format(None)[label_column][:], label_column)
         # Names the classes, so that a generator of others is refused.
         self.features = {label_column: dataset.features[label_column]}
 
@@ -64,8 +58,9 @@ class ImageRows(torch_data.Dataset[dict[str, Any]]):
 
 class ImageCollator:
     """
-    Rows of [`ImageRows`] and of image generators to a batch of an image classifier. The `Trainer` needs
-    `remove_unused_columns=False` with it.
+    Collates rows of [`ImageRows`] and of image generators, arrays or Pillow images, to a batch of an image classifier.
+    The `Trainer` needs `remove_unused_columns=False` with it. It evaluates with its `data_collator` too, so pass a
+    collator with a transform as [`AugmentingTrainer`]'s `train_collator`, beside a `data_collator` without one.
 
     Example:
 
@@ -75,8 +70,9 @@ class ImageCollator:
     >>> from transformers import ViTImageProcessor
     >>> from hf_augment import ImageCollator
     >>> processor = ViTImageProcessor(do_resize=False, image_mean=[0.5] * 3, image_std=[0.25] * 3)
-    >>> collator = ImageCollator(processor, transform=v2.RandomCrop(32, padding=4))
-    >>> batch = collator([{"image": np.zeros((32, 32, 3), np.uint8), "label": 1}] * 2)
+    >>> collator = ImageCollator(processor)
+    >>> train_collator = ImageCollator(processor, transform=v2.RandomCrop(32, padding=4))
+    >>> batch = train_collator([{"image": np.zeros((32, 32, 3), np.uint8), "label": 1}] * 2)
     >>> batch["pixel_values"].shape, batch["labels"].tolist()
     (torch.Size([2, 3, 32, 32]), [1, 1])
     ```
@@ -85,8 +81,8 @@ class ImageCollator:
         image_processor (`Callable`):
             A transformers image processor.
         transform (`Callable`, *optional*):
-            Of torchvision v2, for one image: uint8 of shape `(channels, height, width)`. Called for each row, since
-            on a batch it would draw once for all. [`AugmentingTrainer`] seeds what it draws, batch by batch.
+            A transform of torchvision v2 for one image, uint8 of shape `(channels, height, width)`. It is called for
+            each row, since on a batch it would draw once for all. [`AugmentingTrainer`] seeds it, batch by batch.
         image_column (`str`, *optional*, defaults to `"image"`):
             The column of the images.
         label_column (`str`, *optional*, defaults to `"label"`):
@@ -115,13 +111,28 @@ class ImageCollator:
             images = [self._transformed(image) for image in images]
         return {
             "pixel_values": pixel_values(self.image_processor, images),
-            "labels": torch.tensor([int(row[self.label_column]) for row in rows]),
+            "labels": torch.tensor(_class_numbers([row[self.label_column] for row in rows], self.label_column)),
         }
 
-    def _transformed(self, image: np.ndarray) -> np.ndarray:
+    def _transformed(self, image: Any) -> np.ndarray:
         assert self.transform is not None
         # A copy, since a transform may work in place and the array is the dataset's.
-        return self.transform(torch.from_numpy(image.copy()).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+        return self.transform(torch.from_numpy(image_array(image).copy()).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+
+
+def _class_numbers(labels: Sequence[Any], column: str) -> list[int]:
+    """Labels as whole numbers from 0, or -100, which losses ignore."""
+    for row, label in enumerate(labels):
+        try:
+            fits = int(label) == label and (label >= 0 or label == -100)
+        except (TypeError, ValueError, OverflowError):
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"Row {row} has the label {label!r}, which is no number of a class: drop such rows, or number names "
+                f"by `dataset.class_encode_column({column!r})`."
+            )
+    return list(map(int, labels))
 
 
 def pixel_values(image_processor: Any, images: Sequence[np.ndarray]) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 import weakref
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 
@@ -21,6 +23,8 @@ Prepare = Callable[[int, dict[str, list[Any]], Sequence[int]], dict[str, Any]]
 
 # Columns beside those of the row; no dataset has names like these.
 _SLOT, _PROBABILITIES = "hf_augment.slot", "hf_augment.label_probabilities"
+# In the file's metadata: the columns that are encoded, and how.
+_FEATURES = b"hf_augment.features"
 
 
 class PreparedShards:
@@ -62,7 +66,9 @@ class PreparedShards:
         return hashlib.sha256(self.reader.path(index).read_bytes() if filled else b"").hexdigest()[:16]
 
     def _write(self, index: int, columns: dict[str, Any]) -> None:
-        table = pa.table({name: _arrow(values) for name, values in columns.items()})
+        features = datasets.Features()
+        arrays = {name: _arrow(values, features, name) for name, values in columns.items()}
+        table = pa.table(arrays).replace_schema_metadata({_FEATURES: json.dumps(features.to_dict())})
         with pa.OSFile(str(self.reader.path(index)), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)
 
@@ -104,12 +110,15 @@ class PreparedReader:
         index = slot // self.shard_size
         if index not in self._open:
             table = pa.ipc.open_file(pa.memory_map(str(self.path(index)))).read_all()
-            self._open[index] = {name: _column(table[name].combine_chunks()) for name in table.column_names}
+            features = datasets.Features.from_dict(json.loads(table.schema.metadata[_FEATURES]))
+            self._open[index] = {
+                name: _column(table[name].combine_chunks(), features.get(name)) for name in table.column_names
+            }
             self._positions |= {s: i for i, s in enumerate(table[_SLOT].to_pylist())}
         return self._open[index], self._positions[slot]
 
 
-def _arrow(values: Any) -> pa.Array:
+def _arrow(values: Any, features: datasets.Features, name: str) -> pa.Array:
     first = values[0]
     # Arrow has no tensors of booleans.
     if hasattr(first, "__array__") and np.ndim(first) > 1 and np.asarray(first).dtype != bool:
@@ -118,11 +127,19 @@ def _arrow(values: Any) -> pa.Array:
         return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(stacked))
     if hasattr(first, "tolist"):
         return pa.array([value.tolist() for value in values])
-    return pa.array(values)
+    try:
+        return pa.array(values)
+    except pa.ArrowInvalid:
+        # What only `datasets` knows how to keep comes back as the same kind of object.
+        encoded = datasets.Dataset.from_dict({name: values})
+        features[name] = encoded.features[name]
+        return encoded.data.column(0).combine_chunks()
 
 
-def _column(array: pa.Array) -> Callable[[int], Any]:
+def _column(array: pa.Array, feature: Any) -> Callable[[int], Any]:
     """A function from a row's number to its value: slices of NumPy arrays where it can, since they are hot."""
+    if feature is not None:
+        return lambda i: feature.decode_example(array[i].as_py()) if array[i].is_valid else None
     if isinstance(array, pa.FixedShapeTensorArray):
         tensors = array.to_numpy_ndarray()
         # A copy, since torch takes no array that cannot be written to.

@@ -46,6 +46,17 @@ def test_images_come_back_as_they_are():
     np.testing.assert_array_equal(example["image"], images[3])
 
 
+def test_pictures_come_back_as_they_are():
+    images = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), dtype=np.uint8)
+    features = datasets.Features({"image": datasets.Image(), "note": datasets.Value("string"), "label": CLASSES})
+    columns = {"image": list(images), "note": ["a", "b", "c", "d"], "label": [0, 1, 0, 1]}
+    generator = DatasetGenerator(datasets.Dataset.from_dict(columns, features=features).select([0, 3]))
+    (example,) = generator.generate([1], seed=0)
+    np.testing.assert_array_equal(np.asarray(example["image"]), images[3])
+    assert example["note"] == "d"
+    assert len(generator.fingerprint()) == 16
+
+
 def test_the_fingerprint_knows_rows_and_labels():
     prints = {
         DatasetGenerator(rows()).fingerprint(),

@@ -133,6 +133,12 @@ def test_another_weight_is_another_fingerprint():
         ({"num_channels": 4}, "num_channels=4 must be 1 or 3"),
         ({"width": 0}, "width=0 must be 1 or more"),
         ({"latent_size": 0}, "latent_size=0 must be 1 or more"),
+        ({"latent_size": 1.5}, "latent_size=1.5 must be 1 or more, and whole"),
+        ({"id2label": {1: "cat", 2: "dog"}}, "id2label={1: 'cat', 2: 'dog'} must number the classes from 0"),
+        ({"id2label": {0: "cat", 2: "dog"}}, "id2label={0: 'cat', 2: 'dog'} must number the classes from 0"),
+        ({"id2label": {"cat": 0}}, r"as by dict\(enumerate\(names\)\)"),
+        ({"id2label": ["cat", "dog"]}, "must number the classes from 0"),
+        ({"id2label": {}}, "must number the classes from 0"),
     ],
 )
 def test_shapes_that_cannot_be(options, message):
@@ -145,3 +151,7 @@ def test_shapes_that_cannot_be(options, message):
 def test_pixels_survive_the_way_there_and_back(values):
     images = np.array(values, dtype=np.uint8).reshape(1, 2, 2, 3)
     assert np.array_equal(to_uint8(from_uint8(torch.from_numpy(images))), images)
+
+
+def test_classes_as_a_configuration_file_has_them():
+    assert DCGANConfig(id2label={"1": "dog", "0": "cat"}).label_names == ("cat", "dog")

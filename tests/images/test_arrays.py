@@ -1,6 +1,7 @@
 """Images as arrays: what is decoded, and what is refused by its row."""
 
 import io
+import re
 
 import datasets
 import numpy as np
@@ -117,13 +118,41 @@ def test_a_bomb(monkeypatch):
         image_arrays(pictures(PICTURE))
 
 
-@pytest.mark.parametrize("mode", ["P", "RGBA", "1", "LA"])
+@pytest.mark.parametrize("mode", ["P", "RGBA", "1", "LA", "CMYK"])
 def test_modes_whose_numbers_are_no_intensities(mode):
     message = rf"Row 1 is an image of mode '{mode}': convert .* \['L', 'RGB'\], as by `image.convert\('RGB'\)`"
     with pytest.raises(ValueError, match=message):
-        image_arrays(pictures(PICTURE, PICTURE.convert(mode)))
+        image_arrays(pictures(PICTURE, encoded(PICTURE.convert(mode), "TIFF")))
     with pytest.raises(ValueError, match=message):
         stack_images([PICTURE, PICTURE.convert(mode)])
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_images_of_more_than_8_bits(mode):
+    grey = np.asarray(PICTURE.convert("L"))
+    wide = Image.fromarray(grey.astype(np.uint16) * 257)
+    wide = wide if mode == "I;16" else wide.convert("I").convert(mode)
+    message = rf"Row 0 is an image of mode '{mode}', whose values go beyond 255.*Scale the images to 8 bits.*by `(.*)`"
+    with pytest.raises(ValueError, match=message) as error:
+        stack_images([wide])
+    # The remedy, as it is written, gives the right values.
+    remedy = re.search(message, str(error.value))[1]
+    np.testing.assert_array_equal(np.asarray(eval(remedy, {"Image": Image, "np": np, "image": wide})), grey)
+    # Nor does a column that asks for 8 bits cut them off.
+    file = encoded(wide, "TIFF")
+    for options in ({}, {"mode": "L"}, {"mode": "RGB"}):
+        with pytest.raises(ValueError, match=message):
+            image_arrays(pictures(file, **options))
+    scaled = pictures(file).map(lambda row: {"image": eval(remedy, {"Image": Image, "np": np, "image": row["image"]})})
+    np.testing.assert_array_equal(image_arrays(scaled)[0, :, :, 0], grey)
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "1", "LA", "CMYK"])
+def test_the_remedy_for_other_modes_keeps_the_colours(mode):
+    picture = PICTURE.convert(mode)
+    converted = image_arrays(pictures(encoded(picture, "TIFF"), mode="RGB"))[0]
+    np.testing.assert_array_equal(converted, np.asarray(picture.convert("RGB")))
+    assert converted.min() < 128 < converted.max()
 
 
 UNLIKE = {
@@ -145,8 +174,8 @@ WRONG_ARRAYS = {
     "missing array": ([COLOUR, None], FORMS["array"], "Row 1 has no image: drop such rows"),
     "missing list": ([COLOUR, None], LISTS, "Row 1 has no image: drop such rows"),
     "missing number": ([COLOUR, [[[None, 1, 2]]]], LISTS, "Column 'image' has images in which numbers are missing"),
-    "floats": ([COLOUR / 255], datasets.Array3D((8, 6, 3), "float32"), "Row 0 is of type float32: give .* uint8"),
-    "wide integers": ([COLOUR], datasets.Array3D((8, 6, 3), "int64"), "Row 0 is of type int64: give images as uint8"),
+    "floats": ([COLOUR / 255], datasets.Array3D((8, 6, 3), "float32"), "Row 0 is of type float32: scale .* uint8"),
+    "wide integers": ([COLOUR], datasets.Array3D((8, 6, 3), "int64"), "Row 0 is of type int64: scale images"),
     "four channels": ([np.zeros((8, 6, 4))], datasets.Array3D((8, 6, 4), "uint8"), r"Row 0 has shape \(8, 6, 4\): an"),
     "channels first": ([np.zeros((3, 8, 6))], datasets.Array3D((3, 8, 6), "uint8"), r"\(height, width, channels\)"),
     "no pixels": ([np.zeros((0, 6, 3))], LISTS, r"Row 0 has shape \(0,\)"),

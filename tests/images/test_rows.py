@@ -4,11 +4,14 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision.transforms import v2
 from transformers import ViTImageProcessor
 
-from hf_augment import ImageCollator, ImageRows
+from hf_augment import DatasetGenerator, ImageCollator, ImageRows
+from hf_augment.blending.dataset import SyntheticRow
 from hf_augment.images.rows import pixel_values
+from tests.toys import IMAGE, LABELS
 
 
 def dataset(labels=(0, 1, 1), feature=None, channels=3):
@@ -118,6 +121,55 @@ def test_a_transform_sees_one_image_at_a_time_channels_first():
     torch.testing.assert_close(batch["pixel_values"], by_hand([image[:, ::-1] for image in images]))
     # The rows stay as they were.
     np.testing.assert_array_equal(rows[0]["picture"], images[0])
+
+
+def test_pillow_images_are_collated_as_arrays_are():
+    _, images = dataset()
+    rows = [{"picture": Image.fromarray(image), "kind": label} for image, label in zip(images, (0, 1, 1), strict=True)]
+    for transform in (None, v2.Identity()):
+        torch.testing.assert_close(collator(transform)(rows)["pixel_values"], by_hand(images))
+    with pytest.raises(ValueError, match="Row 0 is an image of mode 'I;16', whose values go beyond 255"):
+        collator(v2.Identity())([{"picture": Image.fromarray(np.zeros((8, 8), np.uint16)), "kind": 0}])
+
+
+def test_training_on_pictures_with_pictures_of_a_dataset(tmp_path):
+    images = [np.asarray(row["image"], np.uint8) for row in IMAGE.rows(12)]
+    classes = datasets.ClassLabel(names=list(LABELS))
+    features = datasets.Features({"image": datasets.Image(), "unused": datasets.Image(), "label": classes})
+    columns = {"image": images, "unused": images, "label": [0, 1] * 6}
+    rows = datasets.Dataset.from_dict(columns, features=features)
+    collate = ImageCollator(ViTImageProcessor(do_resize=False), v2.RandomHorizontalFlip())
+    seen = []
+
+    def collator(batch):
+        seen.extend(np.asarray(row["image"]).tobytes() for row in batch if isinstance(row, SyntheticRow))
+        assert all(isinstance(row["image"], Image.Image) for row in batch)
+        return collate(batch)
+
+    trainer = IMAGE.trainer(
+        tmp_path,
+        generator=DatasetGenerator(rows),
+        train_dataset=rows.remove_columns("unused"),
+        data_collator=collator,
+        synthetic_ratio=0.5,
+        max_steps=3,
+    )
+    trainer.train()
+    assert len(seen) == 6
+    assert set(seen) <= {image.tobytes() for image in images}
+
+
+@pytest.mark.parametrize("label", [0.5, "1", None, -1, float("nan"), float("inf"), torch.tensor(0.5)])
+def test_a_batch_of_labels_that_are_no_classes(label):
+    rows = [{"picture": np.zeros((8, 8, 3), np.uint8), "kind": of_row} for of_row in (1, label)]
+    with pytest.raises(ValueError, match=r"Row 1 has the label .*, which is no number of a class: drop such rows"):
+        collator()(rows)
+
+
+def test_labels_of_any_type_of_number():
+    labels = [1, 1.0, np.int64(1), torch.tensor(1), True, -100]
+    rows = [{"picture": np.zeros((8, 8, 3), np.uint8), "kind": label} for label in labels]
+    assert collator()(rows)["labels"].tolist() == [1, 1, 1, 1, 1, -100]
 
 
 def test_every_row_is_augmented_by_itself_and_by_torch_s_random_state():

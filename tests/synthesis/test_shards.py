@@ -1,4 +1,5 @@
 import json
+import pickle
 import tempfile
 
 import datasets
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from hf_augment.synthesis.prepared import PreparedShards
 from hf_augment.synthesis.shards import Shard, ShardStore
@@ -65,6 +67,34 @@ def test_a_shard_comes_back_as_it_went_and_no_file_is_a_pickle(store, toy):
     assert back.reject_sample[0]["example"] == {"x": "float64 array of 2×3"}
     assert store.accepted(back).tolist() == [True, False, True, False]
     assert sorted(path.suffix for path in store.folder.iterdir()) == [".arrow", ".json", ".json"]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1", "I;16"])
+def test_pictures_come_back_as_they_went(store, mode):
+    numbers = np.random.default_rng(0).integers(0, 2**16, (2, 8, 6), dtype=np.uint16)
+    pictures = [
+        Image.fromarray(n) if mode == "I;16" else Image.fromarray(n.astype(np.uint8)).convert(mode) for n in numbers
+    ]
+    store.write(array_shard(pictures))
+    prepared = prepare(store, lambda columns: {"half": [x.resize((3, 4)) for x in columns["x"]]})
+    assert prepared.accepted(0).tolist() == [True, False, True, False]
+    reader = pickle.loads(pickle.dumps(prepared.reader))  # As a worker gets it.
+    for slot, picture in zip((0, 2), pictures, strict=True):
+        row = reader.read(slot)
+        assert (row["x"].mode, row["half"].size) == (mode, (3, 4))
+        np.testing.assert_array_equal(np.asarray(row["x"]), np.asarray(picture))
+        np.testing.assert_array_equal(np.asarray(row["half"]), np.asarray(picture.resize((3, 4))))
+
+
+def test_pictures_of_files_are_kept_themselves(store, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+    pixels = np.asarray(Image.open(tmp_path / "a.jpg"))
+    store.write(array_shard([Image.open(tmp_path / "a.jpg"), Image.open(tmp_path / "a.jpg")]))
+    (tmp_path / "a.jpg").unlink()
+    for example in store.read(0).examples:
+        np.testing.assert_array_equal(np.asarray(example["x"]), pixels)
+    assert store.dataset().cast_column("x", datasets.Image(decode=False))[0]["x"]["path"] is None
 
 
 def test_all_shards_are_one_dataset_anybody_can_open(store, toy):
