@@ -35,9 +35,9 @@ class ArmRun:
             Wall time of training, waiting for generation included.
         metrics (`dict[str, dict[str, float]]`):
             By evaluation set, then by metric.
-        correct (`dict[str, list[float]]`):
-            By evaluation set: for each row 1 where the prediction was right, else 0; of several versions of a row, the
-            share that was right.
+        correct (`dict[str, list[float]]`, *optional*):
+            For each row 1 where the prediction was right, else 0, by evaluation set; of several versions of a row, the
+            share that was right. A comparison needs it.
         classes (`dict[str, dict[str, dict[str, float]]]`, *optional*):
             By evaluation set, then by class name: `precision`, `recall`, `f1` and `support`.
         robustness (`dict[str, dict[str, list[float]]]`, *optional*):
@@ -63,7 +63,7 @@ class ArmRun:
     steps: int
     seconds: float
     metrics: dict[str, dict[str, float]]
-    correct: dict[str, list[float]] = field(repr=False)
+    correct: dict[str, list[float]] = field(default_factory=dict, repr=False)
     classes: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict, repr=False)
     robustness: dict[str, dict[str, list[float]]] = field(default_factory=dict, repr=False)
     unperturbed: dict[str, float] = field(default_factory=dict, repr=False)
@@ -110,9 +110,6 @@ class Difference:
             they are, and it says whether these two classifiers differ on other rows. Predictions of several
             classifiers on the same rows are not, and it knows nothing of how training runs differ: of two arms it
             finds effects where there are none. No verdict rests on it.
-        discordant (`tuple[int, int]`):
-            Of all pairs together: predictions that are right in the arm alone, and in the reference alone. Of several
-            versions of a row: rows that are right more often in one, so that McNemar's test is the sign test.
         effect_size (`float`):
             Cohen's h of the two mean accuracies, in `[-π, π]`: comparable between evaluation sets whose accuracies
             differ, and there for any number of runs.
@@ -123,7 +120,10 @@ class Difference:
             Estimate of the true difference that a comparison like this one finds with a probability of 80 %, as the
             strictest test of the family (`0.05 / family`). `None` if no difference is large enough: always so for one
             pair of runs, which gives no verdict.
-        bootstrap (`tuple[float, float]`):
+        discordant (`tuple[int, int]`, *optional*):
+            Of all pairs together: predictions that are right in the arm alone, and in the reference alone. Of several
+            versions of a row: rows that are right more often in one, so that McNemar's test is the sign test.
+        bootstrap (`tuple[float, float]`, *optional*):
             The 95 % interval of [`~hf_augment.evaluation.statistics.crossed_bootstrap`]: too narrow for few units.
         shown (`float`, *optional*):
             Mean share of the scheduled synthetic rows that the arm's classifiers were shown, in `[0, 1]`.
@@ -141,11 +141,11 @@ class Difference:
     p_holm: float
     family: int
     mcnemar_p: float
-    discordant: tuple[int, int]
     effect_size: float
-    d_z: float | None
-    detectable: float | None
-    bootstrap: tuple[float, float]
+    d_z: float | None = None
+    detectable: float | None = None
+    discordant: tuple[int, int] | None = None
+    bootstrap: tuple[float, float] | None = None
     shown: float | None = None
 
     @property
@@ -191,29 +191,6 @@ class Difference:
             return f"; about {100 * self.detectable:.1f} points would have been needed for 80 % power"
         found = self.p_holm < LEVEL
         return "" if found else "; no difference, however large, could have been found"
-
-
-def summarise(runs: Sequence[ArmRun], evaluation: str, metric: str) -> dict[str, tuple[float, float, int]]:
-    """
-    Mean, standard deviation and number of runs by arm, in the order in which arms appear.
-
-    Args:
-        runs (`Sequence[ArmRun]`):
-            Of all arms.
-        evaluation (`str`):
-            The evaluation set.
-        metric (`str`):
-            Such as `"accuracy"`.
-
-    Returns:
-        `dict[str, tuple[float, float, int]]`: The deviation is the sample's (n - 1), and 0 for one run.
-    """
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        values.setdefault(run.arm, []).append(run.metrics[evaluation][metric])
-    return {
-        arm: (float(np.mean(v)), float(np.std(v, ddof=1)) if len(v) > 1 else 0.0, len(v)) for arm, v in values.items()
-    }
 
 
 def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, seed: int = 0) -> Difference:

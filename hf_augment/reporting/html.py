@@ -13,8 +13,9 @@ import jinja2
 from markupsafe import Markup
 
 from hf_augment.reporting.escape import plain
-from hf_augment.reporting.facts import Findings, ReportFacts
-from hf_augment.reporting.sections import Picture, Section
+from hf_augment.reporting.results import Results
+from hf_augment.reporting.sections import Section, limits
+from hf_augment.reporting.tables import data_table
 
 
 #: What a page may embed, by the suffix of the file.
@@ -23,18 +24,18 @@ KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif
 _NUMBER = re.compile(r"(?:[<>] )?[-+−]?\d[\d.,e+-]*(?: ?[%×s]| (?:±|to) [-+−]?\d[\d.,]*)?|-?")
 
 
-def render_html(findings: Findings, sections: Sequence[Section], folder: Path) -> str:
+def render_html(results: Results, sections: Sequence[Section], folder: Path) -> str:
     """
     Writes the report as a page that holds its pictures and its style. All text is escaped by the template, shows no
     control characters, and cannot load or run anything, which the page's policy forbids too.
 
     Args:
-        findings ([`Findings`]):
-            What was found.
+        results ([`Results`]):
+            Results of a comparison.
         sections (`Sequence[Section]`):
-            Its chapters.
+            Their chapters.
         folder (`Path`):
-            Where the further pictures lie.
+            Folder of the further pictures.
 
     Returns:
         `str`: HTML.
@@ -49,30 +50,27 @@ def render_html(findings: Findings, sections: Sequence[Section], folder: Path) -
     )
     environment.tests["numeric"] = _numeric
     environment.filters["data_uri"] = _data_uri
-    facts = findings.facts
-    further = {name: (folder / name).read_bytes() for name in facts.pictures}
     return environment.get_template("report.html.jinja").render(
-        title=facts.title,
-        summary=_summary(facts),
-        reference=facts.reference,
-        test=facts.test,
-        verdicts=[(d.arm, d.verdict, d.describe()) for d in findings.on(facts.test)],
+        results=results,
+        summary=data_table(results)[2],
+        verdicts=results.on(results.test),
         sections=sections,
-        pictures=[Picture(facts.pictures[name], content, name) for name, content in further.items()],
-        notes=facts.notes,
-        command=facts.command,
-        stated=_stated(facts),
+        pictures=[
+            (caption, _data_uri((folder / name).read_bytes(), name)) for name, caption in results.pictures.items()
+        ],
+        limits=limits(results, results.arms),
+        stated=_stated(results),
     )
 
 
-def check_pictures(facts: ReportFacts, folder: Path) -> None:
+def check_pictures(results: Results, folder: Path) -> None:
     """
     Refuses further pictures that a page cannot embed.
 
     Raises:
         ValueError: If one is no file of the folder, or of a kind that browsers do not show.
     """
-    for name in facts.pictures:
+    for name in results.pictures:
         if Path(name).name != name or Path(name).suffix.lower() not in KINDS or not (folder / name).is_file():
             raise ValueError(
                 f"pictures[{name!r}] is no picture in {folder}: write it there first, under a name with one of "
@@ -80,25 +78,9 @@ def check_pictures(facts: ReportFacts, folder: Path) -> None:
             )
 
 
-def _summary(facts: ReportFacts) -> list[tuple[str, str]]:
-    """What one must know to read the first sentences."""
-    data, evaluations = facts.data, facts.data.get("evaluations", {})
-    rows = f", {evaluations[facts.test]} rows" if facts.test in evaluations else ""
-    splits, seeds = ({getattr(run, name) for run in facts.runs} for name in ("split", "seed"))
-    counts = ((len(facts.arms), "arm"), (len(splits), "split"), (len(seeds), "seed"), (len(facts.runs), "run"))
-    lines = [
-        ("Data", " - ".join(str(data[name]) for name in ("name", "note") if data.get(name))),
-        ("Labelled rows of a run", str(data.get("train_rows", ""))),
-        ("Classifier", facts.models.get("classifier", "")),
-        ("Runs", ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts)),
-        ("Compared with", f"{facts.reference}, on {facts.test}{rows}" if len(facts.arms) > 1 else ""),
-    ]
-    return [(term, value) for term, value in lines if value]
-
-
-def _stated(facts: ReportFacts) -> dict[str, list[tuple[str, str]]]:
+def _stated(results: Results) -> dict[str, list[tuple[str, str]]]:
     """What the figures rest on, as tables of names and values."""
-    stated = {"Models": facts.models, "Data": facts.data, "Versions": facts.versions, "Settings": facts.settings}
+    stated = {"Versions": results.versions, "Settings": results.settings}
     return {title: [(name, _words(value)) for name, value in values.items()] for title, values in stated.items()}
 
 
@@ -116,6 +98,5 @@ def _numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
     return all(_NUMBER.fullmatch(row[column]) for row in rows)
 
 
-def _data_uri(picture: Picture) -> str:
-    kind = KINDS[Path(picture.file or "x.png").suffix.lower()]
-    return f"data:{kind};base64,{base64.b64encode(picture.content).decode()}"
+def _data_uri(content: bytes, name: str = "x.png") -> str:
+    return f"data:{KINDS[Path(name).suffix.lower()]};base64,{base64.b64encode(content).decode()}"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from hf_augment.evaluation.comparison import ArmRun, Difference
-from hf_augment.reporting.facts import Findings, ReportFacts
+from hf_augment.reporting.results import Results
 from hf_augment.reporting.samples import Sample
 
 
@@ -32,50 +32,50 @@ def png(figure: Figure) -> bytes:
     return picture.getvalue()
 
 
-def overview(findings: Findings) -> Figure:
+def overview(results: Results) -> Figure:
     """Accuracy on the test set, differences from the reference and acceptance, side by side."""
-    facts, funnels = findings.facts, _filled(findings.acceptance)
-    rows = max(4, len(facts.arms), len(_filters(funnels)) if funnels else 0)
+    funnels = _filled(results.acceptance)
+    rows = max(4, len(results.arms), len(_filters(funnels)) if funnels else 0)
     figure = Figure(figsize=(13 if funnels else 9, 1.4 + 0.5 * rows), layout="constrained")
     panels = figure.subplots(1, 3 if funnels else 2, width_ratios=[1, 1.1, 1][: 3 if funnels else 2])
-    _accuracy(panels[0], facts)
-    _differences(panels[1], facts, findings.on(facts.test), names=False)
+    _accuracy(panels[0], results)
+    _differences(panels[1], results, results.on(results.test), names=False)
     if funnels:
-        _acceptance(panels[2], facts, funnels)
+        _acceptance(panels[2], results, funnels)
         figure.legend(*_legend(panels[2], funnels), loc="outside lower right", ncols=4, fontsize=LARGE, frameon=False)
     return figure
 
 
-def accuracy(facts: ReportFacts) -> Figure:
+def accuracy(results: Results) -> Figure:
     """Accuracy on the test set by arm."""
-    figure, axes = _panel(1.1 + 0.42 * len(facts.arms))
-    _accuracy(axes, facts)
+    figure, axes = _panel(1.1 + 0.42 * len(results.arms))
+    _accuracy(axes, results)
     return figure
 
 
-def differences(findings: Findings, evaluation: str) -> Figure:
+def differences(results: Results, evaluation: str) -> Figure:
     """Differences from the reference on one evaluation set."""
-    figure, axes = _panel(1.1 + 0.42 * len(findings.facts.arms))
-    _differences(axes, findings.facts, findings.on(evaluation))
+    figure, axes = _panel(1.1 + 0.42 * len(results.arms))
+    _differences(axes, results, results.on(evaluation))
     return figure
 
 
-def acceptance(findings: Findings) -> Figure:
+def acceptance(results: Results) -> Figure:
     """What the filters accepted, by arm."""
-    funnels = _filled(findings.acceptance)
+    funnels = _filled(results.acceptance)
     height = 1.0 + len(_filters(funnels)) * (0.2 + 0.16 * len(funnels))
     figure, axes = _panel(height)
-    _acceptance(axes, findings.facts, funnels)
+    _acceptance(axes, results, funnels)
     _legend_below(figure, *_legend(axes, funnels))
     return figure
 
 
-def curves(facts: ReportFacts, names: Mapping[str, str]) -> Figure:
+def curves(results: Results, names: Mapping[str, str]) -> Figure:
     """
     What was logged while training: a thick line for the mean of an arm's runs, a thin one for each run.
 
     Args:
-        facts ([`ReportFacts`]):
+        results ([`Results`]):
             Whose runs have a `curve`.
         names (`Mapping[str, str]`):
             The figures to show, a panel each, and what their axis says.
@@ -87,8 +87,8 @@ def curves(facts: ReportFacts, names: Mapping[str, str]) -> Figure:
     shown: dict[str, Any] = {}
     panels = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
     for axes, (name, label) in zip(panels, names.items(), strict=True):
-        for arm, colour in _colours(facts).items():
-            lines = [_logged(run, name) for run in facts.of_arm(arm)]
+        for arm, colour in _colours(results).items():
+            lines = [_logged(run, name) for run in results.of_arm(arm)]
             lines = [line for line in lines if line]
             if len(lines) > 1:
                 for line in lines:
@@ -109,12 +109,12 @@ def curves(facts: ReportFacts, names: Mapping[str, str]) -> Figure:
     return figure
 
 
-def heat_map(facts: ReportFacts, values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Figure:
+def heat_map(results: Results, values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Figure:
     """
     A table whose colours say how an arm differs from the reference.
 
     Args:
-        facts ([`ReportFacts`]):
+        results ([`Results`]):
             Says which arm is the reference.
         values (`Mapping[str, Mapping[str, float]]`):
             By row, then by arm, shares in `[0, 1]`.
@@ -126,10 +126,10 @@ def heat_map(facts: ReportFacts, values: Mapping[str, Mapping[str, float]], titl
     Returns:
         `Figure`: A row for each of `values`, a column for each arm that has one.
     """
-    arms = [arm for arm in facts.arms if any(arm in row for row in values.values())]
+    arms = [arm for arm in results.arms if any(arm in row for row in values.values())]
     table = 100 * np.array([[row.get(arm, np.nan) for arm in arms] for row in values.values()])
-    coloured = facts.reference in arms and len(arms) > 1
-    gains = table - table[:, [arms.index(facts.reference)]] if coloured else np.zeros_like(table)
+    coloured = results.reference in arms and len(arms) > 1
+    gains = table - table[:, [arms.index(results.reference)]] if coloured else np.zeros_like(table)
     limit = max(float(np.nanmax(np.abs(gains))), 1.0)
     figure = Figure(figsize=(WIDTH, 1.6 + 0.24 * len(values) + 0.4 * coloured), layout="constrained")
     axes = figure.subplots()
@@ -146,26 +146,26 @@ def heat_map(facts: ReportFacts, values: Mapping[str, Mapping[str, float]], titl
     figure.suptitle(_plain(title, 60), fontsize=LARGE)
     if coloured:
         bar = figure.colorbar(image, ax=axes, location="bottom", aspect=40, pad=0.02)
-        bar.set_label(_plain(f"{unit} against {facts.reference}", 60), fontsize=SMALL)
+        bar.set_label(_plain(f"{unit} against {results.reference}", 60), fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)
         bar.outline.set_visible(False)
     return figure
 
 
-def generalization(facts: ReportFacts) -> Figure:
+def generalization(results: Results) -> Figure:
     """Accuracy on every evaluation set by arm."""
-    height = len(facts.evaluations) * (0.25 + 0.17 * len(facts.arms))
+    height = len(results.evaluations) * (0.25 + 0.17 * len(results.arms))
     figure, axes = _panel(1.1 + height)
-    thickness = 0.82 / len(facts.arms)
-    for i, (arm, colour) in enumerate(_colours(facts).items()):
-        for y, name in enumerate(facts.evaluations):
-            position = y + (i - (len(facts.arms) - 1) / 2) * thickness
-            values = [run.metrics[name]["accuracy"] for run in facts.of_arm(arm)]
+    thickness = 0.82 / len(results.arms)
+    for i, (arm, colour) in enumerate(_colours(results).items()):
+        for y, name in enumerate(results.evaluations):
+            position = y + (i - (len(results.arms) - 1) / 2) * thickness
+            values = [run.metrics[name]["accuracy"] for run in results.of_arm(arm)]
             mean, label = float(np.mean(values)), _plain(arm) if y == 0 else None
             axes.barh(position, 100 * mean, 0.9 * thickness, color=colour, label=label)
             axes.plot(100 * np.array(values), [position] * len(values), "|", color="black", alpha=0.5, markersize=4)
             axes.text(100 * max(values) + 1.5, position, f"{100 * mean:.1f}", va="center", fontsize=SMALL - 1)
-    names = [_plain(name) + ("\n(verdict)" if name == facts.test else "") for name in facts.evaluations]
+    names = [_plain(name) + ("\n(verdict)" if name == results.test else "") for name in results.evaluations]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(0, 108)
@@ -190,20 +190,20 @@ def images(samples: Sequence[Sample]) -> Figure:
 # Panels.
 
 
-def _accuracy(axes: Any, facts: ReportFacts) -> None:
-    colours = _colours(facts)
+def _accuracy(axes: Any, results: Results) -> None:
+    colours = _colours(results)
     for y, (arm, colour) in enumerate(colours.items()):
-        values = [100 * run.metrics[facts.test]["accuracy"] for run in facts.of_arm(arm)]
+        values = [100 * run.metrics[results.test]["accuracy"] for run in results.of_arm(arm)]
         axes.plot(values, [y] * len(values), "o", color=colour, markersize=4.5, alpha=0.45, markeredgewidth=0)
         axes.plot([np.mean(values)] * 2, [y - 0.3, y + 0.3], color=colour, linewidth=3, solid_capstyle="round")
     _arms_on_y(axes, list(colours))
     _tidy(axes, grid="x")
     axes.set_xlabel("accuracy, % (line: mean, dot: run)", fontsize=LARGE)
-    axes.set_title(f"{_plain(facts.test)}\naccuracy", fontsize=LARGE + 1)
+    axes.set_title(f"{_plain(results.test)}\naccuracy", fontsize=LARGE + 1)
 
 
-def _differences(axes: Any, facts: ReportFacts, found: Sequence[Difference], names: bool = True) -> None:
-    colours = _colours(facts)
+def _differences(axes: Any, results: Results, found: Sequence[Difference], names: bool = True) -> None:
+    colours = _colours(results)
     arms = list(colours)
     # In the middle of the panel: a text at the point would leave the panel where the point is at its edge.
     place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "ha": "center"}
@@ -212,22 +212,22 @@ def _differences(axes: Any, facts: ReportFacts, found: Sequence[Difference], nam
         y = arms.index(d.arm)
         axes.plot([100 * d.low, 100 * d.high], [y, y], color=colours[d.arm], linewidth=3, solid_capstyle="round")
         axes.plot(100 * d.mean, y, "o", color=colours[d.arm], markersize=7)
-        axes.annotate(d.verdict, (0.5, y), (0, 6), fontsize=SMALL, bbox=box, **place)
-    if facts.reference in arms:
-        y = arms.index(facts.reference)
-        axes.plot(0, y, "D", color=colours[facts.reference], markersize=6)
+        axes.annotate(d.verdict.partition(":")[0], (0.5, y), (0, 6), fontsize=SMALL, bbox=box, **place)
+    if results.reference in arms:
+        y = arms.index(results.reference)
+        axes.plot(0, y, "D", color=colours[results.reference], markersize=6)
         axes.annotate("reference", (0.5, y), (0, 6), fontsize=SMALL, bbox=box, color="#555555", **place)
     axes.axvline(0, color="black", linewidth=0.8, zorder=0)
     _arms_on_y(axes, arms if names else [""] * len(arms))
     _tidy(axes, grid="x")
     axes.set_xlabel("points of accuracy, 95 % interval", fontsize=LARGE)
-    evaluation = found[0].evaluation if found else facts.test
+    evaluation = found[0].evaluation if found else results.test
     # On two lines, since the picture ends where a title of the longest names does not.
-    axes.set_title(f"{_plain(evaluation)}\nagainst {_plain(facts.reference, 22)}", fontsize=LARGE + 1)
+    axes.set_title(f"{_plain(evaluation)}\nagainst {_plain(results.reference, 22)}", fontsize=LARGE + 1)
 
 
-def _acceptance(axes: Any, facts: ReportFacts, funnels: Mapping[str, Mapping[str, float]]) -> None:
-    names, colours = _filters(funnels), _colours(facts)
+def _acceptance(axes: Any, results: Results, funnels: Mapping[str, Mapping[str, float]]) -> None:
+    names, colours = _filters(funnels), _colours(results)
     thickness = 0.8 / len(funnels)
     for i, (arm, funnel) in enumerate(funnels.items()):
         for y, name in enumerate(names):
@@ -278,8 +278,8 @@ def _legend(axes: Any, funnels: Mapping[str, Any]) -> tuple[list[Any], list[str]
     return (handles, labels) if len(funnels) > 1 else ([], [])
 
 
-def _colours(facts: ReportFacts) -> dict[str, str]:
-    return {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(facts.arms)}
+def _colours(results: Results) -> dict[str, str]:
+    return {arm: COLOURS[i % len(COLOURS)] for i, arm in enumerate(results.arms)}
 
 
 def _filled(funnels: Mapping[str, dict[str, float]]) -> dict[str, dict[str, float]]:

@@ -1,28 +1,27 @@
-"""What was found: printed, and written for readers and for programs."""
+"""Writes a report: for readers, for programs, and on the terminal."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from hf_augment.files import write_atomically
 from hf_augment.reporting import plots
-from hf_augment.reporting.escape import plain
-from hf_augment.reporting.facts import Findings, ReportFacts, find
 from hf_augment.reporting.html import check_pictures, render_html
-from hf_augment.reporting.markdown import render_markdown
-from hf_augment.reporting.sections import Section, make_sections
+from hf_augment.reporting.markdown import render_report
+from hf_augment.reporting.results import Results
+from hf_augment.reporting.sections import make_sections
+from hf_augment.reporting.terminal import closing_lines, print_results
 
 
-def write_report(folder: Path, facts: ReportFacts, console: Console | None = None) -> dict[str, Any]:
+def write_report(
+    folder: Path, results: Results, console: Console | None = None, models: Mapping[str, Path] | None = None
+) -> Results:
     """
-    Prints the findings and writes them: `report.html`, a page that needs no network; `report.md`; `results.json`;
+    Prints the results and writes them: `report.html`, a page that needs no network; `report.md`; `results.json`;
     `report.png`, and where there is something to show `curves.png`, `robustness.png` and `generalization.png`.
 
     Example:
@@ -30,61 +29,43 @@ def write_report(folder: Path, facts: ReportFacts, console: Console | None = Non
     ```python
     from pathlib import Path
     from hf_augment.evaluation.comparison import ArmRun
-    from hf_augment.reporting.facts import ReportFacts
+    from hf_augment.reporting.results import Results
     from hf_augment.reporting.report import write_report
 
     metrics = {"test": {"accuracy": 0.5, "f1_macro": 0.5, "expected_calibration_error": 0.1}}
     run = ArmRun("baseline", split=0, seed=0, steps=8, seconds=1.0, metrics=metrics, correct={"test": [0, 1]})
-    facts = ReportFacts("A first run", {}, [run], reference="baseline", test="test", stores={})
-    results = write_report(Path("report"), facts)
+    results = Results.of_runs("A first run", [run], reference="baseline", test="test")
+    published = write_report(Path("report"), results)
     ```
 
     Args:
         folder (`Path`):
-            Where to; the further pictures lie there already.
-        facts ([`ReportFacts`]):
-            What was run.
+            Folder to write to; the further pictures lie there already.
+        results ([`Results`]):
+            Results of a comparison.
         console (`rich.console.Console`, *optional*):
-            Where to print. Defaults to the terminal.
+            Console to print on. Defaults to the terminal.
+        models (`Mapping[str, Path]`, *optional*):
+            Folders of the classifiers that were saved, by arm: the last lines name one and say how to use it.
 
     Returns:
-        `dict[str, Any]`: What is in `results.json`.
+        [`Results`]: What is in `results.json`, and so may be published.
 
     Raises:
-        ValueError: If the arms cannot be compared, or a further picture is not there.
+        ValueError: If a further picture is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    check_pictures(facts, folder)
-    findings = find(facts)
-    results = findings.results()
+    check_pictures(results, folder)
     # First what cannot be made again without the runs.
-    write_atomically(folder / "results.json", json.dumps(results, indent=1, default=str).encode())
-    sections = make_sections(findings)
-    write_atomically(folder / "report.png", plots.png(plots.overview(findings)))
+    results.save(folder / "results.json")
+    sections = make_sections(results)
+    write_atomically(folder / "report.png", plots.png(plots.overview(results)))
     for picture in (picture for section in sections for picture in section.pictures if picture.file):
         write_atomically(folder / picture.file, picture.content)
-    write_atomically(folder / "report.md", render_markdown(findings, sections).encode())
-    write_atomically(folder / "report.html", render_html(findings, sections, folder).encode())
+    write_atomically(folder / "report.md", render_report(results).encode())
+    write_atomically(folder / "report.html", render_html(results, sections, folder).encode())
     console = console or Console()
-    _print(console, findings, sections)
-    console.print(Text(f"Report: {folder / 'report.html'}, {folder / 'report.md'}"), soft_wrap=True)
-    return results
-
-
-def _print(console: Console, findings: Findings, sections: Sequence[Section]) -> None:
-    """What a reader waits for comes last, where a terminal stands."""
-    # Generated text is untrusted: printed as it is, not as markup.
-    for title, header, rows in (table for section in sections for table in section.tables):
-        table = Table(title=_printable(title), title_justify="left")
-        for name in header:
-            table.add_column(_printable(name))
-        for row in rows:
-            table.add_row(*map(_printable, row))
-        console.print(table)
-    sentences = [*findings.facts.notes, *(difference.describe() for difference in findings.differences)]
-    for sentence in sentences:
-        console.print(_printable(sentence))
-
-
-def _printable(text: str) -> Text:
-    return Text(plain(text))
+    print_results(console, results)
+    for line in closing_lines(results, folder / "report.html", models):
+        console.print(Text(line), soft_wrap=True)
+    return Results.load(folder / "results.json")

@@ -66,7 +66,7 @@ def choose_samples(store: ShardStore, nearest: Nearest | None = None, each: int 
         store ([`~hf_augment.synthesis.ShardStore`]):
             Of the synthetic examples.
         nearest (`Callable`, *optional*):
-            Says which labelled rows they are nearest to; see [`ReportFacts`].
+            Says which labelled rows they are nearest to; see [`~hf_augment.reporting.results.Results.of_runs`].
         each (`int`, *optional*, defaults to 6):
             How many of either kind at most.
 

@@ -1,39 +1,50 @@
-"""The report's chapters, which the page, Markdown and the terminal show each in its own way."""
+"""The chapters of reports and cards, which the page, Markdown and the terminal show each in its own way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 from matplotlib.figure import Figure
 
 from hf_augment.evaluation.robustness import TableRows
 from hf_augment.reporting import plots, tables
-from hf_augment.reporting.cards.facts import perturbed
-from hf_augment.reporting.facts import Findings, ReportFacts
+from hf_augment.reporting.results import Results, perturbed
 
 
 #: Rows of a picture that one can still take in.
 MOST_CLASSES = 25
+#: What an interval does not cover, by what it ranges over.
+UNCOVERED = {
+    "test rows": "another training run, other labelled rows, other synthetic examples",
+    "seeds and rows": "other labelled rows, other synthetic examples",
+    "splits and rows": "what a generator that all draws share would make another time",
+}
 
 
 @dataclass
 class Picture:
     """
-    A picture of a report.
+    A picture of a report, drawn when its content is asked for.
 
     Args:
         caption (`str`):
-            What it shows, in words for those who do not see it too.
-        content (`bytes`):
-            Of the PNG file.
+            Description, for those who do not see it too.
+        draw (`Callable[[], Figure]`):
+            Draws it.
         file (`str`, *optional*):
-            Its name in the report's folder, if it is to lie there.
+            Name of its file in the report's folder, if it is to lie there.
     """
 
     caption: str
-    content: bytes = field(repr=False)
+    draw: Callable[[], Figure] = field(repr=False)
     file: str = ""
+
+    @cached_property
+    def content(self) -> bytes:
+        """Content of the PNG file."""
+        return plots.png(self.draw())
 
 
 @dataclass
@@ -43,15 +54,15 @@ class Section:
 
     Args:
         title (`str`):
-            Its heading.
+            Heading.
         text (`list[str]`, *optional*):
-            What one must know to read it.
+            Paragraphs that one must know to read it.
         pictures (`list[Picture]`, *optional*):
-            Beside the tables, which hold the same figures.
+            Pictures beside the tables, which hold the same figures.
         tables (`list[TableRows]`, *optional*):
-            For every reader; those without rows are left out.
+            Tables for every reader; those without rows are left out.
         folded (`list[TableRows]`, *optional*):
-            For readers of the page who look closer; those without rows are left out.
+            Tables for readers who look closer; those without rows are left out.
     """
 
     title: str
@@ -65,80 +76,119 @@ class Section:
         self.folded = [table for table in self.folded if table[2]]
 
 
-def make_sections(findings: Findings) -> list[Section]:
+def make_sections(results: Results, arms: Sequence[str] | None = None) -> list[Section]:
     """
     Arranges what was found.
 
     Args:
-        findings ([`Findings`]):
-            What was found.
+        results ([`Results`]):
+            Results of a comparison.
+        arms (`Sequence[str]`, *optional*, defaults to all arms):
+            Arms whose differences, examples and robustness are shown; the means are of all.
 
     Returns:
-        `list[Section]`: What it cost, what the model was shown, then the evidence; only those with content.
+        `list[Section]`: The cost, what the model was shown, then the evidence; only those with content.
     """
-    facts = findings.facts
+    arms = results.arms if arms is None else arms
     made = [
-        _cost(findings),
-        _shown(findings),
-        _accuracy(findings),
-        _curves(facts),
-        _robustness(findings),
-        _generalization(findings),
-        _classes(facts),
-        _guard(facts),
-        Section("Further figures", tables=facts.tables),
+        _cost(results),
+        _shown(results, arms),
+        _accuracy(results, arms),
+        _curves(results),
+        _robustness(results, arms),
+        _generalization(results, arms),
+        _classes(results),
+        _guard(results),
+        Section("Further figures", tables=list(results.tables)),
     ]
     return [section for section in made if section.tables or section.pictures]
 
 
-def _cost(findings: Findings) -> Section:
+def limits(results: Results, arms: Sequence[str]) -> list[str]:
+    """What the figures do not say of these arms, a sentence each."""
+    runs, splits = max(len(results.of_arm(arm)) for arm in arms), len({run.split for run in results.runs})
+    counts = f"{runs} run{'s' * (runs != 1)} of an arm and {splits} draw{'s' * (splits != 1)} of labelled rows"
+    measured = f"Measured with {counts}."
+    if splits == 1:
+        measured += " What another draw of labelled rows would give was not measured."
+    said = [measured]
+    for unit in dict.fromkeys(d.unit for d in results.on(results.test, arms)):
+        said.append(f"The intervals range over {unit}: they do not cover {UNCOVERED[unit]}.")
+    if results.on(results.test, arms):
+        said.append(
+            '"No detectable effect" means that a true effect smaller than about the points for 80 % power may exist '
+            'and was not seen; "not tested", that these runs cannot tell.'
+        )
+    if any(results.generator(arm) for arm in arms):
+        said += [
+            "What a generator knows beyond the labelled rows, it may pass on: its knowledge of the task, its mistakes "
+            "and the biases of what it was trained on. It may also repeat what it learned, in part or in whole.",
+            "Generated examples are untrusted input: they may be false, offensive or misleading, and their labels "
+            "were asked for and filtered, not given by a person.",
+        ]
+        if not any(results.memorization.get(arm) for arm in arms):
+            said.append("How near the synthetic examples come to the labelled rows was not measured.")
+    said.append(
+        "The licences of the data and of the models that were started from apply to what was made of them; they were "
+        "not checked."
+    )
+    return said
+
+
+def _cost(results: Results) -> Section:
     text = [
         "Seconds are the wall time of a run's training, the mean over runs; waiting is the share of it spent waiting "
         "for generation. Generating is the time the first split's synthetic examples took, which all its runs share. "
         "Training a generator, or classifiers that judge labels, is not among them."
     ]
-    return Section("What did it cost?", text, tables=[tables.cost_table(findings)])
+    return Section("What did it cost?", text, tables=[tables.cost_table(results)])
 
 
-def _shown(findings: Findings) -> Section:
-    facts, pictures = findings.facts, []
-    if any(findings.acceptance.values()):
-        pictures.append(
-            _picture("Of the candidates that reached a filter, the share it accepted", plots.acceptance(findings))
-        )
-    for arm, samples in findings.samples.items():
-        of_images = [sample for sample in samples if sample.image is not None]
-        if of_images:
-            pictures.append(_picture(f"{arm}: accepted images under the class asked for", plots.images(of_images)))
+def _shown(results: Results, arms: Sequence[str]) -> Section:
+    pictures = []
+    if any(results.acceptance.values()):
+        caption = "Of the candidates that reached a filter, the share it accepted"
+        pictures.append(Picture(caption, partial(plots.acceptance, results)))
+    samples = {arm: samples for arm, samples in results.samples.items() if arm in arms}
+    for arm, of_arm in samples.items():
+        images = [sample for sample in of_arm if sample.image is not None]
+        if images:
+            pictures.append(
+                Picture(f"{arm}: accepted images under the class asked for", partial(plots.images, images))
+            )
     shown = [
-        tables.sample_table(arm, verdict, [sample for sample in samples if sample.verdict == verdict])
-        for arm, samples in findings.samples.items()
+        tables.sample_table(arm, verdict, of_arm)
+        for arm, of_arm in samples.items()
         for verdict in ("accepted", "rejected")
     ]
-    funnels = [tables.funnel_table(arm, funnel) for arm, funnel in findings.acceptance.items()]
-    made = [*shown, *funnels, tables.memorization_table(facts)]
-    return Section("What was the model shown?", pictures=pictures, tables=made)
+    shown += [tables.acceptance_table(results, arm) for arm in results.acceptance if arm in arms]
+    text = ["The examples were made by a generator: nobody wrote or checked them."]
+    return Section("What was the model shown?", text, pictures, [*shown, tables.memorization_table(results, arms)])
 
 
-def _accuracy(findings: Findings) -> Section:
-    facts, test = findings.facts, findings.facts.test
-    picture = _picture(f"{test}: accuracy by arm", plots.accuracy(facts))
-    pictures, shown, folded = _differences(findings, test)
-    return Section("Accuracy", [], [picture, *pictures], [tables.arm_table(facts, test), *shown], folded)
+def _accuracy(results: Results, arms: Sequence[str]) -> Section:
+    test = results.test
+    picture = Picture(f"{test}: accuracy by arm", partial(plots.accuracy, results))
+    pictures, shown, folded = _differences(results, test, arms)
+    return Section("Accuracy", [], [picture, *pictures], [tables.arm_table(results, test), *shown], folded)
 
 
-def _differences(findings: Findings, name: str) -> tuple[list[Picture], list[TableRows], list[TableRows]]:
-    facts, found = findings.facts, findings.on(name)
+def _differences(
+    results: Results, name: str, arms: Sequence[str]
+) -> tuple[list[Picture], list[TableRows], list[TableRows]]:
+    found = results.on(name, arms)
     if not found:
         return [], [], []
-    caption = f"{name}: difference in accuracy from {facts.reference}, with its 95 % interval"
-    picture = _picture(caption, plots.differences(findings, name))
-    folded = [tables.words_table(name, found), tables.statistics_table(facts, name, found)]
-    return [picture], [tables.difference_table(facts, name, found)], folded
+    caption = f"{name}: difference in accuracy from {results.reference}, with its 95 % interval"
+    picture = Picture(caption, partial(plots.differences, results, name))
+    # Those on the test set are what every reader sees first.
+    words = [tables.words_table(name, found)] if name != results.test else []
+    folded = [*words, tables.statistics_table(results, name, found)]
+    return [picture], [tables.difference_table(results, name, found)], folded
 
 
-def _curves(facts: ReportFacts) -> Section:
-    logged = dict.fromkeys(name for run in facts.runs for log in run.curve for name in log)
+def _curves(results: Results) -> Section:
+    logged = dict.fromkeys(name for run in results.runs for log in run.curve for name in log)
     ends = ("_loss", "_accuracy", "_f1_macro")
     learning = {"loss": "training loss"} if "loss" in logged else {}
     learning |= {name: name.replace("_", " ") for name in logged if name.startswith("eval_") and name.endswith(ends)}
@@ -147,79 +197,75 @@ def _curves(facts: ReportFacts) -> Section:
         "synthetic_wait": "waiting, share of time",
         "synthetic_acceptance": "accepted, share",
     }
-    pictures = _curve_picture(facts, learning, "Learning curves: the mean over runs, and each run thin", "curves.png")
     blend = {name: label for name, label in blend.items() if name in logged}
-    pictures += _curve_picture(facts, blend, "What was blended in while training, and what it waited for")
+    pictures = _curve_picture(
+        results, learning, "Learning curves: the mean over runs, and each run thin", "curves.png"
+    )
+    pictures += _curve_picture(results, blend, "What was blended in while training, and what it waited for")
     return Section("Learning curves", pictures=pictures)
 
 
-def _curve_picture(facts: ReportFacts, names: Mapping[str, str], caption: str, file: str = "") -> list[Picture]:
-    return [_picture(caption, plots.curves(facts, names), file)] if names else []
+def _curve_picture(results: Results, names: Mapping[str, str], caption: str, file: str = "") -> list[Picture]:
+    return [Picture(caption, partial(plots.curves, results, names), file)] if names else []
 
 
-def _robustness(findings: Findings) -> Section:
-    facts = findings.facts
+def _robustness(results: Results, arms: Sequence[str]) -> Section:
     section = Section("Robustness", ["Accuracy on perturbed rows, the mean over runs and over severities."])
-    for name in facts.evaluations:
-        rows = tables.robustness_means(facts, name)
-        if rows:
+    for name in results.evaluations:
+        means = tables.robustness_means(results, name)
+        if means:
             title = f"{name}: accuracy under perturbation, %"
-            figure = plots.heat_map(facts, rows, title, "points of accuracy")
-            file = "robustness.png" if name == facts.test else ""
-            section.pictures.append(_picture(f"{title}; colours: against {facts.reference}", figure, file))
-            section.tables.append(tables.robustness_table(facts, name, rows))
-            pictures, shown, folded = _differences(findings, perturbed(name))
+            draw = partial(plots.heat_map, results, means, title, "points of accuracy")
+            file = "robustness.png" if name == results.test else ""
+            section.pictures.append(Picture(f"{title}; colours: against {results.reference}", draw, file))
+            section.tables.append(tables.robustness_table(results, name, means))
+            pictures, shown, folded = _differences(results, perturbed(name), arms)
             section.pictures += pictures
             section.tables += shown
-            section.folded += [tables.severity_table(facts, name), *folded]
+            section.folded += [tables.severity_table(results, name, arms), *folded]
+            if not results.on(perturbed(name)):
+                section.text.append(f"No test was made of whether arms differ on perturbed rows of {name}.")
     return section
 
 
-def _generalization(findings: Findings) -> Section:
-    facts = findings.facts
+def _generalization(results: Results, arms: Sequence[str]) -> Section:
     section = Section("Generalisation")
-    if len(facts.evaluations) > 1:
+    if len(results.evaluations) > 1:
         section.text.append(
-            f"Hold-outs are rows of another source than the labelled ones, {facts.test} is of the same."
+            f"Hold-outs are rows of another source than the labelled ones, {results.test} is of the same."
         )
-        section.pictures.append(
-            _picture("Accuracy on each evaluation set by arm", plots.generalization(facts), "generalization.png")
-        )
-        section.tables.append(tables.generalization_table(facts))
-    for name in facts.evaluations[1:]:
-        pictures, shown, folded = _differences(findings, name)
+        draw = partial(plots.generalization, results)
+        section.pictures.append(Picture("Accuracy on each evaluation set by arm", draw, "generalization.png"))
+        section.tables.append(tables.generalization_table(results))
+    for name in results.evaluations[1:]:
+        pictures, shown, folded = _differences(results, name, arms)
         section.pictures += pictures
-        section.tables += [tables.arm_table(facts, name), *shown]
+        section.tables += [tables.arm_table(results, name), *shown]
         section.folded += folded
     return section
 
 
-def _classes(facts: ReportFacts) -> Section:
+def _classes(results: Results) -> Section:
     section = Section("Classes", ["The mean over runs."])
-    for name in facts.evaluations:
-        scores = facts.classes(name, "f1")
+    for name in results.evaluations:
+        scores = results.classes(name, "f1")
         if not scores:
             continue
-        if name == facts.test:
+        if name == results.test:
             # Of many classes, those in which the arms differ most.
             spread = sorted(scores, key=lambda c: min(scores[c].values()) - max(scores[c].values()))[:MOST_CLASSES]
             chosen = {label: row for label, row in scores.items() if label in spread}
             title = f"{name}: F1 of {'each class' if len(chosen) == len(scores) else 'classes that differ most'}, %"
-            section.pictures.append(_picture(title, plots.heat_map(facts, chosen, title, "points of F1")))
+            section.pictures.append(Picture(title, partial(plots.heat_map, results, chosen, title, "points of F1")))
         words = {"f1": "F1", "precision": "precision", "recall": "recall"}
-        section.folded += [tables.class_table(facts, name, figure, word) for figure, word in words.items()]
+        section.folded += [tables.class_table(results, name, figure, word) for figure, word in words.items()]
     return section
 
 
-def _guard(facts: ReportFacts) -> Section:
-    if not any("synthetic_guard" in log for run in facts.runs for log in run.curve):
+def _guard(results: Results) -> Section:
+    if not any("synthetic_guard" in log for run in results.runs for log in run.curve):
         return Section("Guard")
     caption = "The share of the scheduled synthetic rows that the guard left"
-    pictures = _curve_picture(facts, {"synthetic_guard": "share left by the guard"}, caption)
-    header = ("arm", "split", "seed", "step", "from", "to")
-    decisions: list[TableRows] = [("Decisions", header, tables.logged_changes(facts, "synthetic_guard"))]
-    return Section("Guard", ["The guard lowers the synthetic share when it has seen harm."], pictures, decisions)
-
-
-def _picture(caption: str, figure: Figure, file: str = "") -> Picture:
-    return Picture(caption, plots.png(figure), file)
+    pictures = _curve_picture(results, {"synthetic_guard": "share left by the guard"}, caption)
+    text = ["The guard lowers the synthetic share when it has seen harm."]
+    return Section("Guard", text, pictures, [tables.changes_table(results, "synthetic_guard")])

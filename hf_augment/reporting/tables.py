@@ -1,4 +1,4 @@
-"""The report's tables: what was found, as cells of text."""
+"""The tables of reports and cards: results in, cells of text out."""
 
 from __future__ import annotations
 
@@ -7,91 +7,111 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hf_augment.evaluation.comparison import Difference, summarise
+from hf_augment.evaluation.comparison import Difference
 from hf_augment.evaluation.robustness import TableRows
-from hf_augment.reporting.facts import Findings, ReportFacts
+from hf_augment.reporting.results import Results
 from hf_augment.reporting.samples import Sample
 
 
 Rows = list[tuple[str, ...]]
 
+#: The most classes that are named one by one.
+MAX_LABELS = 20
 
-def cost_table(findings: Findings) -> TableRows:
+
+def data_table(results: Results) -> TableRows:
+    """The data, the models and the number of runs: what one must know to read the figures."""
+    data, runs = results.data, results.runs
+    labels = ", ".join(data.label_names[:MAX_LABELS])
+    more = len(data.label_names) - MAX_LABELS
+    counts = {"arm": len(results.arms), "split": len({r.split for r in runs}), "seed": len({r.seed for r in runs})}
+    counts |= {"run": len(runs)}
+    models = {f"Generator of {arm}": name for arm, name in results.models.items() if arm != "classifier"}
+    rows: Rows = [
+        ("Data", " - ".join(part for part in (data.name, data.note) if part)),
+        ("Classes", f"{labels} and {more} more" if more > 0 else labels),
+        ("Labelled rows of a run", str(data.train_rows or "")),
+        *((f"Rows of {name}", str(count)) for name, count in data.evaluations.items()),
+        ("Classifier", results.models.get("classifier", "")),
+        *((title, name) for title, name in models.items()),
+        ("Runs", ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items())),
+        ("Compared with", f"{results.reference}, on {results.test}" if len(results.arms) > 1 else ""),
+    ]
+    return "Data", ("name", "value"), [row for row in rows if row[1]]
+
+
+def cost_table(results: Results) -> TableRows:
     """Steps, time, and what generation took of it, by arm."""
-    facts = findings.facts
-    reference = facts.mean(facts.reference, lambda run: run.seconds)
+    reference = results.mean(results.reference, lambda run: run.seconds)
     rows: Rows = []
-    for arm in facts.arms:
-        seconds = facts.mean(arm, lambda run: run.seconds)
-        funnel = findings.acceptance.get(arm, {})
+    for arm in results.arms:
+        seconds = results.mean(arm, lambda run: run.seconds)
         rows.append(
             (
                 arm,
-                f"{facts.mean(arm, lambda run: run.steps):.0f}",
+                f"{results.mean(arm, lambda run: run.steps):.0f}",
                 f"{seconds:.0f}",
                 f"{seconds / reference:.2f} ×" if reference else "-",
-                f"{100 * facts.mean(arm, lambda run: run.wait):.1f} %",
-                f"{findings.generating[arm]:.0f}" if funnel else "-",
-                f"{funnel['per_second']:.2f}" if funnel else "-",
+                f"{100 * results.mean(arm, lambda run: run.wait):.1f} %",
+                figure(results.generating.get(arm), 0),
+                figure(results.acceptance.get(arm, {}).get("per_second"), 2),
             )
         )
     header = ("arm", "steps", "seconds", "relative", "waiting", "generating, s", "accepted/s")
-    return f"Time of a run, relative to {facts.reference}", header, rows
+    return f"Time of a run, relative to {results.reference}", header, rows
 
 
-def funnel_table(arm: str, funnel: Mapping[str, float]) -> TableRows:
-    """What each filter accepted."""
+def acceptance_table(results: Results, arm: str) -> TableRows:
+    """The share of candidates that each filter of an arm accepted."""
+    shares = results.acceptance.get(arm, {})
     rows: Rows = [
         (name.removeprefix("acceptance_"), f"{100 * share:.1f} %")
-        for name, share in funnel.items()
+        for name, share in shares.items()
         if name.startswith("acceptance_")
     ]
-    if funnel:
-        rows.append(("all filters", f"{100 * funnel['acceptance']:.1f} %"))
-        rows.append(("accepted examples in a second", f"{funnel['per_second']:.2f}"))
+    if shares:
+        rows.append(("all filters", f"{100 * shares['acceptance']:.1f} %"))
+    if "per_second" in shares:
+        rows.append(("accepted examples in a second", figure(shares["per_second"], 2)))
     return f"{arm}: share accepted, of what reached each filter", ("filter", "accepted"), rows
 
 
 def sample_table(arm: str, verdict: str, samples: Sequence[Sample]) -> TableRows:
-    """Examples of one verdict, with reasons and the nearest labelled rows where there are any."""
+    """An arm's samples of one verdict, with reasons and the nearest labelled rows where there are any."""
+    samples = [sample for sample in samples if sample.verdict == verdict]
     columns = {"label": [s.label for s in samples], "example": [s.example for s in samples]}
     if any(s.reason for s in samples):
         columns["reason"] = [s.reason for s in samples]
-    if any(s.similarity is not None for s in samples):
+    if any(s.nearest for s in samples):
         columns["nearest labelled row"] = [s.nearest for s in samples]
-        columns["similarity"] = [_figure(s.similarity, 2) for s in samples]
+    if any(s.similarity is not None for s in samples):
+        columns["similarity to the nearest"] = [figure(s.similarity, 2) for s in samples]
     return f"{arm}: {verdict} examples", tuple(columns), list(zip(*columns.values(), strict=True))
 
 
-def memorization_table(facts: ReportFacts) -> TableRows:
+def memorization_table(results: Results, arms: Sequence[str]) -> TableRows:
     """How near synthetic examples come to the labelled rows, by arm."""
-    arms = list(facts.memorization)
-    names = dict.fromkeys(name for figures in facts.memorization.values() for name in figures)
-    rows: Rows = [
-        (name.replace("_", " "), *(_figure(facts.memorization[a].get(name)) for a in arms)) for name in names
-    ]
-    return "Memorisation: how near synthetic examples come to the labelled rows", ("measure", *arms), rows
+    measured = {arm: figures for arm, figures in results.memorization.items() if arm in arms}
+    names = dict.fromkeys(name for figures in measured.values() for name in figures)
+    rows: Rows = [(name.replace("_", " "), *(figure(m.get(name)) for m in measured.values())) for name in names]
+    return "Memorisation: how near synthetic examples come to the labelled rows", ("measure", *measured), rows
 
 
-def arm_table(facts: ReportFacts, evaluation: str) -> TableRows:
+def arm_table(results: Results, evaluation: str) -> TableRows:
     """Means and deviations of the metrics by arm."""
-    header = ("arm", "n", "steps", "seconds", "accuracy", "F1 macro", "ECE")
+    header = ("arm", "n", "steps", "accuracy", "F1 macro", "ECE")
     rows: Rows = []
-    for arm in facts.arms:
-        of_arm = facts.of_arm(arm)
-        seconds = facts.mean(arm, lambda run: run.seconds)
-        row = [arm, str(len(of_arm)), str(of_arm[0].steps), f"{seconds:.0f}"]
-        for key in ("accuracy", "f1_macro", "expected_calibration_error"):
-            if not all(key in run.metrics[evaluation] for run in of_arm):
-                row.append("-")
-                continue
-            mean, std, _ = summarise(of_arm, evaluation, key)[arm]
-            row.append(f"{mean:.3f} ± {std:.3f}" if len(of_arm) > 1 else f"{mean:.3f}")
-        rows.append(tuple(row))
+    for arm in results.arms:
+        runs, row = results.of_arm(arm), []
+        for name in ("accuracy", "f1_macro", "expected_calibration_error"):
+            values = results.metric(arm, evaluation, name)
+            deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+            row.append(f"{np.mean(values):.3f}{deviation}" if values else "-")
+        rows.append((arm, str(len(runs)), str(runs[0].steps), *row))
     return f"{evaluation}: mean ± standard deviation over n runs", header, rows
 
 
-def difference_table(facts: ReportFacts, evaluation: str, differences: Sequence[Difference]) -> TableRows:
+def difference_table(results: Results, evaluation: str, differences: Sequence[Difference]) -> TableRows:
     """Differences with their intervals and verdicts."""
     header = ("arm", "points", "95 % interval", "over", "verdict")
     rows: Rows = [
@@ -104,30 +124,30 @@ def difference_table(facts: ReportFacts, evaluation: str, differences: Sequence[
         )
         for d in differences
     ]
-    return f"{evaluation}: accuracy against {facts.reference}", header, rows
+    return f"{evaluation}: accuracy against {results.reference}", header, rows
 
 
 def words_table(evaluation: str, differences: Sequence[Difference]) -> TableRows:
-    """The same as a sentence for each arm."""
+    """Differences as a sentence for each arm."""
     return f"{evaluation}: findings in words", ("arm", "finding"), [(d.arm, d.describe()) for d in differences]
 
 
-def statistics_table(facts: ReportFacts, evaluation: str, differences: Sequence[Difference]) -> TableRows:
-    """What the tests say, for those who ask for more than the verdict."""
+def statistics_table(results: Results, evaluation: str, differences: Sequence[Difference]) -> TableRows:
+    """P-values, effect sizes and power, for those who ask for more than the verdict."""
     header = ("arm", "p", "p (Holm)", "Cohen's h", "Cohen's d_z", "points for 80 % power, about")
     rows: Rows = [
         (
             d.arm,
-            *(_figure(None if d.untested else value) for value in (d.p_value, d.p_holm)),
-            *(_figure(value) for value in (d.effect_size, d.d_z)),
-            _figure(None if d.detectable is None else 100 * d.detectable, 1),
+            *(figure(None if d.untested else value) for value in (d.p_value, d.p_holm)),
+            *(figure(value) for value in (d.effect_size, d.d_z)),
+            figure(None if d.detectable is None else 100 * d.detectable, 1),
         )
         for d in differences
     ]
-    return f"{evaluation}: tests against {facts.reference}", header, rows
+    return f"{evaluation}: tests against {results.reference}", header, rows
 
 
-def robustness_table(facts: ReportFacts, evaluation: str, rows: Mapping[str, Mapping[str, float]]) -> TableRows:
+def robustness_table(results: Results, evaluation: str, rows: Mapping[str, Mapping[str, float]]) -> TableRows:
     """The first and the last row of [`robustness_means`], and their difference."""
     clean, *_, perturbed = rows.values()
     header = ("arm", "not perturbed", "perturbed", "difference")
@@ -135,71 +155,73 @@ def robustness_table(facts: ReportFacts, evaluation: str, rows: Mapping[str, Map
         (arm, f"{100 * clean[arm]:.1f}", f"{100 * mean:.1f}", f"{100 * (mean - clean[arm]):+.1f}")
         for arm, mean in perturbed.items()
     ]
-    count = facts.data.get("perturbed_rows")
+    count = results.data.perturbed_rows
     which = f"{count} random rows" if count else "the same rows"
     return f"{evaluation}: accuracy on {which}, %", header, of_arms
 
 
-def severity_table(facts: ReportFacts, evaluation: str) -> TableRows:
+def severity_table(results: Results, evaluation: str, arms: Sequence[str]) -> TableRows:
     """Accuracy by perturbation, arm and severity."""
-    found = facts.robustness(evaluation)
+    found = results.robustness(evaluation)
     most = max((len(values) for by_arm in found.values() for values in by_arm.values()), default=0)
     rows: Rows = [
-        (name, arm, *(f"{100 * value:.1f}" for value in values), *[""] * (most - len(values)))
+        (name, arm, *(f"{100 * value:.1f}" for value in values), *["-"] * (most - len(values)))
         for name, by_arm in found.items()
         for arm, values in by_arm.items()
+        if arm in (*arms, results.reference)
     ]
     header = ("perturbation", "arm", *(f"severity {s}" for s in range(1, most + 1)))
     return f"{evaluation}: accuracy by severity, %", header, rows
 
 
-def generalization_table(facts: ReportFacts) -> TableRows:
+def generalization_table(results: Results) -> TableRows:
     """Accuracy on every evaluation set by arm."""
-    rows: Rows = [
-        (arm, *(f"{100 * summarise(facts.runs, name, 'accuracy')[arm][0]:.1f}" for name in facts.evaluations))
-        for arm in facts.arms
-    ]
-    return "Accuracy on each evaluation set, %", ("arm", *facts.evaluations), rows
+    rows: Rows = []
+    for arm in results.arms:
+        means = [results.metric(arm, name, "accuracy") for name in results.evaluations]
+        rows.append((arm, *(f"{100 * np.mean(values):.1f}" if values else "-" for values in means)))
+    return "Accuracy on each evaluation set, %", ("arm", *results.evaluations), rows
 
 
-def class_table(facts: ReportFacts, evaluation: str, figure: str, words: str) -> TableRows:
+def class_table(results: Results, evaluation: str, name: str, words: str) -> TableRows:
     """A figure of each class by arm, and on how many rows it rests."""
-    found, support = facts.classes(evaluation, figure), facts.classes(evaluation, "support")
-    arms = [arm for arm in facts.arms if any(arm in row for row in found.values())]
+    found, support = results.classes(evaluation, name), results.classes(evaluation, "support")
+    arms = [arm for arm in results.arms if any(arm in row for row in found.values())]
     rows: Rows = [
-        (name, f"{max(support[name].values()):.0f}", *(_figure(by_arm.get(a) and 100 * by_arm[a], 1) for a in arms))
-        for name, by_arm in found.items()
+        (label, f"{max(support[label].values()):.0f}", *(figure(by_arm.get(a) and 100 * by_arm[a], 1) for a in arms))
+        for label, by_arm in found.items()
     ]
     return f"{evaluation}: {words} of each class, %", ("class", "rows", *arms), rows
 
 
-def logged_changes(facts: ReportFacts, name: str) -> Rows:
-    """Where a logged figure changed: arm, split, seed, step, from, to."""
+def changes_table(results: Results, name: str) -> TableRows:
+    """Where a logged figure changed, in each run."""
     rows: Rows = []
-    for run in facts.runs:
+    for run in results.runs:
         logged = [(log["step"], log[name]) for log in run.curve if name in log]
         for (_, before), (step, after) in itertools.pairwise(logged):
             if after != before:
-                rows.append((run.arm, str(run.split), str(run.seed), f"{step:.0f}", _figure(before), _figure(after)))
-    return rows
+                rows.append((run.arm, str(run.split), str(run.seed), f"{step:.0f}", figure(before), figure(after)))
+    return "Decisions", ("arm", "split", "seed", "step", "from", "to"), rows
 
 
-def robustness_means(facts: ReportFacts, evaluation: str) -> dict[str, dict[str, float]]:
+def robustness_means(results: Results, evaluation: str) -> dict[str, dict[str, float]]:
     """
     Mean accuracy over severities, by perturbation, then by arm; before them accuracy on these rows as they are, after
     them the mean over perturbations. Empty if nothing was perturbed.
     """
-    found = facts.robustness(evaluation)
+    found = results.robustness(evaluation)
     if not found:
         return {}
     means = {name: {arm: float(np.mean(v)) for arm, v in by_arm.items()} for name, by_arm in found.items()}
     arms = list(dict.fromkeys(arm for by_arm in means.values() for arm in by_arm))
     over = {arm: float(np.mean([by_arm[arm] for by_arm in means.values() if arm in by_arm])) for arm in arms}
-    whole = {arm: facts.mean(arm, lambda run: run.unperturbed_accuracy(evaluation)) for arm in arms}
+    whole = {arm: results.mean(arm, lambda run: run.unperturbed_accuracy(evaluation)) for arm in arms}
     return {"not perturbed": whole, **means, "mean, perturbed": over}
 
 
-def _figure(value: float | None, digits: int = 3) -> str:
+def figure(value: float | None, digits: int = 3) -> str:
+    """A number as a cell of text; `-` for none."""
     if value is None or np.isnan(value):
         return "-"
     if isinstance(value, int):

@@ -8,6 +8,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +18,14 @@ from rich.console import Console
 
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
-from hf_augment.reporting.cards.rendering import (
+from hf_augment.reporting.cards import (
     render_dataset_card,
     render_generator_card,
     render_model_card,
     render_results_card,
 )
-from hf_augment.reporting.facts import ReportFacts
 from hf_augment.reporting.report import write_report
+from hf_augment.reporting.results import Data, Results
 from hf_augment.study import identity
 from hf_augment.study.arms import REFERENCE, Arm, LearnedSource, Source
 
@@ -36,24 +37,25 @@ if TYPE_CHECKING:
 LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "evaluate", "timm", "peft")
 
 
-def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Results:
     """Prints and writes the report of a study, and stages and pushes what may be published; see [`Study.report`]."""
-    facts = report_facts(study, settings, more)
+    results = results_of(study, settings, more)
     if not PartialState().is_main_process:
-        return {}
+        return results
     console = Console(width=None if sys.stdout.isatty() else 100)
-    results = write_report(study.folder / "report", facts, console)
+    models = {arm: study.split(0).folder / f"{arm}-0/model" for arm in study.arms}
+    results = write_report(study.folder / "report", results, console, models)
     publish(study, results)
     return results
 
 
-def report_facts(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> ReportFacts:
+def results_of(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Results:
     """Returns what a report is made of: what changed, what it cost, what the model was shown."""
     data, order = study.data, list(study.arms)
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     sources = {name: arm.source for name, arm in study.arms.items() if arm.source is not None}
     name, classifier = _names([data.name, study.classifier.name])
-    return ReportFacts(
+    return Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
         settings={key: _shown(value) for key, value in shown.items()},
         runs=sorted(study.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
@@ -63,15 +65,15 @@ def report_facts(study: Study, settings: dict[str, Any], more: dict[str, Any]) -
         stores={arm.name: study.stores[arm.name] for arm in _generating(study)},
         command=_command(study.training.hub_token),
         versions=_versions(),
-        data={
-            "kind": study.classifier.kind,
-            "name": name,
-            "note": data.note,
-            "label_names": data.label_names,
-            "train_rows": len(study.split(0).train),
-            "evaluations": {name: len(rows) for name, rows in data.evaluations.items()},
-            "perturbed_rows": min(study.robustness_rows, len(data.evaluations["test"])),
-        },
+        data=Data(
+            name=name,
+            kind=study.classifier.kind,
+            label_names=data.label_names,
+            train_rows=len(study.split(0).train),
+            evaluations={name: len(rows) for name, rows in data.evaluations.items()},
+            perturbed_rows=min(study.robustness_rows, len(data.evaluations["test"])),
+            note=data.note,
+        ),
         models={
             "classifier": classifier,
             **{name: " and ".join(_names(source.models)) for name, source in sources.items()},
@@ -80,7 +82,7 @@ def report_facts(study: Study, settings: dict[str, Any], more: dict[str, Any]) -
     )
 
 
-def publish(study: Study, results: dict[str, Any]) -> None:
+def publish(study: Study, results: Results) -> None:
     """
     Stages the first split's classifiers that a generator fed, their synthetic examples if filters judged them, the
     trained generator and the report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it
@@ -88,7 +90,7 @@ def publish(study: Study, results: dict[str, Any]) -> None:
     """
     training, arms, folder = study.training, _generating(study), study.split(0).folder
     # Pictures of examples show labelled ones too.
-    results = {**results, "pictures": {}}
+    results = replace(results, pictures={})
     repositories, published = [], set()
     for arm in arms:
         model, rows = (partial(render, results, arm.name) for render in (render_model_card, render_dataset_card))
@@ -104,8 +106,8 @@ def publish(study: Study, results: dict[str, Any]) -> None:
     owner = {leaf.name: arm.name for arm in alone for leaf in _source(arm).leaves()}
     learned = [leaf for leaf in study.sources() if isinstance(leaf, LearnedSource)]
     for source in learned:
-        models = {**results["models"], owner[source.name]: _names(source.models)[0]}
-        card = partial(render_generator_card, {**results, "models": models}, owner[source.name])
+        models = results.models | {owner[source.name]: _names(source.models)[0]}
+        card = partial(render_generator_card, replace(results, models=models), owner[source.name])
         suffix = "generator" if len(learned) == 1 else f"{source.name}-generator"
         repositories.append(Repository(suffix, "model", source.folder(study.split(0)), card))
     card = partial(render_results_card, results)

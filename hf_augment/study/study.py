@@ -13,6 +13,7 @@ import numpy as np
 from hf_augment.blending.schedule import BlendPlan
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
 from hf_augment.fingerprints import images_digest, texts_digest
+from hf_augment.reporting.results import Results
 from hf_augment.seeding import derive_seed
 from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, REFERENCE, Arm, LabelledData, Source
@@ -300,7 +301,7 @@ class Study:
         """
         return compare_all(self.runs, REFERENCE, evaluation)
 
-    def report(self, settings: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    def report(self, settings: dict[str, Any] | None = None, **more: Any) -> Results:
         """
         Prints what was found and writes the report into `output_dir/report`; lays out in `output_dir/hub` what may be
         published, and pushes it with `training.push_to_hub`.
@@ -309,10 +310,10 @@ class Study:
             settings (`dict[str, Any]`, *optional*):
                 What else the figures depend on, to be shown.
             more (`Any`):
-                Further arguments of [`ReportFacts`], such as `notes`.
+                Further arguments of [`Results`], such as `notes`.
 
         Returns:
-            `dict[str, Any]`: What is in `report/results.json`; empty for all processes but the first.
+            [`Results`]: What is in `report/results.json`.
         """
         return write(self, settings or {}, more)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hf_augment.evaluation import comparison
-from hf_augment.evaluation.comparison import ArmRun, Difference, compare, compare_all, summarise
+from hf_augment.evaluation.comparison import ArmRun, Difference, compare, compare_all
 from hf_augment.evaluation.statistics import crossed_error
 
 
@@ -32,20 +32,6 @@ def arms(gains, rows=100, base=50):
         runs.append(run("baseline", split, seed, np.arange(rows) < base))
         runs.append(run("ours", split, seed, np.arange(rows) < base + gain))
     return runs
-
-
-def test_means_and_deviations():
-    rng = np.random.default_rng(0)
-    correct = {(arm, s): rng.integers(0, 2, 40) for s in range(4) for arm in ("b", "a")}
-    runs = [run(arm, 0, s, c) for (arm, s), c in correct.items()]
-    runs.append(run("single", 0, 0, [1, 1, 0, 1]))
-    summary = summarise(runs, "test", "accuracy")
-    assert list(summary) == ["b", "a", "single"]
-    for arm in ("b", "a"):
-        values = np.array([correct[arm, s].mean() for s in range(4)])
-        mean = values.sum() / 4
-        assert summary[arm] == (pytest.approx(mean), pytest.approx(np.sqrt(((values - mean) ** 2).sum() / 3)), 4)
-    assert summary["single"] == (0.75, 0.0, 1)
 
 
 def outcomes(rng, keys, rows=300, arms=("baseline", "ours"), share=0.7):
@@ -386,7 +372,7 @@ def share_found(world, times, arms=1):
     """The share of "helps" where the effect is what the comparison says that it could have seen."""
     said = [compare_all(world.runs(arms), "baseline", "test")[0].detectable for _ in range(times)]
     found = [compare_all(world.runs(arms, gain), "baseline", "test")[0] for gain in said]
-    assert not any(d.verdict == "hurts" for d in found)
+    assert np.mean([d.verdict == "hurts" for d in found]) <= 0.01
     return np.mean([d.verdict == "helps" for d in found])
 
 

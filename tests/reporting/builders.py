@@ -1,11 +1,11 @@
-"""Facts of a report, small enough for a test, and text that tries to be more than text."""
+"""Results of a comparison, small enough for a test, and text that tries to be more than text."""
 
 from pathlib import Path
 
 import numpy as np
 
 from hf_augment.evaluation.comparison import ArmRun
-from hf_augment.reporting.facts import ReportFacts
+from hf_augment.reporting.results import Results
 from hf_augment.synthesis.shards import Shard, ShardStore
 from tests.toys import LABELS
 
@@ -108,7 +108,7 @@ def reject(text, name="fluency", reason="too short"):
     return {"filter": name, "reason": reason, "score": 1.0, "label": 0, "example": {"text": text}}
 
 
-def facts(tmp_path, **kwargs):
+def results(tmp_path, **kwargs):
     given = {
         "title": "tiny-bert on reviews",
         "settings": {"learning_rate": "5e-05", "folder": Path("x")},
@@ -118,4 +118,4 @@ def facts(tmp_path, **kwargs):
         "stores": {"trained": store(tmp_path / "trained"), "instruct": store(tmp_path / "instruct")},
         "notes": ["Zero-shot accuracy 0.9."],
     }
-    return ReportFacts(**(given | kwargs))
+    return Results.of_runs(**(given | kwargs))

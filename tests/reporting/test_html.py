@@ -14,7 +14,8 @@ from rich.console import Console
 
 from hf_augment.reporting import plots
 from hf_augment.reporting.report import write_report
-from tests.reporting.builders import REFERENCE, facts, image_store, measured, reject, store
+from hf_augment.reporting.results import Data
+from tests.reporting.builders import REFERENCE, image_store, measured, reject, results, store
 from tests.reporting.chromium import NAMES, Browser, find_browser
 
 
@@ -75,7 +76,7 @@ def hostile_facts(tmp_path, folder):
         EVIL[0]: store(tmp_path / "t", (EVIL[1], EVIL[10]), {EVIL[2]: 3, "fluency": 1}, sample, labels),
         EVIL[1]: image_store(tmp_path / "i", labels=labels),
     }
-    return facts(
+    return results(
         tmp_path,
         runs=measured(arms, ("test", EVIL[4], EVIL[1]), 2, perturbations=EVIL[:6], classes=labels),
         title=TITLE,
@@ -86,7 +87,7 @@ def hostile_facts(tmp_path, folder):
         pictures=picture(folder),
         command=EVIL[0] + "\n" + EVIL[3],
         versions={EVIL[3]: EVIL[2]},
-        data={"name": EVIL[0], "note": EVIL[2], "label_names": list(labels), "train_rows": 8},
+        data=Data(EVIL[0], label_names=list(labels), train_rows=8, note=EVIL[2]),
         models={"classifier": EVIL[3], EVIL[0]: EVIL[1]},
         memorization={EVIL[0]: {EVIL[2]: 0.5}},
         nearest={EVIL[0]: lambda examples: [(EVIL[i % len(EVIL)], 0.5) for i, _ in enumerate(examples)]},
@@ -127,7 +128,7 @@ def test_text_is_escaped_and_nothing_can_run(hostile):
 def test_pictures_are_in_the_page(tmp_path):
     folder = tmp_path / "report"
     pictures = picture(folder)
-    text = page(folder, facts(tmp_path, runs=measured(), pictures=pictures))
+    text = page(folder, results(tmp_path, runs=measured(), pictures=pictures))
     uris = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', text)
     assert len(uris) == text.count("<img")
     contents = {base64.b64decode(uri) for uri, _ in uris}
@@ -139,11 +140,11 @@ def test_pictures_are_in_the_page(tmp_path):
 def test_the_page_has_every_chapter_in_order(tmp_path, undrawn):
     nearest = {"trained": lambda examples: [("a labelled row", 0.25)] * len(examples)}
     given = {"memorization": {"trained": {"largest_similarity": 0.75}}, "nearest": nearest, "command": "make it"}
-    text = page(tmp_path / "report", facts(tmp_path, runs=measured(), versions={"torch": "2.15"}, **given))
+    text = page(tmp_path / "report", results(tmp_path, runs=measured(), versions={"torch": "2.15"}, **given))
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
     assert headings == [
         *("Did it help?", "What did it cost?", "What was the model shown?", "Accuracy", "Learning curves"),
-        *("Robustness", "Generalisation", "Classes", "Guard", "Notes", "Settings"),
+        *("Robustness", "Generalisation", "Classes", "Guard", "Notes", "Limits", "Settings"),
     ]
     # The guard's decision, of each run that had it.
     decision = ["trained", "0", "2", "64", "1.000", "0.500"]
@@ -161,7 +162,7 @@ def test_the_page_has_every_chapter_in_order(tmp_path, undrawn):
 
 def test_numbers_are_aligned_and_words_are_not(tmp_path, undrawn):
     tables = [("T", ("a", "b", "c"), [("1.5 ± 0.1", "+0.5 to -7.4", "1 of 2"), ("-", "12.0 %", "3")])]
-    text = page(tmp_path / "report", facts(tmp_path, tables=tables))
+    text = page(tmp_path / "report", results(tmp_path, tables=tables))
     assert '<td class="number" dir="auto">1.5 ± 0.1</td>' in text
     assert '<td class="number" dir="auto">12.0 %</td>' in text
     assert '<td class="short" dir="auto">1 of 2</td>' in text
@@ -223,7 +224,7 @@ def test_a_browser_shows_hostile_text_as_text(browser, hostile, tmp_path):
 
 @needs_browser
 def test_a_browser_shows_one_arm_of_one_run(browser, tmp_path):
-    what = facts(tmp_path, runs=measured((REFERENCE,), ("test",), seeds=1), stores={}, notes=[])
+    what = results(tmp_path, runs=measured((REFERENCE,), ("test",), seeds=1), stores={}, notes=[])
     page(tmp_path / "report", what)
     browser.events.clear()
     path = tmp_path / "report/report.html"

@@ -1,6 +1,7 @@
 """Pictures: what is drawn, and that no text breaks or leaves them."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from hf_augment.reporting import plots
-from hf_augment.reporting.facts import find
 from hf_augment.reporting.samples import choose_samples
-from tests.reporting.builders import ARMS, REFERENCE, facts, image_store, measured
+from tests.reporting.builders import ARMS, REFERENCE, image_store, measured, results
 
 
 HOSTILE = ("$\\frac$", "\u202eback\nnew", "🙂 汉字", "$x$ and $", "w" * 300, "")
@@ -23,13 +23,12 @@ def texts(figure):
     return [t.get_text().replace("\\$", "$") for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
 
 
-def all_figures(findings):
-    what = findings.facts
+def all_figures(what):
     return {
-        "overview": plots.overview(findings),
+        "overview": plots.overview(what),
         "accuracy": plots.accuracy(what),
-        "differences": plots.differences(findings, what.test),
-        "acceptance": plots.acceptance(findings),
+        "differences": plots.differences(what, what.test),
+        "acceptance": plots.acceptance(what),
         "curves": plots.curves(what, {"loss": "training loss", "synthetic_wait": "waiting"}),
         "robustness": plots.heat_map(what, {"typos": dict.fromkeys(what.arms, 0.5)}, "accuracy", "points"),
         "generalization": plots.generalization(what),
@@ -37,11 +36,11 @@ def all_figures(findings):
 
 
 @pytest.fixture(scope="module")
-def findings(tmp_path_factory):
-    return find(facts(tmp_path_factory.mktemp("plots"), runs=measured()))
+def found(tmp_path_factory):
+    return results(tmp_path_factory.mktemp("plots"), runs=measured())
 
 
-def test_every_picture_names_its_arms_and_units(findings):
+def test_every_picture_names_its_arms_and_units(found):
     units = {
         "overview": "accuracy, % (line: mean, dot: run)",
         "accuracy": "accuracy, % (line: mean, dot: run)",
@@ -51,7 +50,7 @@ def test_every_picture_names_its_arms_and_units(findings):
         "robustness": f"points against {REFERENCE}",
         "generalization": "accuracy, % (bar: mean, tick: run)",
     }
-    for name, figure in all_figures(findings).items():
+    for name, figure in all_figures(found).items():
         written = texts(figure)
         arms = ARMS if name != "acceptance" else ("trained", "instruct")
         assert set(arms) <= set(written), name
@@ -61,9 +60,8 @@ def test_every_picture_names_its_arms_and_units(findings):
 def test_no_text_leaves_its_picture(tmp_path):
     arms = tuple(f"{arm}_{'with_a_long_name' * 3}" for arm in ARMS)
     made = measured(arms, ("test", "rotten_tomatoes_of_another_source_still"))
-    what = facts(tmp_path, runs=made, reference=arms[1])
-    found = find(what)
-    found.acceptance = dict(zip(arms, found.acceptance.values(), strict=False))
+    what = results(tmp_path, runs=made, reference=arms[1])
+    found = replace(what, acceptance=dict(zip(arms, what.acceptance.values(), strict=False)))
     for name, figure in all_figures(found).items():
         figure.draw_without_rendering()
         # In inches; ticks beyond the ends of an axis are not drawn and do not count.
@@ -75,10 +73,9 @@ def test_no_text_leaves_its_picture(tmp_path):
 
 def test_text_is_shown_as_it_is(tmp_path):
     arms = ("baseline", *HOSTILE[:5])
-    what = facts(tmp_path, runs=measured(arms), reference="baseline")
-    found = find(what)
+    what = results(tmp_path, runs=measured(arms), reference="baseline")
     # Warnings, such as one about a glyph that is missing, are errors.
-    written = [text for figure in all_figures(found).values() for text in texts(figure)]
+    written = [text for figure in all_figures(what).values() for text in texts(figure)]
     assert "$\\frac$" in written
     assert "�back�new" in written
     assert "� ��" in written
@@ -92,7 +89,7 @@ def test_curves_are_the_mean_of_what_all_runs_logged(tmp_path):
     made[1].curve[:] = [{"step": 1, "loss": 3.0}, {"step": 2, "eval_loss": 9.0}, {"step": 3, "loss": 1.0}]
     for run in made[2:]:
         run.curve.clear()
-    figure = plots.curves(facts(tmp_path, runs=made, reference="baseline"), {"loss": "loss"})
+    figure = plots.curves(results(tmp_path, runs=made, reference="baseline"), {"loss": "loss"})
     lines = [[list(map(float, part)) for part in line.get_data()] for line in figure.axes[0].lines]
     thin, mean = [[[1, 2, 3], [1, 0.5, 0]], [[1, 3], [3, 1]]], [[1, 3], [2, 0.5]]
     assert lines == [*thin, mean]
@@ -100,7 +97,7 @@ def test_curves_are_the_mean_of_what_all_runs_logged(tmp_path):
 
 
 def test_the_heat_map_s_colours_are_differences_from_the_reference(tmp_path):
-    what = facts(tmp_path, runs=measured(("baseline", "baseline_same_steps", "trained"), ("test",)))
+    what = results(tmp_path, runs=measured(("baseline", "baseline_same_steps", "trained"), ("test",)))
     values = {"typos": {"baseline": 0.5, REFERENCE: 0.6, "trained": 0.7}, "noise": {REFERENCE: 0.4, "trained": 0.3}}
     image = plots.heat_map(what, values, "accuracy", "points").axes[0].images[0]
     expected = np.array([[-10, 0, 10], [np.nan, 0, -10]])
@@ -109,13 +106,12 @@ def test_the_heat_map_s_colours_are_differences_from_the_reference(tmp_path):
 
 
 def test_one_arm_has_no_colours_and_no_legend_of_filters(tmp_path):
-    what = facts(tmp_path, runs=measured((REFERENCE,), ("test",), seeds=1), stores={})
-    found = find(what)
+    what = results(tmp_path, runs=measured((REFERENCE,), ("test",), seeds=1), stores={})
     figure = plots.heat_map(what, {"typos": {REFERENCE: 0.5}}, "accuracy", "points")
     assert len(figure.axes) == 1
     assert set(texts(figure)) == {*("accuracy", REFERENCE, "typos", "50.0")}
-    assert len(plots.overview(found).axes) == 2
-    assert "reference" in texts(plots.differences(found, "test"))
+    assert len(plots.overview(what).axes) == 2
+    assert "reference" in texts(plots.differences(what, "test"))
 
 
 def test_images_stand_under_their_classes(tmp_path):

@@ -12,15 +12,19 @@ from rich.console import Console
 
 from hf_augment.evaluation.comparison import compare_all
 from hf_augment.reporting import plots
+from hf_augment.reporting.cards import render_dataset_card, render_results_card
 from hf_augment.reporting.report import write_report
+from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.samples import Sample, choose_samples
 from hf_augment.reporting.tables import robustness_means
+from hf_augment.reporting.terminal import closing_lines
 from hf_augment.synthesis.shards import Shard, ShardStore
-from tests.reporting.builders import HOSTILE, REFERENCE, facts, image_store, measured, reject, runs, store
+from tests.reporting.builders import HOSTILE, REFERENCE, image_store, measured, reject, results, runs, store
 from tests.toys import LABELS
 
 
 QUOTING = ("memorization", "evaluation_overlap")
+CARD_DATA = Data("reviews", label_names=list(LABELS), train_rows=8, evaluations={"test": 60, "sst2": 60})
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -35,20 +39,20 @@ def write(tmp_path, what, width=100):
     for name in what.pictures:
         (tmp_path / "report").mkdir(exist_ok=True)
         (tmp_path / "report" / name).write_bytes(PNG)
-    results = write_report(tmp_path / "report", what, console)
-    return results, console.file.getvalue(), (tmp_path / "report/report.md").read_text(encoding="utf-8")
+    written = write_report(tmp_path / "report", what, console)
+    return written, console.file.getvalue(), (tmp_path / "report/report.md").read_text(encoding="utf-8")
 
 
 def test_all_files_are_written_and_say_the_same(tmp_path):
-    what = facts(tmp_path)
-    results, printed, markdown = write(tmp_path, what)
+    what = results(tmp_path)
+    written, printed, markdown = write(tmp_path, what)
     folder = tmp_path / "report"
     assert sorted(path.name for path in folder.iterdir()) == [
         *("generalization.png", "report.html", "report.md", "report.png", "results.json")
     ]
     assert all(path.read_bytes().startswith(PNG) for path in folder.glob("*.png"))
     read = json.loads((folder / "results.json").read_text())
-    assert read == json.loads(json.dumps(results, default=str))
+    assert written == Results.from_dict(read)
     by_hand = compare_all(what.runs, REFERENCE, "sst2")[-1]
     assert read["acceptance"]["trained"] == {
         "acceptance": 0.25,
@@ -63,83 +67,46 @@ def test_all_files_are_written_and_say_the_same(tmp_path):
         assert "Zero-shot accuracy 0.9." in text
         for value in ("0.510 ± 0.010", "0.125 ± 0.000", "50.0 %", "25.0 %", f"{100 * by_hand.mean:+.1f}"):
             assert value in text
-        # Of the test set in Markdown, which has tables of the others.
-        assert all(sentence in text for sentence in (sentences[:3] if text[0] == "#" else sentences))
-    assert printed.splitlines()[-1] == f"Report: {folder / 'report.html'}, {folder / 'report.md'}"
+        assert all(sentence in text for sentence in sentences)
+    assert printed.splitlines()[-3:] == closing_lines(what, folder / "report.html")
 
 
-def test_results_are_what_cards_are_made_of(tmp_path):
-    given = {
-        "command": "python recipe.py",
-        "versions": {"python": "3.11"},
-        "data": {"name": "reviews", "train_rows": 8, "evaluations": {"test": 60, "sst2": 60}},
-        "models": {"classifier": "tiny-bert", "trained": "tiny-gpt"},
-        "memorization": {"trained": {"copies": 0.25}},
-        "nearest": {"trained": lambda examples: [(f"like {example['text']}", 0.5) for example in examples]},
-        "pictures": {"samples.png": "Images"},
-    }
+def test_what_may_be_published_shows_no_row(tmp_path):
+    nearest = {"trained": lambda examples: [(f"like {example['text']}", 0.5) for example in examples]}
     sample = [reject("short")]
-    # Nothing that may be published shows a row: neither do rejects that repeat one, nor the reasons, which quote it.
+    # Neither do rejects that repeat one, nor the reasons, which quote it.
     sample += [reject("Jane Roe of Elm Street", name, "1.00 like a row 'Jane Roe'") for name in QUOTING]
     stores = {"trained": store(tmp_path / "t", sample=sample), "instruct": store(tmp_path / "i", sample=sample)}
-    what = facts(tmp_path, runs=measured(), stores=stores, **given)
-    what.runs[-2:] = [replace(run, wait=wait) for run, wait in zip(what.runs[-2:], (0.25, 0.5), strict=True)]
-    write(tmp_path, what)
-    read = json.loads((tmp_path / "report/results.json").read_text())
-    assert list(read) == [
-        *("title", "command", "versions", "settings", "data", "models", "reference", "test", "runs", "differences"),
-        *("acceptance", "samples", "memorization", "wait", "notes", "tables", "pictures"),
-    ]
-    for name in ("command", "versions", "data", "models", "memorization", "pictures"):
-        assert read[name] == given[name]
-    assert read["settings"] == {"learning_rate": "5e-05", "folder": "x"}
-    assert (read["title"], read["reference"], read["test"]) == ("tiny-bert on reviews", REFERENCE, "test")
-    assert len(read["runs"]) == 12
-    assert set(read["runs"][0]) == {
-        *(
-            "arm",
-            "split",
-            "seed",
-            "steps",
-            "seconds",
-            "metrics",
-            "classes",
-            "robustness",
-            "unperturbed",
-            "wait",
-            "shown",
-        )
-    }
-    assert [(d["evaluation"], d["arm"]) for d in read["differences"]] == [
-        (name, arm) for name in ("test", "sst2") for arm in ("baseline", "trained", "instruct")
-    ]
-    by_hand = compare_all(what.runs, REFERENCE, "sst2")[-1]
-    assert read["differences"][-1] == {
-        **{name: getattr(by_hand, name) for name in ("arm", "reference", "evaluation", "mean", "low", "high")},
-        **{name: getattr(by_hand, name) for name in ("pairs", "unit", "p_value", "p_holm", "mcnemar_p")},
-        **{name: getattr(by_hand, name) for name in ("effect_size", "detectable", "shown", "verdict")},
-        "sentence": by_hand.describe(),
-    }
-    assert read["wait"] == {"baseline": 0.0, REFERENCE: 0.0, "trained": 0.0, "instruct": 0.25}
-    rejected = {"verdict": "rejected", "label": "negative", "example": "short", "reason": "fluency: too short"}
-    assert read["samples"]["trained"][2:] == [{**rejected, "similarity": 0.5}]
-    assert "Roe" not in json.dumps(read)
-    assert "Jane Roe" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
-    assert read["samples"]["instruct"][2:] == [{**rejected, "similarity": None}]
+    what = results(tmp_path, runs=measured(), stores=stores, nearest=nearest)
+    written = write(tmp_path, what)[0]
+    rejected = Sample("rejected", "negative", "short", "fluency: too short")
+    assert written.samples["trained"][2:] == [replace(rejected, similarity=0.5)]
+    assert written.samples["instruct"][2:] == [rejected]
+    published = (tmp_path / "report/results.json").read_text()
+    assert not {"correct", "perturbed"} & set(json.loads(published)["runs"][0])
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
     # The page shows a labelled row, what may be published does not.
-    assert "like short" in (tmp_path / "report/report.html").read_text(encoding="utf-8")
-    assert "like short" not in (tmp_path / "report/results.json").read_text(encoding="utf-8")
+    for text in ("Jane Roe", "like short"):
+        assert text in page
+        assert text not in published
+        assert text not in repr(written)
+    # Nor does a card, also of results with everything.
+    described = replace(what, data=CARD_DATA, models={"classifier": "tiny-bert", "trained": "tiny-gpt"})
+    for card in (render_results_card(described), render_dataset_card(described, "trained")):
+        assert "fluency: too short" in card
+        assert "Jane Roe" not in card
+        assert "like short" not in card
 
 
 def test_accepted_texts_that_repeat_a_labelled_row_are_not_published(tmp_path):
     near = {"trained": lambda examples: [("a row", 0.7 if "warm" in e["text"] else 0.69) for e in examples]}
-    write(tmp_path, facts(tmp_path, stores={"trained": store(tmp_path / "t")}, nearest=near))
-    read = json.loads((tmp_path / "report/results.json").read_text())
-    assert [sample["example"] for sample in read["samples"]["trained"]] == ["a dull one"]
+    write(tmp_path, results(tmp_path, stores={"trained": store(tmp_path / "t")}, nearest=near))
+    written = Results.load(tmp_path / "report/results.json")
+    assert [sample.example for sample in written.samples["trained"]] == ["a dull one"]
 
 
 def test_pictures_are_files_where_there_is_something_to_show(tmp_path):
-    _, _, markdown = write(tmp_path, facts(tmp_path, runs=measured(evaluations=("test",))))
+    _, _, markdown = write(tmp_path, results(tmp_path, runs=measured(evaluations=("test",))))
     names = {path.name for path in (tmp_path / "report").glob("*.png")}
     assert names == {"curves.png", "robustness.png", "report.png"}
     assert all(f"]({name})" in markdown for name in names)
@@ -151,17 +118,15 @@ def test_further_pictures_are_checked_before_anything_is_written(tmp_path, name)
     (tmp_path / "report").mkdir()
     (tmp_path / "report/samples.svg").write_text("<svg/>")
     with pytest.raises(ValueError, match=r"is no picture in .*write it there first"):
-        write_report(tmp_path / "report", facts(tmp_path, pictures={name: "Images"}))
+        write_report(tmp_path / "report", results(tmp_path, pictures={name: "Images"}))
     assert [path.name for path in (tmp_path / "report").iterdir()] == ["samples.svg"]
 
 
 def test_tables_fit_a_terminal_of_100_columns(tmp_path):
-    printed = write(tmp_path, facts(tmp_path))[1].splitlines()
-    assert max(map(len, printed[:-1])) <= 100
+    printed = write(tmp_path, results(tmp_path))[1].splitlines()
+    assert max(map(len, printed[:-3])) <= 100
     # Nothing is wrapped in the rows of arms and differences.
-    values = re.compile(
-        r"│ baseline_same_steps +│ 3 │ 128 +│ 11 +│ 0.\d{3} ± 0.\d{3} │ 0.510 ± 0.010 │ 0.125 ± 0.000 │"
-    )
+    values = re.compile(r"│ baseline_same_steps +│ 3 │ 128 +│ 0.\d{3} ± 0.\d{3} │ 0.510 ± 0.010 │ 0.125 ± 0.000 │")
     assert sum(bool(values.fullmatch(line)) for line in printed) == 2
     verdict = re.compile(
         r"│ instruct +│ [+-]\d+\.\d +│ [+-]\S+ to [+-]\S+ +│ seeds and rows, 3 pairs +│ (helps|hurts|no det.+) +│"
@@ -177,7 +142,7 @@ def hostile(tmp_path_factory):
         "trained": store(tmp_path / "t", (HOSTILE[:150], HOSTILE[120:]), sample=[reject(HOSTILE, reason=HOSTILE)])
     }
     settings = {"text": HOSTILE + "\n```\n# out"}
-    what = facts(
+    what = results(
         tmp_path,
         title=HOSTILE,
         notes=[HOSTILE],
@@ -191,15 +156,16 @@ def hostile(tmp_path_factory):
 
 def test_hostile_text_is_text_in_markdown(hostile):
     markdown = hostile[2]
-    assert "<script" not in markdown.partition("## Settings")[0]
+    assert "<script" not in markdown.partition("## How it was made")[0]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in markdown
     assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", markdown)
-    assert "https://" not in markdown.partition("## Settings")[0]
-    assert not re.search(r"www\.", markdown.partition("## Settings")[0])
+    assert "https://" not in markdown.partition("## How it was made")[0]
+    assert not re.search(r"www\.", markdown.partition("## How it was made")[0])
     rendered = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)
     tags = set(re.findall(r"<(/?\w+)", rendered))
     assert {tag.strip("/") for tag in tags} == {
-        *("h1", "h2", "h3", "p", "img", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "pre", "code")
+        *("h1", "h2", "h3", "p", "img", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "pre", "code"),
+        *("details", "summary"),
     }
     report, hold_outs, samples = re.findall(r"<img[^>]*/>", rendered)
     assert hold_outs == '<img src="generalization.png" alt="Accuracy on each evaluation set by arm" />'
@@ -224,7 +190,7 @@ def test_hostile_text_is_printed_as_it_is(hostile):
 
 def test_a_terminal_gets_no_colours_of_the_text(tmp_path):
     console = Console(file=io.StringIO(), width=400, force_terminal=True, color_system="standard")
-    write_report(tmp_path / "report", facts(tmp_path, notes=["\x1b[31mred [bold]x[/bold]"]), console)
+    write_report(tmp_path / "report", results(tmp_path, notes=["\x1b[31mred [bold]x[/bold]"]), console)
     assert "\x1b[31mred" not in console.file.getvalue()
     assert "[31mred [bold]x[/bold]" in console.file.getvalue()
 
@@ -268,11 +234,8 @@ def test_nearest_rows_are_asked_for_texts_and_for_kept_images(tmp_path):
 def test_further_tables_and_pictures_are_shown(tmp_path):
     tables = [("Quality", ("measure", "value"), [("copies", "0.0 %"), ("recall", "0.25")]), ("Nothing", ("x",), [])]
     pictures = {"samples.png": "Training images, then generated ones"}
-    results, printed, markdown = write(tmp_path, facts(tmp_path, tables=tables, pictures=pictures))
-    assert json.loads(json.dumps(results["tables"])) == [
-        ["Quality", ["measure", "value"], [["copies", "0.0 %"], ["recall", "0.25"]]],
-        ["Nothing", ["x"], []],
-    ]
+    written, printed, markdown = write(tmp_path, results(tmp_path, tables=tables, pictures=pictures))
+    assert written.tables == tables
     rendered = MarkdownIt("commonmark").enable("table").render(markdown)
     assert "<h3>Quality</h3>" in rendered
     assert "<td>copies</td>\n<td>0.0 %</td>" in rendered
@@ -291,7 +254,8 @@ def test_further_tables_and_pictures_are_shown(tmp_path):
         "### Quality",
         "samples.png",
         "- Zero-shot",
-        "## Settings",
+        "## Limits",
+        "## How it was made",
     )
     markdown = markdown.replace("\\", "")
     assert [markdown.index(part) for part in order] == sorted(markdown.index(part) for part in order)
@@ -309,26 +273,26 @@ def test_arrays_among_examples_and_rejects_are_named_by_their_shape(tmp_path):
     assert accepted == Sample("accepted", "positive", "uint8 array of 8×8×3 a cat")
     assert np.array_equal(accepted.image, image)
     assert rejected == Sample("rejected", "negative", "uint8 array of 8×8×3", "feature_copies: near")
-    results, _, markdown = write(tmp_path, facts(tmp_path, stores={"trained": made}))
-    assert results["acceptance"]["trained"]["acceptance_feature_copies"] == 0.5
+    written, _, markdown = write(tmp_path, results(tmp_path, stores={"trained": made}))
+    assert written.acceptance["trained"]["acceptance_feature_copies"] == 0.5
     assert "uint8 array of 8×8×3 a cat" in markdown
-    json.dumps(results["samples"])
+    assert written.samples["trained"] == [accepted, rejected]
 
 
 def test_arms_may_have_different_filters_and_stores_may_be_empty(tmp_path):
     empty = ShardStore(tmp_path / "empty", {"shard_size": 4}, "label", LABELS)
     stores = {"trained": store(tmp_path / "t", rejected={"perplexity": 3, "fluency": 3}), "instruct": empty}
-    results, printed, markdown = write(tmp_path, facts(tmp_path, stores=stores))
-    assert results["acceptance"]["instruct"] == {}
+    written, printed, markdown = write(tmp_path, results(tmp_path, stores=stores))
+    assert written.acceptance["instruct"] == {}
     assert "instruct: accepted" not in printed + markdown
     assert "trained: accepted examples" in printed
 
 
 @pytest.mark.parametrize("arms", [("baseline_same_steps",), ("baseline_same_steps", "an_arm_with_a_$very$_long_name")])
 def test_few_arms_one_evaluation_one_run_no_store(tmp_path, arms):
-    what = facts(tmp_path, runs=runs(arms, ("test",), seeds=1), stores={}, notes=[])
-    results, printed, markdown = write(tmp_path, what)
-    assert len(results["differences"]) == len(arms) - 1
+    what = results(tmp_path, runs=runs(arms, ("test",), seeds=1), stores={}, notes=[])
+    written, printed, markdown = write(tmp_path, what)
+    assert [d.verdict for d in written.differences] == ["not tested: one pair of runs"] * (len(arms) - 1)
     assert ("test rows, 1 pair " in printed) == (len(arms) > 1)
     assert not re.search(r"\d ± \d", printed)
     assert ("accuracy against baseline" in markdown.replace("\\", "")) == (len(arms) > 1)
@@ -344,15 +308,15 @@ def test_the_report_leaves_matplotlib_s_backend_alone(tmp_path, monkeypatch):
 
     monkeypatch.undo()
     before = matplotlib.rcParams._get("backend")
-    write(tmp_path, facts(tmp_path))
+    write(tmp_path, results(tmp_path))
     assert matplotlib.rcParams._get("backend") is before
 
 
 def test_perturbed_rows_are_compared_with_the_same_rows_as_they_are(tmp_path):
-    what = facts(tmp_path, runs=measured())
+    what = results(tmp_path, runs=measured())
     whole = {arm: what.mean(arm, lambda run: run.metrics["test"]["accuracy"]) for arm in what.arms}
     assert robustness_means(what, "test")["not perturbed"] == whole
-    what.runs = [replace(run, unperturbed={"test": 0.875}) for run in what.runs]
+    what.runs[:] = [replace(run, unperturbed={"test": 0.875}) for run in what.runs]
     assert robustness_means(what, "test")["not perturbed"] == dict.fromkeys(what.arms, 0.875)
     # Of another set nothing else is known.
     assert robustness_means(what, "sst2")["not perturbed"] != dict.fromkeys(what.arms, 0.875)
@@ -363,24 +327,22 @@ def test_arms_are_compared_on_perturbed_rows_where_all_have_them(tmp_path):
     rng = np.random.default_rng(1)
     for run in made:
         run.perturbed["test"] = (rng.random(40) * (0.1 if run.arm == "instruct" else 0.9)).tolist()
-    what = facts(tmp_path, runs=made)
-    results, _, text = write(tmp_path, what)
-    found = {d["arm"]: d for d in results["differences"] if d["evaluation"] == "test, perturbed"}
+    what = results(tmp_path, runs=made)
+    written, _, text = write(tmp_path, what)
+    found = {d.arm: d for d in written.on("test, perturbed")}
     mean = {arm: what.mean(arm, lambda run: np.mean(run.perturbed["test"])) for arm in what.arms}
     assert list(found) == ["baseline", "trained", "instruct"]
     for arm, difference in found.items():
-        assert difference["mean"] == pytest.approx(mean[arm] - mean["baseline_same_steps"], abs=1e-12)
-    assert found["instruct"]["verdict"] == "hurts"
+        assert difference.mean == pytest.approx(mean[arm] - mean["baseline_same_steps"], abs=1e-12)
+    assert found["instruct"].verdict == "hurts"
     assert "test, perturbed: accuracy against baseline\\_same\\_steps" in text
-    assert not any(d["evaluation"] == "sst2, perturbed" for d in results["differences"])
-    assert "perturbed" not in results["runs"][0]
+    assert not written.on("sst2, perturbed")
     for none in ({}, {"test": []}):
-        what.runs[0] = replace(made[0], perturbed=none)
-        assert "test, perturbed" not in write(tmp_path, what)[2]
+        assert not results(tmp_path, runs=[replace(made[0], perturbed=none), *made[1:]]).on("test, perturbed")
 
 
 def test_a_figure_that_some_runs_lack_is_left_out_or_the_mean_of_the_others(tmp_path):
-    what = facts(tmp_path, runs=measured())
+    what = results(tmp_path, runs=measured())
     del what.runs[0].classes["test"][LABELS[0]]
     what.runs[0].classes["test"][LABELS[1]]["f1"] = 0.8
     del what.runs[0].metrics["test"]["f1_macro"]
@@ -396,7 +358,7 @@ def test_a_figure_that_some_runs_lack_is_left_out_or_the_mean_of_the_others(tmp_
 
 def test_it_says_how_many_rows_were_perturbed(tmp_path):
     """A reader of a percentage wants to know what of."""
-    what = facts(tmp_path, runs=measured())
-    for data, words in (({}, "the same rows"), ({"perturbed_rows": 32}, "32 random rows")):
+    what = results(tmp_path, runs=measured())
+    for data, words in ((Data(), "the same rows"), (Data(perturbed_rows=32), "32 random rows")):
         text = write(tmp_path, replace(what, data=data))[2]
         assert f"test: accuracy on {words}, %\n" in text

@@ -39,12 +39,12 @@ def make_results() -> dict[str, Any]:
         "test": "test",
         "runs": [run(arm, split) for arm in ACCURACY for split in range(3)],
         "differences": [
-            difference("baseline", "test", -0.1, -0.12, -0.08, "hurts"),
-            difference("trained", "test", 0.0067, -0.008, 0.021, "no detectable effect"),
-            difference("instruct", "test", 0.07, 0.05, 0.09, "helps"),
-            difference("baseline", "sst2", -0.09, -0.14, -0.04, "hurts"),
-            difference("trained", "sst2", 0.0, -0.02, 0.02, "no detectable effect"),
-            difference("instruct", "sst2", 0.08, 0.05, 0.11, "helps"),
+            difference("baseline", "test", -0.1, -0.12, -0.08),
+            difference("trained", "test", 0.0067, -0.008, 0.021),
+            difference("instruct", "test", 0.07, 0.05, 0.09),
+            difference("baseline", "sst2", -0.09, -0.14, -0.04),
+            difference("trained", "sst2", 0.0, -0.02, 0.02),
+            difference("instruct", "sst2", 0.08, 0.05, 0.11),
         ],
         "acceptance": {
             "trained": {"acceptance": 0.6, "acceptance_fluency": 0.96, "acceptance_label_agreement": 0.625},
@@ -58,10 +58,9 @@ def make_results() -> dict[str, Any]:
             ]
         },
         "memorization": {"instruct": {"median similarity to the nearest labelled row": 0.0312, "copies": 0}},
-        "wait": {"baseline": 0.0, "baseline_same_steps": 0.0, "trained": 0.21, "instruct": 0.4},
         "notes": ["The instruct model itself, as a zero-shot classifier: accuracy 0.719 on 64 test texts."],
         "tables": [["Diversity", ["measure", "value"], [["distinct 2-grams", "0.81"]]]],
-        "pictures": {"report.png": "Accuracy by arm"},
+        "pictures": {"samples.png": "Images"},
     }
 
 
@@ -82,12 +81,13 @@ def run(arm: str, split: int) -> dict[str, Any]:
         "robustness": {
             "test": {name: [accuracy["test"] - loss for loss in losses] for name, losses in PERTURBATIONS.items()}
         },
-        "wait": 0.0,
+        "wait": {"trained": 0.21, "instruct": 0.4}.get(arm, 0.0),
     }
 
 
-def difference(arm: str, evaluation: str, mean: float, low: float, high: float, verdict: str) -> dict[str, Any]:
-    """An arm against the reference."""
+def difference(arm: str, evaluation: str, mean: float, low: float, high: float) -> dict[str, Any]:
+    """An arm against the reference: an effect if the interval leaves out zero."""
+    p = 0.01 if low * high > 0 else 0.5
     return {
         "arm": arm,
         "reference": "baseline_same_steps",
@@ -97,13 +97,12 @@ def difference(arm: str, evaluation: str, mean: float, low: float, high: float, 
         "high": high,
         "pairs": 3,
         "unit": "splits and rows",
-        "p_value": 0.01,
-        "p_holm": 0.02,
+        "p_value": p,
+        "p_holm": 2 * p,
+        "family": 3,
         "mcnemar_p": 0.03,
         "effect_size": 1.5,
         "detectable": 0.026,
-        "verdict": verdict,
-        "sentence": f"On {evaluation}, {arm} differs by {100 * mean:+.1f} points: {verdict}.",
     }
 
 

@@ -13,16 +13,9 @@ from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
-from hf_augment.reporting.cards.facts import (
-    Run,
-    evaluations_of,
-    generator_of,
-    robust_accuracy,
-    runs_of,
-    severities_of,
-    values_of,
-)
 from hf_augment.reporting.escape import plain
+from hf_augment.reporting.results import Results
+from hf_augment.reporting.tables import robustness_means
 
 
 TASKS = {"text": "text-classification", "image": "image-classification"}
@@ -42,7 +35,7 @@ def hub_id(name: str) -> str | None:
     Example:
 
     ```python
-    >>> from hf_augment.reporting.cards.metadata import hub_id
+    >>> from hf_augment.reporting.metadata import hub_id
     >>> hub_id("stanfordnlp/imdb")
     'stanfordnlp/imdb'
     >>> hub_id("small_resnet18") is None
@@ -64,52 +57,52 @@ def hub_id(name: str) -> str | None:
     return name if "/" in name and not Path(name).exists() else None
 
 
-def model_metadata(results: dict[str, Any], arm: str) -> ModelCardData:
+def model_metadata(results: Results, arm: str) -> ModelCardData:
     """The metadata of an arm's classifier, with its results in the `model-index`."""
     eval_results = _eval_results(results, arm)
     return ModelCardData(
-        base_model=hub_id(results["models"]["classifier"]),
-        datasets=_one(hub_id(results["data"]["name"])),
+        base_model=hub_id(results.models["classifier"]),
+        datasets=_one(hub_id(results.data.name)),
         library_name="transformers",
         metrics=list(dict.fromkeys(result.metric_type for result in eval_results)),
-        pipeline_tag=TASKS[results["data"]["kind"]],
-        tags=["hf_augment", "generated_from_trainer", *(["synthetic-data"] if generator_of(results, arm) else [])],
-        model_name=plain(f"{results['title']} ({arm})"),
+        pipeline_tag=TASKS[results.data.kind],
+        tags=["hf_augment", "generated_from_trainer", *(["synthetic-data"] if results.generator(arm) else [])],
+        model_name=plain(f"{results.title} ({arm})"),
         eval_results=eval_results,
     )
 
 
-def generator_metadata(results: dict[str, Any], arm: str) -> ModelCardData:
+def generator_metadata(results: Results, arm: str) -> ModelCardData:
     """The metadata of what generates for an arm."""
     return ModelCardData(
-        base_model=hub_id(results["models"][arm]),
-        datasets=_one(hub_id(results["data"]["name"])),
+        base_model=hub_id(results.models[arm]),
+        datasets=_one(hub_id(results.data.name)),
         library_name="transformers",
         # The Hub has no task for images of a given class.
-        pipeline_tag="text-generation" if results["data"]["kind"] == "text" else None,
+        pipeline_tag="text-generation" if results.data.kind == "text" else None,
         tags=["hf_augment", "synthetic-data", "class-conditional"],
     )
 
 
-def dataset_metadata(results: dict[str, Any], arm: str, data_files: str) -> DatasetCardData:
+def dataset_metadata(results: Results, arm: str, data_files: str) -> DatasetCardData:
     """The metadata of an arm's synthetic examples."""
-    source = hub_id(results["data"]["name"])
+    source = hub_id(results.data.name)
     return DatasetCardData(
         annotations_creators=["machine-generated"],
-        language_creators=["machine-generated"] if results["data"]["kind"] == "text" else None,
+        language_creators=["machine-generated"] if results.data.kind == "text" else None,
         source_datasets=_one(source and f"extended|{source}"),
-        task_categories=[TASKS[results["data"]["kind"]]],
-        pretty_name=plain(f"Synthetic examples of {arm}: {results['title']}"),
+        task_categories=[TASKS[results.data.kind]],
+        pretty_name=plain(f"Synthetic examples of {arm}: {results.title}"),
         tags=["hf_augment", "synthetic", "synthetic-data"],
         configs=[{"config_name": "default", "data_files": data_files}],
     )
 
 
-def results_metadata(results: dict[str, Any]) -> DatasetCardData:
+def results_metadata(results: Results) -> DatasetCardData:
     """The metadata of a repository that holds a run's results."""
     return DatasetCardData(
-        task_categories=[TASKS[results["data"]["kind"]]],
-        pretty_name=plain(results["title"]),
+        task_categories=[TASKS[results.data.kind]],
+        pretty_name=plain(results.title),
         tags=["hf_augment", "evaluation-results"],
         # results.json is no table.
         viewer=False,
@@ -120,34 +113,34 @@ def _one(value: str | None) -> list[str] | None:
     return [value] if value else None
 
 
-def _eval_results(results: dict[str, Any], arm: str) -> list[EvalResult]:
+def _eval_results(results: Results, arm: str) -> list[EvalResult]:
     """Means over the arm's runs, on every evaluation set."""
-    runs, test = runs_of(results, arm), results["test"]
+    test = results.test
     found: list[EvalResult] = []
-    for evaluation in evaluations_of(results):
-        name = results["data"]["name"] if evaluation == test else evaluation
+    for evaluation in results.evaluations:
+        name = results.data.name if evaluation == test else evaluation
         # The library gathers by type and split what belongs to one set.
         dataset: dict[str, Any] = {
-            "task_type": TASKS[results["data"]["kind"]],
+            "task_type": TASKS[results.data.kind],
             "dataset_type": _dataset_type(name, {result.dataset_type for result in found}),
             "dataset_name": plain(name),
             "dataset_split": _test_split(results) if evaluation == test else None,
         }
-        for kind, title, value, arguments in _measured(runs, evaluation):
+        for kind, title, value, arguments in _measured(results, arm, evaluation):
             metric: dict[str, Any] = {"metric_type": kind, "metric_name": title, "metric_value": round(value, 4)}
             found.append(EvalResult(**dataset, **metric, metric_args=arguments))
     return found
 
 
-def _measured(runs: list[Run], evaluation: str) -> Iterator[tuple[str, str, float, dict[str, Any] | None]]:
+def _measured(results: Results, arm: str, evaluation: str) -> Iterator[tuple[str, str, float, dict[str, Any] | None]]:
     """Type, name, mean and arguments of each metric that all runs have."""
     for key, (kind, title, arguments) in METRICS.items():
-        if values := values_of(runs, evaluation, key):
+        if values := results.metric(arm, evaluation, key):
             yield kind, title, float(np.mean(values)), arguments
-    severities = severities_of(runs, evaluation)
-    robust = robust_accuracy(severities)
-    if robust is not None and math.isfinite(robust):
-        yield "accuracy", f"Robust accuracy (mean over severities and {len(severities)} perturbations)", robust, None
+    means = {name: by_arm[arm] for name, by_arm in robustness_means(results, evaluation).items() if arm in by_arm}
+    if means and math.isfinite(robust := list(means.values())[-1]):
+        count = len(means) - 2
+        yield "accuracy", f"Robust accuracy (mean over severities and {count} perturbations)", robust, None
 
 
 def _dataset_type(name: str, taken: set[str]) -> str:
@@ -156,9 +149,9 @@ def _dataset_type(name: str, taken: set[str]) -> str:
     return next(kind for i in range(1, len(taken) + 2) if (kind := kept if i == 1 else f"{kept}-{i}") not in taken)
 
 
-def _test_split(results: dict[str, Any]) -> str | None:
+def _test_split(results: Results) -> str | None:
     """The split that the test rows are, or `None` if they were held out of another one."""
-    settings = results.get("settings", {})
-    split = plain(str(settings.get("test_split", results["test"])))
+    settings = results.settings
+    split = plain(str(settings.get("test_split", results.test)))
     held_out = split == "None" or str(settings.get("group_column")) != "None"
     return None if held_out else split or None

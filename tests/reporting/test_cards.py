@@ -2,7 +2,6 @@
 
 import functools
 import html
-import json
 import re
 from pathlib import Path
 
@@ -12,23 +11,34 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
 import hf_augment
-from hf_augment.reporting.cards.rendering import (
+from hf_augment.reporting.cards import (
     render_dataset_card,
     render_generator_card,
     render_model_card,
     render_results_card,
 )
-from tests.reporting.cards.results import difference, make_results, sample
+from hf_augment.reporting.results import Results
+from tests.reporting.card_results import difference, make_results, sample
 from tests.reporting.test_escape import TEXTS
 
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-CARDS = {
+RENDERERS = {
     "model": functools.partial(render_model_card, arm="instruct"),
     "generator": functools.partial(render_generator_card, arm="instruct"),
     "dataset": functools.partial(render_dataset_card, arm="instruct"),
     "results": render_results_card,
 }
+
+
+def of_content(renderer):
+    """A renderer of what is in a `results.json`."""
+    return lambda content, *args, **kwargs: renderer(Results.from_dict(content), *args, **kwargs)
+
+
+CARDS = {name: of_content(renderer) for name, renderer in RENDERERS.items()}
+model_card, generator_card = of_content(render_model_card), of_content(render_generator_card)
+dataset_card, results_card = of_content(render_dataset_card), of_content(render_results_card)
 MEASURED = Path(hf_augment.__file__).parents[1] / "model_cards"
 
 
@@ -40,48 +50,53 @@ def headings(content):
     return re.findall(r"^##? (.*)$", body(content), re.MULTILINE)
 
 
+CHAPTERS = (
+    *("Data", "What did it cost?", "What was the model shown?", "Accuracy", "Robustness", "Generalisation"),
+    *("Further figures", "Notes", "Limits", "How it was made"),
+)
+
+
 def test_a_classifier_s_card_in_order():
-    assert headings(render_model_card(make_results(), "instruct")) == [
-        "bert-base-uncased on imdb: instruct",
-        *("How to use it", "Data", "Generation", "Results on test", "Hold-outs", "Robustness", "Cost", "Memorisation"),
-        *("Examples", "Diversity", "Notes", "Limits", "How it was made"),
+    assert headings(model_card(make_results(), "instruct")) == [
+        *("bert-base-uncased on imdb: instruct", "How to use it", "What was found", *CHAPTERS)
     ]
 
 
 def test_a_classifier_s_card_says_what_was_found():
-    content = render_model_card(make_results(), "instruct")
+    content = model_card(make_results(), "instruct")
     for line in [
         "google-bert/bert-base-uncased, trained with hf\\_augment as a classifier of texts on 64 labelled rows of "
         "stanfordnlp/imdb and, while it trained, on examples that a generator made "
         "(HuggingFaceTB/SmolLM2-135M-Instruct).",
-        "On test, instruct differs by +7.0 points: helps.",
+        "- instruct against baseline\\_same\\_steps on test: +7.0 points (95 % interval +5.0 to +9.0 over splits "
+        "and rows, 3 pairs of runs), helps (corrected for 3 arms); "
+        "about 2.6 points would have been needed for 80 % power.",
         'classify = pipeline("text-classification", model="REPOSITORY")  # the id of this repository',
-        "| labels | negative, positive |",
-        "| labelled rows of a run | 64 |",
-        "| draws of labelled rows | 3 |",
-        "| rows of sst2 | 872 |",
-        "Reviews of at least 20 words.",
-        "| label\\_agreement | 50.0 |",
-        "| all filters | 50.0 |",
+        "| Data | stanfordnlp/imdb - Reviews of at least 20 words. |",
+        "| Classes | negative, positive |",
+        "| Labelled rows of a run | 64 |",
+        "| Rows of sst2 | 872 |",
+        "| Generator of instruct | HuggingFaceTB/SmolLM2-135M-Instruct |",
+        "| Runs | 4 arms, 3 splits, 1 seed, 12 runs |",
+        "| label\\_agreement | 50.0 % |",
+        "| all filters | 50.0 % |",
         "| accepted examples in a second | 1.50 |",
         # Mean and deviation of 0.76, 0.77 and 0.78.
         "| instruct | 3 | 64 | 0.770 ± 0.010 | 0.760 ± 0.010 | 0.125 ± 0.000 |",
         "| baseline | 3 | 16 | 0.600 ± 0.020 | 0.590 ± 0.020 | 0.125 ± 0.000 |",
-        "| instruct | baseline\\_same\\_steps | +7.0 | +5.0 to +9.0 | splits and rows, 3 pairs | 0.02 | 2.6 | helps |",
-        "### sst2: 872 rows",
-        "| instruct | baseline\\_same\\_steps | +8.0 | +5.0 to +11.0 | splits and rows, 3 pairs | "
-        "0.02 | 2.6 | helps |",
-        "| not perturbed | instruct | n/a | n/a | n/a | 0.770 |",
-        "| typos | instruct | 0.740 | 0.720 | 0.680 | 0.713 |",
-        "| typos | baseline\\_same\\_steps | 0.670 | 0.650 | 0.610 | 0.643 |",
-        "| all | instruct | n/a | n/a | n/a | 0.732 |",
-        "| instruct | 64 | 30 | 40.0 |",
-        "| median similarity to the nearest labelled row | 0.0312 |",
+        "| instruct | +7.0 | +5.0 to +9.0 | splits and rows, 3 pairs | helps |",
+        "| instruct | 0.010 | 0.020 | 1.500 | \\- | 2.6 |",
+        "| instruct | +8.0 | +5.0 to +11.0 | splits and rows, 3 pairs | helps |",
+        "| instruct | 77.0 | 73.2 | -3.8 |",
+        "| typos | instruct | 74.0 | 72.0 | 68.0 |",
+        "| typos | baseline\\_same\\_steps | 67.0 | 65.0 | 61.0 |",
+        "| instruct | 64 | 30 | 1.00 × | 40.0 % | \\- | 1.50 |",
+        "| median similarity to the nearest labelled row | 0.031 |",
         "| copies | 0 |",
-        "| accepted | positive | A warm and clever film. |  | 0.12 |",
-        "| rejected | negative | A delight. | label\\_agreement: read as positive (0.93) | n/a |",
+        "| positive | A warm and clever film. | 0.12 |",
+        "| negative | A delight. | label\\_agreement: read as positive (0.93) |",
         "| distinct 2-grams | 0.81 |",
-        "- Measured on 400 rows of test, with 3 runs of an arm and 3 draws of labelled rows.",
+        "- Measured with 3 runs of an arm and 3 draws of labelled rows.",
         "- The intervals range over splits and rows: they do not cover what a generator that all draws share would "
         "make another time.",
         "- The instruct model itself, as a zero-shot classifier: accuracy 0.719 on 64 test texts.",
@@ -90,127 +105,105 @@ def test_a_classifier_s_card_says_what_was_found():
         ' "dataset": "stanfordnlp/imdb",',
     ]:
         assert line in content.splitlines(), line
-    # Of differences and perturbed accuracies, those of this arm alone.
-    assert "| trained | baseline" not in content
+    # Of differences and perturbed accuracies, those of this arm alone; no picture lies beside it.
+    assert not re.search(r"^\| trained \| [+-]", content, re.MULTILINE)
     assert "| typos | trained" not in content
+    assert "](" not in body(content)
 
 
 def test_a_baseline_s_card_says_nothing_of_generators():
-    content = render_model_card(make_results(), "baseline")
-    assert headings(content) == [
-        "bert-base-uncased on imdb: baseline",
-        *(
-            "How to use it",
-            "Data",
-            "Results on test",
-            "Hold-outs",
-            "Robustness",
-            "Cost",
-            "Diversity",
-            "Notes",
-            "Limits",
-        ),
-        "How it was made",
-    ]
+    content = model_card(make_results(), "baseline")
+    assert headings(content)[:3] == ["bert-base-uncased on imdb: baseline", "How to use it", "What was found"]
+    assert "What was the model shown?" not in headings(content)
     assert "on 64 labelled rows of stanfordnlp/imdb.\n" in content
     assert "biases" not in content
     # It is what the others are compared with, so it has no difference.
-    reference = render_model_card(make_results(), "baseline_same_steps")
-    assert "Differences in accuracy" not in reference
-    assert "points:" not in reference
+    reference = model_card(make_results(), "baseline_same_steps")
+    assert headings(reference)[:3] == ["bert-base-uncased on imdb: baseline\\_same\\_steps", "How to use it", "Data"]
+    assert "95 % interval" not in reference
 
 
 def test_a_generator_s_card():
-    content = render_generator_card(make_results(), "trained")
+    content = generator_card(make_results(), "trained")
     assert headings(content) == [
-        "bert-base-uncased on imdb: the generator of trained",
-        *(
-            "How to use it",
-            "Data",
-            "Generation",
-            "What its examples did for the classifier",
-            "Cost",
-            "Diversity",
-            "Notes",
-        ),
-        *("Limits", "How it was made"),
+        *("bert-base-uncased on imdb: the generator of trained", "How to use it"),
+        *("What its examples did for the classifier", *CHAPTERS),
     ]
-    assert "| fluency | 96.0 |\n| label\\_agreement | 62.5 |\n| all filters | 60.0 |" in content
-    assert "On test, trained differs by +0.7 points: no detectable effect." in content
+    assert "| fluency | 96.0 % |\n| label\\_agreement | 62.5 % |\n| all filters | 60.0 % |" in content
+    assert "- trained against baseline\\_same\\_steps on test: +0.7 points" in content
     assert "- How near the synthetic examples come to the labelled rows was not measured." in content
     assert 'generator = CausalLMGenerator.from_pretrained("REPOSITORY")' in content
 
 
 def test_the_card_of_synthetic_examples():
-    content = render_dataset_card(make_results(), "instruct")
+    content = dataset_card(make_results(), "instruct")
     assert headings(content) == [
-        "bert-base-uncased on imdb: synthetic examples of instruct",
-        *("How to use it", "Data", "Generation", "What they did for the classifier", "Memorisation", "Examples"),
-        *("Notes", "Limits", "How it was made"),
+        *("bert-base-uncased on imdb: synthetic examples of instruct", "How to use it"),
+        *("What they did for the classifier", *CHAPTERS),
     ]
     assert "No person wrote or labelled them." in content
     assert "was not measured" not in content
 
 
 def test_the_card_of_results_shows_all_arms():
-    content = render_results_card(make_results())
+    content = results_card(make_results())
     for arm, verdict in (("baseline", "hurts"), ("trained", "no detectable effect"), ("instruct", "helps")):
-        assert re.search(rf"^\| {arm} \| baseline\\_same\\_steps \| .* \| {verdict} \|$", content, re.MULTILINE)
+        assert re.search(rf"^\| {arm} \| [+-].* \| {verdict} \|$", content, re.MULTILINE)
         assert f"| case | {arm} |" in content
-    assert "trained: the examples come from openai-community/gpt2." in content
     assert "](robustness.png)" in content
     assert "](generalization.png)" in content
-    # The report's own picture once, whether or not it is among the further ones.
+    assert "](curves.png)" not in content
     assert content.count("](report.png)") == 1
     results = make_results() | {"pictures": {"a b).png": "[x](y)"}}
-    assert "![\\[x\\](y)](a%20b%29.png)" in render_results_card(results)
-    assert render_results_card(results).count("](report.png)") == 1
+    assert "![\\[x\\](y)](a%20b%29.png)" in results_card(results)
 
 
-def test_images_have_another_way_in_and_no_table_of_examples():
+def test_a_comparison_of_one_pair_says_so_on_its_card():
+    results = make_results()
+    results["runs"] = [run for run in results["runs"] if run["split"] == 0]
+    results["differences"] = [{**d, "pairs": 1, "unit": "test rows"} for d in results["differences"]]
+    content = model_card(results, "instruct")
+    assert "| instruct | +7.0 | +5.0 to +9.0 | test rows, 1 pair | not tested: one pair of runs |" in content
+    assert "between these two classifiers (95 % interval +5.0 to +9.0 over test rows), not tested: one pair" in content
+    assert "For a verdict, compare more pairs: --seeds 3, or --splits 5." in content
+    assert "| instruct | \\- | \\- | 1.500 |" in content
+    assert "they do not cover another training run" in content
+
+
+def test_images_have_another_way_in():
     results = make_results()
     results["data"]["kind"] = "image"
-    assert "import hf_augment" in render_model_card(results, "instruct")
-    assert "DCGANGenerator.from_pretrained" in render_generator_card(results, "instruct")
-    assert "Examples" not in headings(render_dataset_card(results, "instruct"))
+    assert "import hf_augment" in model_card(results, "instruct")
+    assert "DCGANGenerator.from_pretrained" in generator_card(results, "instruct")
 
 
-def test_few_samples_and_labels_are_shown_and_long_ones_are_cut():
+def test_of_many_classes_some_are_named():
     results = make_results()
     results["data"]["label_names"] = [f"class {i}" for i in range(25)]
-    results["samples"]["instruct"] = [sample("accepted", "positive", f"{i}" * 300) for i in range(9)]
-    content = render_model_card(results, "instruct")
-    assert "class 18, class 19 and 5 more |" in content
-    assert [line.split(" | ")[2] for line in content.splitlines() if line.startswith("| accepted |")] == [
-        f"{i}" * 199 + "…" for i in range(3)
-    ]
+    assert "class 18, class 19 and 5 more |" in model_card(results, "instruct")
 
 
-OPTIONAL = {
-    "command": None,
-    "versions": None,
-    "settings": None,
-    "differences": None,
-    "acceptance": None,
-    "samples": "Examples",
-    "memorization": "Memorisation",
-    "wait": None,
-    "notes": "Notes",
-    "tables": "Diversity",
-    "pictures": None,
-}
+OPTIONAL = {"notes": "Notes", "tables": "Further figures"}
 
 
-@pytest.mark.parametrize("missing", OPTIONAL)
+@pytest.mark.parametrize(
+    "missing",
+    [
+        *("command", "versions", "settings", "differences", "acceptance", "samples", "memorization"),
+        *("notes", "tables", "pictures"),
+    ],
+)
 @pytest.mark.parametrize("card", CARDS)
-def test_a_missing_optional_fact_leaves_its_section_out(card, missing):
+def test_what_is_missing_leaves_its_section_out(card, missing):
     results = make_results()
     before = headings(CARDS[card](results))
     for value in (None, type(results[missing])()):
         given = {key: value for key, value in results.items() if key != missing}
         if value is not None:
             given[missing] = value
-        assert headings(CARDS[card](given)) == [name for name in before if name != OPTIONAL[missing]]
+        left_out = {("differences", "model"): "What was found", ("pictures", "results"): "Images"}.get((missing, card))
+        left_out = left_out or OPTIONAL.get(missing)
+        assert headings(CARDS[card](given)) == [name for name in before if name != left_out]
 
 
 @pytest.mark.parametrize("card", CARDS)
@@ -225,45 +218,43 @@ def test_the_least_that_a_card_needs(card):
         if run["split"] == 0
     ]
     content = CARDS[card](least)
-    assert not {"Hold-outs", "Robustness", "Memorisation", "Examples", "How it was made"} & set(headings(content))
-    assert "| instruct | 1 | 64 | 0.500 | n/a | n/a |" in content
+    assert headings(content)[-4:] == ["Data", "What did it cost?", "Accuracy", "Limits"]
+    assert "| instruct | 1 | 64 | 0.500 | \\- | \\- |" in content
     assert "with 1 run of an arm and 1 draw of labelled rows. What another draw" in content
-    assert "not corrected" in content
 
 
 @pytest.mark.parametrize("card", CARDS)
 def test_a_card_says_how_many_rows_were_perturbed(card):
     results = make_results()
-    for known, words in (({}, "perturbed rows"), ({"perturbed_rows": 32}, "32 random rows, perturbed")):
+    for known, words in (({}, "the same rows"), ({"perturbed_rows": 32}, "32 random rows")):
         results["data"] |= known
-        content = CARDS[card](results)
-        assert (f"Accuracy on {words}, by severity" in content) == ("Robustness" in headings(content))
+        assert f"### test: accuracy on {words}, %" in CARDS[card](results)
 
 
 @pytest.mark.parametrize("card", CARDS)
 def test_a_card_tells_the_verdict_on_perturbed_rows_or_that_there_is_none(card):
     results = make_results()
-    content = CARDS[card](results)
-    assert ("No test was made of whether arms differ here" in content) == ("Robustness" in headings(content))
-    results["differences"].append(difference("instruct", "test, perturbed", 0.0321, 0.01, 0.05, "helps"))
+    assert "No test was made of whether arms differ on perturbed rows of test." in CARDS[card](results)
+    results["differences"].append(difference("instruct", "test, perturbed", 0.0321, 0.01, 0.05))
     content = CARDS[card](results)
     assert "No test was made" not in content
-    assert ("| +3.2 | +1.0 to +5.0 |" in content) == ("Robustness" in headings(content))
+    assert "| instruct | +3.2 | +1.0 to +5.0 |" in content
 
 
 @pytest.mark.parametrize("card", CARDS)
 @pytest.mark.parametrize(
     "path",
     [
-        *("title", "data", "data.name", "data.kind", "data.label_names", "data.train_rows", "data.evaluations"),
+        *("title", "data", "data.name", "data.label_names", "data.train_rows", "data.evaluations"),
         *("models", "models.classifier", "reference", "test", "runs"),
     ],
 )
-def test_a_missing_required_fact_is_named(card, path):
+def test_what_is_missing_is_named(card, path):
     results = make_results()
     *above, key = path.split(".")
     del (results[above[0]] if above else results)[key]
-    with pytest.raises(ValueError, match=re.escape(f"`{path}")):
+    named = {"data": "data.name", "models": "models.classifier", "runs": "runs"}.get(path, path)
+    with pytest.raises(ValueError, match=re.escape(f"`{named}`")):
         CARDS[card](results)
 
 
@@ -271,36 +262,36 @@ def test_a_missing_required_fact_is_named(card, path):
     ("where", "key"),
     [
         (lambda r: r["runs"][5], "seconds"),
-        (lambda r: r["differences"][0], "verdict"),
-        (lambda r: r["samples"]["instruct"][1], "reason"),
+        (lambda r: r["differences"][0], "p_holm"),
+        (lambda r: r["samples"]["instruct"][1], "label"),
     ],
 )
 def test_a_missing_part_of_an_entry_is_named(where, key):
     results = make_results()
     del where(results)[key]
     with pytest.raises(ValueError, match=f"has no `{key}`"):
-        render_model_card(results, "instruct")
+        Results.from_dict(results)
 
 
-def test_facts_that_contradict_each_other_are_named():
+def test_what_contradicts_itself_is_named():
     results = make_results()
     with pytest.raises(ValueError, match=r"arm='gan' is none of the arms that were run, \['baseline', "):
-        render_model_card(results, "gan")
+        model_card(results, "gan")
     with pytest.raises(ValueError, match=r"arm='baseline' has no generator .* \['trained', 'instruct'\]"):
-        render_generator_card(results, "baseline")
+        generator_card(results, "baseline")
     with pytest.raises(ValueError, match="arm='baseline' has no generator"):
-        render_dataset_card(results, "baseline")
+        dataset_card(results, "baseline")
     with pytest.raises(ValueError, match="reference='other' is none of the arms"):
-        render_results_card(results | {"reference": "other"})
-    with pytest.raises(ValueError, match="without the `test` 'dev'"):
-        render_results_card(results | {"test": "dev"})
+        results_card(results | {"reference": "other"})
+    with pytest.raises(ValueError, match="name each, also 'dev'"):
+        results_card(results | {"test": "dev"})
     with pytest.raises(ValueError, match="has no `title`"):
-        render_results_card(results | {"title": "\u200b\n"})
+        results_card(results | {"title": "\u200b\n"})
     with pytest.raises(ValueError, match=r"`data\.kind` 'sound'"):
-        render_results_card(results | {"data": results["data"] | {"kind": "sound"}})
+        results_card(results | {"data": results["data"] | {"kind": "sound"}})
     del results["runs"][0]["metrics"]["test"]
     with pytest.raises(ValueError, match="'baseline' has no accuracy on the `test` 'test'"):
-        render_results_card(results)
+        results_card(results)
 
 
 #: Keys and values of `results.json` that are words of the schema, not of the run.
@@ -319,8 +310,20 @@ SCHEMA = {
         "wait",
     ),
     *("differences", "evaluation", "mean", "low", "high", "pairs", "unit", "p_value", "p_holm", "mcnemar_p"),
-    "splits and rows",
-    *("effect_size", "detectable", "verdict", "sentence", "acceptance", "per_second", "samples", "label", "example"),
+    *(
+        "splits and rows",
+        "family",
+        "p_value",
+        "effect_size",
+        "detectable",
+        "verdict",
+        "sentence",
+        "acceptance",
+        "per_second",
+        "samples",
+        "label",
+        "example",
+    ),
     *("reason", "nearest", "similarity", "accepted", "rejected", "memorization", "notes", "tables", "pictures"),
 }
 
@@ -330,7 +333,7 @@ def say(value, text, key=""):
 
     def word(own):
         prefix = "acceptance_" if own.startswith("acceptance_") else ""
-        return own if own in SCHEMA else f"{prefix}{text}{own.removeprefix(prefix)}{text}"
+        return own if not own or own in SCHEMA else f"{prefix}{text}{own.removeprefix(prefix)}{text}"
 
     if isinstance(value, dict):
         # The arms and the sets are keys and values, and must stay the same words; "test" is a key of the schema too.
@@ -388,7 +391,7 @@ HOSTILE = (
 def test_hostile_text_is_read_character_for_character():
     results = make_results() | {"title": HOSTILE, "notes": [HOSTILE], "command": f"echo\n```\n{HOSTILE}"}
     results["samples"]["instruct"] = [sample("accepted", HOSTILE, HOSTILE), sample("rejected", "x", "y", HOSTILE)]
-    content = render_dataset_card(results, "instruct")
+    content = dataset_card(results, "instruct")
     data = ModelCard(content).data.to_dict()
     seen = HOSTILE.replace("\n", " ")
     assert data["pretty_name"] == f"Synthetic examples of instruct: {seen}"
@@ -401,38 +404,30 @@ def test_hostile_text_is_read_character_for_character():
         [html.unescape(cell) for cell in re.findall("<td>(.*?)</td>", row)]
         for row in re.findall("(?s)<tr>(.*?)</tr>", rendered)
     ]
-    assert ["accepted", seen, seen, "", "n/a"] in rows
-    assert ["rejected", "x", "y", seen, "n/a"] in rows
+    assert [seen, seen] in rows
+    assert ["x", "y", seen] in rows
     assert f"<li>{html.escape(seen).replace('&#x27;', chr(39))}</li>" in rendered
     assert "<script" not in rendered
+    # How to use it, the command and the settings.
     assert rendered.count("<pre>") == 3
     assert "49" not in body(content)
 
 
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in MEASURED.glob("*/results.json")))
 def test_cards_of_measured_runs(folder):
-    results = json.loads((MEASURED / folder / "results.json").read_text(encoding="utf-8"))
-    kind = "image" if folder.startswith("cifar10") else "text"
-    names = ["negative", "positive"] if kind == "text" else [str(i) for i in range(10)]
-    made = {"name": results["settings"]["dataset"], "kind": kind, "label_names": names, "train_rows": 64}
-    results = {
-        "data": made | {"evaluations": dict.fromkeys(results["runs"][0]["metrics"], 400)},
-        "models": {"classifier": results["settings"]["model"], **dict.fromkeys(results["acceptance"], "a model")},
-        "reference": "baseline_same_steps",
-        "test": "test",
-        **results,
-    }
-    for arm in {run["arm"] for run in results["runs"]}:
+    results = Results.load(MEASURED / folder / "results.json")
+    for d in results.differences:
+        assert d.untested or d.pairs > 1
+    for arm in results.arms:
         content = render_model_card(results, arm)
-        accuracy = [run["metrics"]["test"]["accuracy"] for run in results["runs"] if run["arm"] == arm]
+        accuracy = results.metric(arm, "test", "accuracy")
         metric = ModelCard(content).data.to_dict()["model-index"][0]["results"][0]["metrics"][0]
         assert metric["value"] == pytest.approx(sum(accuracy) / len(accuracy), abs=5e-5)
         assert f"| {arm.replace('_', chr(92) + '_')} | {len(accuracy)} | " in content
-    for arm in results["acceptance"]:
-        assert "What the filters accepted" in render_generator_card(results, arm)
-        assert "What the filters accepted" in render_dataset_card(results, arm)
+    for arm in results.acceptance:
+        for render in (render_generator_card, render_dataset_card):
+            assert "share accepted, of what reached each filter" in render(results, arm)
     content = render_results_card(results)
-    assert len(headings(content)) >= 6
     assert (MEASURED / folder / "README.md").read_text(encoding="utf-8") == content
     for picture in re.findall(r"^!\[.*\]\((.*)\)$", content, re.MULTILINE):
         assert (MEASURED / folder / picture).is_file()
@@ -444,6 +439,5 @@ def test_accuracy_without_perturbation_where_some_sets_lack_it():
     for run in results["runs"]:
         run["robustness"]["sst2"] = run["robustness"]["test"]
         run["unperturbed"] = {"test": 0.875}
-    content = body(render_model_card(results, "instruct"))
-    found = re.findall(r"\| not perturbed \| instruct \|.*\| ([0-9.]+) \|", content)
-    assert found == ["0.875", "0.730"]
+    found = re.findall(r"\| instruct \| ([0-9.]+) \| 73.2 \|", body(model_card(results, "instruct")))
+    assert found == ["87.5", "73.0"]

@@ -1,0 +1,300 @@
+"""The typed result of a comparison: made from its runs, kept in `results.json`, read by everything that shows it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
+from hf_augment.evaluation.robustness import TableRows
+from hf_augment.files import parse_json, write_atomically
+from hf_augment.reporting.samples import Nearest, Sample, choose_samples
+from hf_augment.synthesis.shards import ShardStore, acceptance
+
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Data:
+    """
+    The data of a comparison.
+
+    Args:
+        name (`str`, *optional*):
+            Name that a reader can look up, such as a Hub id.
+        kind (`str`, *optional*, defaults to `"text"`):
+            `"text"` or `"image"`.
+        label_names (`list[str]`, *optional*):
+            Names of the classes.
+        train_rows (`int`, *optional*, defaults to 0):
+            Number of labelled rows of a run.
+        evaluations (`dict[str, int]`, *optional*):
+            Number of rows of each evaluation set, by its name.
+        perturbed_rows (`int`, *optional*, defaults to 0):
+            Number of rows of the test set that were perturbed.
+        note (`str`, *optional*):
+            Sentence that a reader must know.
+    """
+
+    name: str = ""
+    kind: str = "text"
+    label_names: list[str] = field(default_factory=list)
+    train_rows: int = 0
+    evaluations: dict[str, int] = field(default_factory=dict)
+    perturbed_rows: int = 0
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """
+    The result of a comparison, with everything that a report or a card says. [`Results.of_runs`] makes one,
+    [`Results.load`] reads one.
+
+    Args:
+        title (`str`):
+            Name of what was run.
+        runs (`list[ArmRun]`):
+            Runs of all arms, the baselines first.
+        reference (`str`):
+            Arm that the others are compared with.
+        test (`str`):
+            Evaluation set of the verdict; the others are hold-outs.
+        data ([`Data`], *optional*):
+            The rows.
+        models (`dict[str, str]`, *optional*):
+            `classifier`, and each generator by its arm: names that a reader can look up.
+        differences (`list[Difference]`, *optional*):
+            Every arm against the reference, on every evaluation set, the test set first, then on perturbed rows.
+        acceptance (`dict[str, dict[str, float]]`, *optional*):
+            Shares of candidates that the filters accepted, by arm; see [`~hf_augment.synthesis.shards.acceptance`].
+        generating (`dict[str, float]`, *optional*):
+            Seconds that the synthetic examples took, by arm.
+        samples (`dict[str, list[Sample]]`, *optional*):
+            Some synthetic examples of each arm.
+        memorization (`dict[str, dict[str, float]]`, *optional*):
+            How near synthetic examples come to the labelled rows, by arm, then by a measure's name.
+        notes (`list[str]`, *optional*):
+            Sentences that belong beside the tables.
+        tables (`list[TableRows]`, *optional*):
+            Further tables: title, header, rows.
+        pictures (`dict[str, str]`, *optional*):
+            Further pictures that lie in the report's folder: file names and what they show.
+        command (`str`, *optional*):
+            Command line that gives the figures.
+        versions (`dict[str, str]`, *optional*):
+            Versions of Python and the libraries.
+        settings (`dict[str, Any]`, *optional*):
+            Settings that the figures depend on.
+    """
+
+    title: str
+    runs: list[ArmRun]
+    reference: str
+    test: str
+    data: Data = field(default_factory=Data)
+    models: dict[str, str] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    acceptance: dict[str, dict[str, float]] = field(default_factory=dict)
+    generating: dict[str, float] = field(default_factory=dict)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    memorization: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    tables: list[TableRows] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_runs(
+        cls,
+        title: str,
+        runs: Sequence[ArmRun],
+        reference: str,
+        test: str,
+        stores: Mapping[str, ShardStore] | None = None,
+        nearest: Mapping[str, Nearest] | None = None,
+        **described: Any,
+    ) -> Results:
+        """
+        Compares the arms and reads their synthetic examples.
+
+        Args:
+            title (`str`):
+                Name of what was run.
+            runs (`Sequence[ArmRun]`):
+                Runs of all arms, the baselines first.
+            reference (`str`):
+                Arm that the others are compared with.
+            test (`str`):
+                Evaluation set of the verdict.
+            stores (`Mapping[str, ShardStore]`, *optional*):
+                Synthetic examples by arm.
+            nearest (`Mapping[str, Callable]`, *optional*):
+                By arm, a function from a list of raw examples to the nearest labelled row of each, a list of `(text,
+                similarity in [0, 1])`. It is not asked about rejected arrays, which are not kept.
+            described (`Any`):
+                Other attributes of [`Results`].
+
+        Raises:
+            ValueError: If the arms cannot be compared.
+        """
+        stores, nearest = stores or {}, nearest or {}
+        accounts = {arm: list(store.accounts()) for arm, store in stores.items()}
+        return cls(
+            title,
+            list(runs),
+            reference,
+            test,
+            differences=list(_compared(runs, reference, test)),
+            acceptance={arm: acceptance(shards) for arm, shards in accounts.items()},
+            generating={arm: sum(shard.seconds for shard in shards) for arm, shards in accounts.items()},
+            samples={arm: choose_samples(store, nearest.get(arm)) for arm, store in stores.items()},
+            **described,
+        )
+
+    @property
+    def evaluations(self) -> list[str]:
+        """Evaluation sets, the test set first."""
+        names = dict.fromkeys(name for run in self.runs for name in run.metrics)
+        return [self.test, *(name for name in names if name != self.test)]
+
+    @property
+    def arms(self) -> list[str]:
+        """Arms in order of appearance."""
+        return list(dict.fromkeys(run.arm for run in self.runs))
+
+    def of_arm(self, arm: str) -> list[ArmRun]:
+        """Runs of an arm."""
+        return [run for run in self.runs if run.arm == arm]
+
+    def mean(self, arm: str, value: Callable[[ArmRun], float]) -> float:
+        """Mean of a figure over the runs of an arm."""
+        return float(np.mean([value(run) for run in self.of_arm(arm)]))
+
+    def metric(self, arm: str, evaluation: str, name: str) -> list[float]:
+        """A metric of each run of an arm; empty unless all runs have it and it is finite."""
+        values = [run.metrics.get(evaluation, {}).get(name, math.nan) for run in self.of_arm(arm)]
+        return values if all(map(math.isfinite, values)) else []
+
+    def robustness(self, evaluation: str) -> dict[str, dict[str, list[float]]]:
+        """Mean accuracy over runs at severity 1, 2, …, by perturbation, then by arm; of the arms that have it."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for arm in self.arms:
+            measured = [run.robustness[evaluation] for run in self.of_arm(arm) if evaluation in run.robustness]
+            for name in measured[0] if measured else ():
+                found.setdefault(name, {})[arm] = np.mean([m[name] for m in measured], axis=0).tolist()
+        return found
+
+    def classes(self, evaluation: str, figure: str) -> dict[str, dict[str, float]]:
+        """Mean `precision`, `recall`, `f1` or `support` over runs, by class, then by arm."""
+        found: dict[str, dict[str, float]] = {}
+        for arm in self.arms:
+            measured = [run.classes[evaluation] for run in self.of_arm(arm) if evaluation in run.classes]
+            for name in dict.fromkeys(name for by_name in measured for name in by_name):
+                figures = [by_name[name][figure] for by_name in measured if name in by_name]
+                found.setdefault(name, {})[arm] = float(np.mean(figures))
+        return found
+
+    def on(self, evaluation: str, arms: Sequence[str] | None = None) -> list[Difference]:
+        """Differences on an evaluation set, of all arms or of some."""
+        return [d for d in self.differences if d.evaluation == evaluation and (arms is None or d.arm in arms)]
+
+    def generator(self, arm: str) -> str | None:
+        """Name of what generates for the arm, or `None` if nothing does."""
+        return self.models.get(arm) if arm != "classifier" else None
+
+    def best_arm(self, among: Sequence[str] | None = None) -> str:
+        """The most accurate of the arms that help, or the reference if none does."""
+        helping = [d for d in self.on(self.test, among) if d.verdict == "helps"]
+        return max(helping, key=lambda d: d.mean).arm if helping else self.reference
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        The content of `results.json`: figures and words that more people may read than the labelled rows. It has no
+        image, no labelled or test row, no sample that repeats one, and nothing that is kept for each row.
+        """
+        words = {arm: [s.words() for s in samples if not s.repeats_a_row] for arm, samples in self.samples.items()}
+        content = asdict(replace(self, samples={}))
+        for run in content["runs"]:
+            del run["correct"], run["perturbed"]
+        for record, difference in zip(content["differences"], self.differences, strict=True):
+            # For readers of the file: both follow from the figures.
+            record |= {"verdict": difference.verdict, "sentence": difference.describe()}
+        return content | {"samples": words}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Results:
+        """
+        Reads what [`Results.to_dict`] gives.
+
+        Raises:
+            ValueError: If something is missing that has no default.
+        """
+        read: dict[str, Any] = {"data": {}, "differences": [], "tables": [], "samples": {}}
+        read |= {key: value for key, value in content.items() if value is not None}
+        read["data"] = _read(Data, read["data"], "`data`")
+        read["runs"] = [_read(ArmRun, run, "an entry of `runs`") for run in read.get("runs", ())]
+        # JSON has lists where these have tuples.
+        differences = [{k: tuple(v) if isinstance(v, list) else v for k, v in d.items()} for d in read["differences"]]
+        read["differences"] = [_read(Difference, d, "an entry of `differences`") for d in differences]
+        read["tables"] = [(title, tuple(header), list(map(tuple, rows))) for title, header, rows in read["tables"]]
+        samples = read["samples"].items()
+        read["samples"] = {arm: [_read(Sample, s, "an entry of `samples`") for s in found] for arm, found in samples}
+        return _read(cls, read, "the file")
+
+    def save(self, path: Path) -> None:
+        """Writes [`Results.to_dict`] as JSON."""
+        write_atomically(path, json.dumps(self.to_dict(), indent=1, default=str).encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Results:
+        """
+        Reads a `results.json`.
+
+        Example:
+
+        ```python
+        from hf_augment.reporting.results import Results
+
+        results = Results.load("runs/imdb/report/results.json")
+        for difference in results.on(results.test):
+            print(difference.describe())
+        ```
+
+        Raises:
+            ValueError: If the file is missing or damaged.
+        """
+        return cls.from_dict(parse_json(Path(path), "Report the run again, or take the file from where it was made"))
+
+
+def perturbed(evaluation: str) -> str:
+    """Name of the perturbed rows of an evaluation set, where arms are compared on them."""
+    return f"{evaluation}, perturbed"
+
+
+def _compared(runs: Sequence[ArmRun], reference: str, test: str) -> Iterator[Difference]:
+    """On every evaluation set, then on the perturbed rows of those where every run has them."""
+    evaluations = [test, *(name for name in runs[0].metrics if name != test)]
+    for name in evaluations:
+        yield from compare_all(runs, reference, name)
+    for name in evaluations:
+        if all(run.perturbed.get(name) for run in runs):
+            of_rows = [replace(run, correct={perturbed(name): run.perturbed[name]}) for run in runs]
+            yield from compare_all(of_rows, reference, perturbed(name))
+
+
+def _read(kind: type[Record], values: Mapping[str, Any], where: str) -> Record:
+    known: Any = fields(kind)  # type: ignore[arg-type]
+    for f in known:
+        if f.default is MISSING and f.default_factory is MISSING and f.name not in values:
+            raise ValueError(f"{where} has no `{f.name}`: it is no results.json of this version of hf_augment.")
+    return kind(**{f.name: values[f.name] for f in known if f.name in values})

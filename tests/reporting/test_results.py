@@ -1,0 +1,78 @@
+"""What is written is read back, and only what may be published."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+
+from hf_augment.reporting.results import Data, Results
+from tests.reporting.builders import ARMS, REFERENCE, measured, reject, results, store
+from tests.reporting.card_results import make_results
+
+
+def public(found):
+    """The results without what is kept for each row."""
+    return replace(found, runs=[replace(run, correct={}, perturbed={}) for run in found.runs])
+
+
+def test_results_are_read_back_as_they_were_written(tmp_path):
+    given = {
+        "data": Data("reviews", "text", ["negative", "positive"], 8, {"test": 60, "sst2": 60}, 40, "A note."),
+        "models": {"classifier": "tiny-bert", "trained": "tiny-gpt"},
+        "memorization": {"trained": {"copies": 0.25}},
+        "tables": [("Quality", ("measure", "value"), [("copies", "0.0 %")])],
+        "pictures": {"samples.png": "Images"},
+        "versions": {"python": "3.11"},
+        "settings": {"learning_rate": "5e-05"},
+        "command": "python recipe.py",
+    }
+    stores = {"trained": store(tmp_path / "t", sample=[reject("short")])}
+    made = [replace(run, perturbed={"test": [0.5, 0.25]}, shown=0.75) for run in measured(seeds=4)]
+    found = results(tmp_path, runs=made, stores=stores, **given)
+    found.save(tmp_path / "results.json")
+    read = Results.load(tmp_path / "results.json")
+    assert read == public(found)
+    assert [(d.evaluation, d.arm) for d in read.differences] == [
+        (name, arm) for name in ("test", "sst2", "test, perturbed") for arm in ARMS if arm != REFERENCE
+    ]
+    assert read.generating == {"trained": 4.0}
+    read.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "results.json").read_bytes()
+
+
+def test_the_file_says_verdicts_in_words(tmp_path):
+    found = results(tmp_path)
+    found.save(tmp_path / "results.json")
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [(d["verdict"], d["sentence"]) for d in written["differences"]] == [
+        (d.verdict, d.describe()) for d in found.differences
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"title": "x"}'])
+def test_a_damaged_file_is_named(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"results\.json is damaged|has no `runs`|has no `reference`"):
+        Results.load(path)
+    with pytest.raises(ValueError, match=r"other\.json is missing"):
+        Results.load(tmp_path / "other.json")
+
+
+def test_a_metric_that_a_run_lacks_or_that_is_not_finite_is_none(tmp_path):
+    found = Results.from_dict(make_results())
+    assert found.metric("instruct", "test", "accuracy") == [0.76, 0.77, 0.78]
+    found.runs[-1].metrics["test"]["accuracy"] = math.nan
+    assert found.metric("instruct", "test", "accuracy") == []
+    assert found.metric("trained", "test", "precision") == []
+    assert found.evaluations == ["test", "sst2"]
+    assert [run.split for run in found.of_arm("trained")] == [0, 1, 2]
+
+
+def test_the_best_arm_is_the_one_that_helps_most():
+    found = Results.from_dict(make_results())
+    assert found.best_arm() == "instruct"
+    assert found.best_arm(["trained"]) == "baseline_same_steps"
+    more = [replace(d, mean=0.2, p_holm=0.01) if d.arm == "trained" else d for d in found.differences]
+    assert replace(found, differences=more).best_arm() == "trained"
