@@ -61,8 +61,8 @@ def split_words(text: str) -> list[str]:
 
 def split_units(text: str) -> list[str]:
     """
-    What texts are compared by: their words and symbols; of a text without any, whatever it consists of. Never empty,
-    so that an empty text equals an empty one.
+    The words and symbols of a text, by which texts are compared; of a text without any, all its characters. Never
+    empty, so that an empty text equals an empty one.
 
     Example:
 

@@ -1,1 +1,1 @@
-"""What may enter a shard: the interface of a filter, the filters for texts and images, and whom they ask."""
+"""Filters, which decide what may enter a shard."""

@@ -1,4 +1,4 @@
-"""From scores to accepted ones: by a threshold, or the best share."""
+"""Accepts scores, by a threshold or the best share of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hf_augment.checks import check_number
 @dataclass(frozen=True)
 class Acceptance:
     """
-    Which scores are accepted, where higher is better. Exactly one of the two is set.
+    Accepts the higher scores. Exactly one of the two is set.
 
     Args:
         threshold (`float`, *optional*):

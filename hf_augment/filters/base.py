@@ -1,4 +1,4 @@
-"""What a filter is: candidates in, one verdict each out."""
+"""The interface of a filter: candidates in, one verdict each out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 @dataclass(frozen=True)
 class Verdict:
     """
-    What a filter says of one candidate.
+    A filter's answer about one candidate.
 
     Args:
         accepted (`bool`):
             Whether the candidate may go on to the next filter.
         score (`float`):
-            What was compared with the threshold, in the filter's own unit.
+            The number that was compared with the threshold, in the filter's own unit.
         reason (`str`):
             One short phrase for a person, such as `"judge says neg (0.91)"`.
         label_probabilities (`tuple[float, ...]`, *optional*):

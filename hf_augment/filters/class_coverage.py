@@ -30,7 +30,7 @@ class ClassCoverage(Filter):
     64-dimensional normal distribution that 5,000 real ones came from, the defaults accept 97 %; with equal shares they
     would accept 66 %.
 
-    What it does not do:
+    Limits:
 
     - It makes nothing that the generator does not make: where most is rejected, shards stay partly empty.
     - It finds no loss of variety in which more than a share of `1 / max_excess` of the class is still made, and in a
@@ -119,7 +119,7 @@ class ClassCoverage(Filter):
 
     def forget(self) -> None:
         """See [`Filter.forget`]."""
-        #: How many accepted examples are nearest to each real image.
+        #: The number of accepted examples that are nearest to each real image.
         self._near = np.zeros(len(self._class_of), dtype=np.int64)
 
     def fingerprint(self) -> str:

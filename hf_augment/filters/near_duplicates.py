@@ -20,7 +20,7 @@ _SLOW_TO_INDEX = 5_000
 class _NearestTextFilter(Filter):
     """Rejects candidates whose similarity to the nearest of some texts reaches the threshold."""
 
-    #: What the nearest text is called in `Verdict.reason`.
+    #: The name of the nearest text in `Verdict.reason`.
     _said_of: ClassVar[str]
 
     def __init__(self, threshold: float, text_column: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from hf_augment.filters.base import Filter, Verdict
@@ -27,7 +28,7 @@ class Unencodable(Filter):
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
         """See [`Filter.judge`]."""
-        return [_verdict("".join(_texts(example))) for example in examples]
+        return [_verdict(example) for example in examples]
 
     def fingerprint(self) -> str:
         """See [`Filter.fingerprint`]."""
@@ -43,17 +44,10 @@ def escaped(value: Any) -> Any:
     return [escaped(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
-
-
-def _verdict(text: str) -> Verdict:
+def _verdict(example: dict[str, Any]) -> Verdict:
     try:
-        text.encode()
+        # All texts of it, however deep; arrays and the like hold none.
+        json.dumps(example, ensure_ascii=False, default=lambda _: None).encode()
     except UnicodeEncodeError as error:
-        return Verdict(False, 0.0, f"a lone surrogate, U+{ord(text[error.start]):04X}")
+        return Verdict(False, 0.0, f"a lone surrogate, U+{ord(error.object[error.start]):04X}")
     return Verdict(True, 1.0, "UTF-8")

@@ -65,11 +65,11 @@ class CausalLMGenerator(Generator):
         label_names (`Sequence[str]`):
             The classes, in the order of the dataset's integer labels.
         prompt ([`LabelPrompt`] or [`InstructPrompt`]):
-            What the model is asked for.
+            The prompt that texts are made with.
         text_column (`str`, *optional*, defaults to `"text"`):
             The column of the dataset that holds the text.
         sampling ([`SamplingConfig`], *optional*, defaults to `SamplingConfig()`):
-            How texts are drawn.
+            Settings of sampling.
 
     Raises:
         `ValueError`: If the prompt does not fit the labels or the tokenizer.
@@ -221,7 +221,7 @@ class CausalLMGenerator(Generator):
 
     def negative_log_likelihood(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[float]:
         """
-        How surprising texts are to the model as texts of their class.
+        Measures how surprising texts are to the model as texts of their class.
 
         The text follows [`~Prompt.scoring_prompt`]: the label prompt, or the `scoring_template` of an
         [`InstructPrompt`], which varies nothing. Its end is not counted.
@@ -322,7 +322,7 @@ class CausalLMGenerator(Generator):
                 The classes. With `prompt` it makes a generator of a plain language model; a saved generator has both
                 and takes neither.
             prompt ([`LabelPrompt`] or [`InstructPrompt`], *optional*):
-                What the model is asked for; see `label_names`.
+                The prompt that texts are made with; see `label_names`.
             text_column (`str`, *optional*):
                 Defaults to the saved one, or `"text"`.
             sampling ([`SamplingConfig`], *optional*):

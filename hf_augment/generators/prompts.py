@@ -1,4 +1,4 @@
-"""What a language model is asked for: one definition, for training, sampling and scoring alike."""
+"""Prompts for a language model: one definition, for training, sampling and scoring alike."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POSITIVE = (
     "clever superb touching engaging witty smart powerful enjoyable inventive warm honest stunning compelling "
     "original rich satisfying hilarious thoughtful best tender vivid entertaining absorbing"
 )
-#: Of a film; the film itself more often than its parts.
+#: Aspects of a film; the film itself more often than its parts.
 _FILM_ASPECTS = (
     "film film film movie story plot acting cast dialogue direction script humor pacing comedy drama documentary "
     "thriller"
@@ -58,7 +58,7 @@ def check_template(argument: str, template: str, required: set[str], allowed: se
 
 class Prompt(ABC):
     """
-    What all prompts share: text before a completion, and how the completion becomes an example's text.
+    Base of all prompts: makes the text before a completion, and an example's text of the completion.
 
     Attributes:
         style (`str`):
@@ -88,7 +88,7 @@ class Prompt(ABC):
             label_names (`Sequence[str]`):
                 The classes.
             rng (`np.random.Generator`):
-                What varies between prompts is drawn from it, and from nothing else.
+                The only source of what varies between prompts.
 
         Returns:
             `list[str]`: As many as labels.
@@ -103,7 +103,7 @@ class Prompt(ABC):
         """The one-line text of an example in what a model answered."""
 
     def completion(self, text: str) -> str:
-        """What a model that answers `text` adds to the prompt; [`~Prompt.extract`] undoes it."""
+        """Returns what a model that answers `text` adds to the prompt; [`~Prompt.extract`] undoes it."""
         return one_line(text)
 
     def validate(self, label_names: Sequence[str]) -> None:  # noqa: B027 - a prompt may work with any label
@@ -223,14 +223,14 @@ class InstructPrompt(Prompt):
             The instruction, or the opening to continue. Must contain `{label}`; may contain the name of each attribute
             and `{examples}`.
         attributes (`dict[str, list[str] | dict[str, list[str]]]`, *optional*, defaults to `{}`):
-            What varies: a field of the template, and the values it is drawn from, either for all labels or by label
+            Fields of the template that vary, each with the values it is drawn from, either for all labels or by label
             name.
         descriptions (`dict[str, str]`, *optional*, defaults to `{}`):
-            What `{label}` becomes, by label name. A label that is not in it stands for itself.
+            The replacements of `{label}` by label name. A label that is not in it stands for itself.
         examples (`dict[str, list[str]]`, *optional*, defaults to `{}`):
             Texts of your own by label name, which take the place of `{examples}`, each in quotes on a line.
         num_examples (`int`, *optional*, defaults to 4):
-            How many are drawn for a prompt, without replacement; at least 1. All of them where a label has fewer.
+            Number of examples in a prompt, drawn without replacement; at least 1. All where a label has fewer.
         style (`str`, *optional*, defaults to `"chat"`):
             `"chat"` sends the template through the tokenizer's chat template. `"continue"` has the model write on, up
             to the next quotation mark or line: end the template with an opening one.
@@ -286,9 +286,9 @@ class InstructPrompt(Prompt):
             positive (`str`, *optional*, defaults to `"positive"`):
                 The dataset's name of the positive label.
             subject (`str`, *optional*, defaults to `"film"`):
-                What is reviewed.
+                The thing that is reviewed.
             aspects (`Sequence[str]`, *optional*):
-                What of it is judged. Defaults to parts of a film for a film, else to the subject itself.
+                Its parts that are judged. Defaults to parts of a film for a film, else to the subject itself.
         """
         if aspects is None:
             aspects = _FILM_ASPECTS.split() if subject == "film" else [subject]
@@ -305,7 +305,7 @@ class InstructPrompt(Prompt):
 
     @property
     def stop(self) -> str:
-        """What is continued ends with its quotation mark or its line."""
+        """The end of a quotation or a line, for a prompt that is continued."""
         return '"”\n' if self.style == "continue" else ""
 
     def validate(self, label_names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""How a completion is drawn: the settings, the draw itself, and where an unfinished completion is cut."""
+"""Drawing completions: the settings, the draw itself, and the end of an unfinished completion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SENTENCE_END = regex.compile(
 @dataclass(frozen=True)
 class SamplingConfig:
     """
-    How texts are sampled from a language model.
+    Settings for sampling texts from a language model.
 
     Args:
         max_new_tokens (`int`, *optional*, defaults to 64):
@@ -37,7 +37,7 @@ class SamplingConfig:
             Draws from the likeliest tokens that together have this probability, after `temperature` and `top_k`; in
             (0, 1].
         batch_size (`int`, *optional*, defaults to 64):
-            How many texts are made at once; at least 1. Large batches are what makes generation cheap.
+            Number of texts made at once; at least 1. Large batches are what makes generation cheap.
         cut_at_sentence_end (`bool`, *optional*, defaults to `True`):
             Whether a text that reached `max_new_tokens` is cut after its last whole sentence. If `False`, or where no
             sentence ends, only its last word is dropped, which may be half of one (in scripts without spaces, its last

@@ -1,1 +1,1 @@
-"""What gives p(label | example): classifiers, classifiers that saw other folds, a language model that is asked."""
+"""Judges, which give p(label | example): classifiers, also out of fold, and language models that are asked."""

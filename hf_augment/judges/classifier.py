@@ -37,7 +37,7 @@ class _ModelJudge(ABC):
 
     @abstractmethod
     def _inputs(self, examples: Sequence[dict[str, Any]]) -> Any:
-        """What the model takes for one batch: a mapping of tensors that has a method `to`."""
+        """Returns the model's inputs for one batch: a mapping of tensors that has a method `to`."""
 
     @torch.no_grad()
     def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -144,7 +144,7 @@ class ImageClassifierJudge(_ModelJudge):
         model (`transformers.PreTrainedModel`):
             With a head for two or more exclusive classes. It stays on its device and is put into evaluation mode.
         image_processor (`transformers.BaseImageProcessor`):
-            What turned images into the model's inputs when it was trained; for grey images with one mean and one
+            The processor that made the model's inputs when it was trained; for grey images with one mean and one
             standard deviation.
         image_column (`str`, *optional*, defaults to `"image"`):
             The column to read, with images as [`stack_images`] takes them, all of one size.
@@ -179,7 +179,7 @@ class ImageClassifierJudge(_ModelJudge):
 
 class ClassifierFeatures:
     """
-    What a classifier sees in an example: the vector that enters its last linear layer.
+    Features of an example as a classifier sees it: the vector that enters its last linear layer.
 
     Distances between such vectors say more than those between pixels: they are small between examples that differ in
     what the classifier learned to overlook (Zhang et al. 2018, *The unreasonable effectiveness of deep features as a

@@ -115,7 +115,7 @@ class NearestTextFold:
 
     Attributes:
         num_folds (`int`):
-            How many folds there are.
+            Number of folds.
 
     Raises:
         `ValueError`: If a fold is empty or holds something else than texts, or a text is in two folds.
@@ -185,7 +185,7 @@ class NearestImageFold:
 
     Attributes:
         num_folds (`int`):
-            How many folds there are.
+            Number of folds.
 
     Raises:
         `ValueError`: If a fold is no such array or is empty, the images are of several sizes, an image is in two

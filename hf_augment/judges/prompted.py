@@ -33,7 +33,7 @@ class _Opinion:
 
     def __init__(self, head: str, calibrating: list[str]) -> None:
         self.head, self.calibrating = head, calibrating
-        #: What a question follows.
+        #: The text before a question.
         self.before = f"{head}\n\n" if head else ""
         #: Token ids of the head, and what the model remembers of them, if it is one that can.
         self.head_ids: list[int] = []
@@ -86,19 +86,19 @@ class PromptedJudge:
         template (`str`, *optional*, defaults to `"Text: {text}\\nLabel:"`):
             The question, with `{text}` and something after it. The answer follows after a space.
         answers (`dict[str, str]`, *optional*, defaults to `{}`):
-            What is answered, by label name. A label that is not in it is its own answer. They are told apart by the
+            The answers by label name. A label that is not in it is its own answer. They are told apart by the
             first token in which they differ, so there all of them must.
         examples (`Sequence[tuple[str, int]]`, *optional*, defaults to `()`):
             Labelled texts to draw demonstrations from, and to calibrate with. Without any the model is asked as it is.
         demonstrations (`int`, *optional*, defaults to 1):
             Texts of each class that an opinion is shown; 0 for none.
         opinions (`int`, *optional*, defaults to 2):
-            How often the model is asked, each time after other demonstrations; at least 1. Fewer where the examples of
-            a class do not suffice, and one without demonstrations.
+            Number of times that the model is asked, each time after other demonstrations; at least 1. Fewer where the
+            examples of a class do not suffice, and one without demonstrations.
         text_column (`str`, *optional*, defaults to `"text"`):
             The column of the texts. A text that does not fit into the model is cut.
         seed (`int`, *optional*, defaults to 0):
-            Of the demonstrations and their order.
+            The seed of the demonstrations and their order.
 
     Raises:
         `ValueError`: If a number is out of its range, the template lacks `{text}` or ends with it, answers cannot be
@@ -245,7 +245,7 @@ class PromptedJudge:
         return weights / weights.sum(axis=1, keepdims=True)
 
     def _log_probabilities(self, opinion: _Opinion, texts: Sequence[str]) -> np.ndarray:
-        """Of the answers, `(len(texts), num_labels)`, given that it is one of them."""
+        """Log-probabilities of the answers, `(len(texts), num_labels)`, given that it is one of them."""
         result = np.zeros((len(texts), len(self.label_names)))
         rows = self._rows(opinion, texts)
         head = len(opinion.head_ids)

@@ -1,1 +1,1 @@
-"""Which real example is nearest: one index for texts, one for features."""
+"""The real example nearest to a candidate: one index for texts, one for features."""

@@ -1,4 +1,4 @@
-"""The real images as points of a feature space: which one is nearest to a candidate, and how near."""
+"""An index of real images in a feature space, which tells the one nearest to a candidate."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Nearest(NamedTuple):
         rows (`np.ndarray`):
             Its row, int64 of shape `(n,)`.
         distances (`np.ndarray`):
-            How far it is, in units of [`RealFeatures.unit`], float64 of shape `(n,)`.
+            The distance to it, in units of [`RealFeatures.unit`], float64 of shape `(n,)`.
     """
 
     rows: np.ndarray

@@ -1,4 +1,4 @@
-"""Which text another one repeats: an exact index over sets of hashed n-grams."""
+"""An exact index of texts by their n-grams, which tells the text that another one repeats."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ class _Block(NamedTuple):
 
 class Shared(NamedTuple):
     """
-    What an index has of a set of grams: whether each is there at all; the rows that hold some, ascending, the number
-    of them that each row holds, and the number of all its grams.
+    The result of looking up a set of grams: whether each is there at all; the rows that hold some, ascending, the
+    number of them that each row holds, and the number of all its grams.
     """
 
     held: np.ndarray

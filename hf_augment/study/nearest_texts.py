@@ -1,4 +1,4 @@
-"""How near synthetic texts come to the labelled ones."""
+"""Measures how much synthetic texts repeat of the labelled ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class NearestTexts:
 
 def memorization(nearest: NearestTexts, store: ShardStore, others: Sequence[str]) -> dict[str, float]:
     """
-    How near the accepted texts come to the labelled ones, beside real texts that nobody was trained on.
+    Measures how much the accepted texts repeat of the labelled ones, beside real texts that nobody was trained on.
 
     Args:
         nearest (`NearestTexts`):

@@ -38,8 +38,8 @@ Args:
     max_order (`int`, *optional*, defaults to `4`):
         The longest n-grams that BLEU compares, one or more; Texygen reports 2 to 5.
     max_texts (`int`, *optional*, defaults to `200`):
-        How many texts to compare at most, two or more. Of a longer list, that many are chosen evenly spaced from the
-        first to the last. The score rises with the number of texts: compare scores over equally many.
+        The largest number of texts to compare, two or more. From a longer list, that many are chosen evenly spaced,
+        the first and the last among them. The score rises with the number of texts: compare scores over equally many.
     tokenize (`str`, *optional*, defaults to `"13a"`):
         The tokenizer of sacreBLEU: `"13a"`, `"intl"`, `"char"`, `"zh"` or `"none"` (white space), for instance. With
         `"13a"`, `"intl"` and `"none"`, characters of scripts without spaces are tokens of their own.
