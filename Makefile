@@ -5,10 +5,10 @@ BIN := .venv/bin
 .PHONY: quickstart quickstart-images few-shot test test-slow lint types check clean
 
 quickstart: .venv/installed
-	$(BIN)/python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml
+	$(BIN)/python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml $(ARGS)
 
 quickstart-images: .venv/installed
-	$(BIN)/python recipes/cifar10.py --config recipes/configs/cifar10_quickstart.yaml
+	$(BIN)/python recipes/cifar10.py --config recipes/configs/cifar10_quickstart.yaml $(ARGS)
 
 # SST-2 with 8, 32 and 100 labelled sentences of each class, and with nearly all of them, where augmentation must not hurt:
 # hours on two slow cores. Elsewhere than on the Hub: SST2="FOLDER --text_column sentence --label_column label".
@@ -26,11 +26,14 @@ few-shot-%: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \
 		--train_per_class $* --output_dir runs/sst2_$* $(FEW_SHOT_$*)
 
+# Tiny models gain nothing from a second thread, so each core has tests of its own.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4
+
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: .venv/installed
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -47,6 +50,8 @@ clean:
 # Made anew when the dependencies change. The marker is written last, so a broken install is tried again.
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hf_augment needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
+	@echo "Building .venv, with PyTorch: a few minutes."
+	@while sleep 5; do printf .; done & trap "kill $$!" EXIT INT TERM; \
+		$(PYTHON) -m venv .venv && \
+		$(BIN)/python -m pip install --disable-pip-version-check --editable '.[all,dev]'
 	touch $@
