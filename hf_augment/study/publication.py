@@ -28,6 +28,7 @@ from hf_augment.reporting.report import write_report
 from hf_augment.reporting.results import Data, Results
 from hf_augment.study import identity
 from hf_augment.study.arms import REFERENCE, Arm, LearnedSource, Source
+from hf_augment.study.progress import working
 
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "e
 
 def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Results:
     """Prints and writes the report of a study, and stages and pushes what may be published; see [`Study.report`]."""
-    results = results_of(study, settings, more)
+    with working("Comparing the arms"):
+        results = results_of(study, settings, more)
     if not PartialState().is_main_process:
         return results
     console = Console(width=None if sys.stdout.isatty() else 100)
