@@ -20,6 +20,7 @@ from transformers import (
 
 from hf_augment.checks import check_labels
 from hf_augment.extras import optional_imports
+from hf_augment.metrics.classification import first_output
 from hf_augment.metrics.robustness.summary import summarise_robustness
 from hf_augment.seeding import derive_seed, isolated_rng
 
@@ -266,11 +267,9 @@ def predict_with_trainer(
         own = trainer.data_collator
         try:
             trainer.data_collator = own if data_collator is None else data_collator
-            logits = trainer.predict(prepare(values)).predictions
+            return first_output(trainer.predict(prepare(values)).predictions)
         finally:
             trainer.data_collator = own
-        # Models that return hidden states too give a tuple, logits first.
-        return logits[0] if isinstance(logits, tuple) else logits
 
     return predict
 

@@ -36,7 +36,8 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
     Args:
         eval_prediction (`transformers.EvalPrediction`):
             What [`~transformers.Trainer`] gives: `predictions` with one row of logits for each example, for two
-            classes or more (or a tuple that starts with them), and `label_ids` with one class for each.
+            classes or more (or a tuple that starts with them), and `label_ids` with one class for each; or lists of
+            both by batch, as with `eval_do_concat_batches=False`.
 
     Returns:
         `dict[str, float]`: All in `[0, 1]`:
@@ -50,8 +51,8 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
         `ValueError`: If the logits are not a table with two classes or more, are not finite (apart from `-inf` for
             some classes of a row), or do not suit the labels.
     """
-    logits = _checked_logits(eval_prediction.predictions)
-    labels = _checked_labels(eval_prediction.label_ids, *logits.shape)
+    logits = _checked_logits(first_output(eval_prediction.predictions))
+    labels = _checked_labels(_joined(eval_prediction.label_ids), *logits.shape)
     probabilities = torch.from_numpy(logits).softmax(dim=-1).numpy()
     predictions = logits.argmax(axis=-1)
 
@@ -77,10 +78,23 @@ def _cached_metric(name: str, thread_id: int) -> EvaluationModule:
     return load_metric(name)
 
 
+def first_output(predictions: Any) -> Any:
+    """
+    Returns the logits of what a `Trainer` predicted: the first of a tuple, if a model returns hidden states or
+    attentions too, and the batches of `eval_do_concat_batches=False` as one array.
+    """
+    if isinstance(predictions, list) and isinstance(predictions[0], tuple):
+        predictions = [batch[0] for batch in predictions]
+    return _joined(predictions[0] if isinstance(predictions, tuple) else predictions)
+
+
+def _joined(batches: Any) -> Any:
+    by_batch = isinstance(batches, list) and all(isinstance(batch, np.ndarray) for batch in batches)
+    return np.concatenate(batches) if by_batch and batches else batches
+
+
 def _checked_logits(predictions: Any) -> np.ndarray:
-    # Models that return hidden states or attentions too give a tuple, logits first.
-    first = predictions[0] if isinstance(predictions, tuple) else predictions
-    logits = np.asarray(first, dtype=np.float64)
+    logits = np.asarray(predictions, dtype=np.float64)
     if logits.ndim != 2 or logits.shape[0] < 1 or logits.shape[1] < 2:
         raise ValueError(
             f"`eval_prediction.predictions` has shape {logits.shape}. Give logits of shape (examples, classes), with "

@@ -16,7 +16,7 @@ Word = TypeVar("Word")
 
 def augment_words(words: Sequence[Word], alpha: float, rng: np.random.Generator) -> list[Word]:
     """
-    The words after one of three operations of Wei and Zou 2019 (section 2), each as likely as the others, with
+    Applies one of three operations of Wei and Zou 2019 (section 2), each as likely as the others, with
     `n = max(1, int(alpha * len(words)))`.
 
     - Swap: n times, two words change places.
@@ -54,8 +54,8 @@ def augment_words(words: Sequence[Word], alpha: float, rng: np.random.Generator)
 
 class EasyDataAugmentation:
     """
-    Texts with some words swapped, deleted or repeated elsewhere: see [`augment_words`]. The classic baseline for
-    texts, to compare generated examples with.
+    Swaps, deletes or repeats some words of texts: see [`augment_words`]. The classic baseline for texts, to compare
+    generated examples with.
 
     Example:
 
@@ -79,7 +79,7 @@ class EasyDataAugmentation:
 
     def __call__(self, texts: Sequence[str], seed: int) -> list[str]:
         """
-        One augmented text for each.
+        Augments each text.
 
         Args:
             texts (`Sequence[str]`):
@@ -99,12 +99,11 @@ class EasyDataAugmentation:
 
 class TokenAugmentation:
     """
-    [`EasyDataAugmentation`] of rows that are tokenised already: a data collator that changes whole words of
-    `input_ids` and hands the rows to another collator. Synthetic rows are augmented like real ones.
+    Does what [`EasyDataAugmentation`] does to rows that are tokenised already: a data collator that changes whole
+    words of `input_ids` and hands the rows to another collator. Synthetic rows are augmented like real ones.
 
     [`AugmentingTrainer`] seeds what it draws, batch by batch; under the stock `Trainer` it draws from torch's global
-    random state, as random transforms of images do. The Trainer evaluates with the collator it trains with: set
-    `trainer.data_collator = trainer.data_collator.collator` before `evaluate` or `predict`.
+    random state. A `Trainer` evaluates with its `data_collator` too, so pass this one as `train_collator`.
 
     Example:
 
@@ -112,8 +111,14 @@ class TokenAugmentation:
     from transformers import DataCollatorWithPadding
     from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 
-    collator = TokenAugmentation(DataCollatorWithPadding(tokenizer), tokenizer)
-    trainer = AugmentingTrainer(model, args, data_collator=collator, train_dataset=tokenized_train)
+    collator = DataCollatorWithPadding(tokenizer)
+    trainer = AugmentingTrainer(
+        model,
+        args,
+        train_dataset=tokenized_train,
+        data_collator=collator,
+        train_collator=TokenAugmentation(collator, tokenizer),
+    )
     ```
 
     Special tokens stay where they are, and what they separate, such as the two texts of a pair, is augmented apart.
@@ -189,7 +194,7 @@ class TokenAugmentation:
 
 
 def _word_beginnings(vocabulary: dict[str, int]) -> set[int]:
-    """The tokens that begin a word, by the mark that most tokens of the vocabulary carry."""
+    """Returns the tokens that begin a word, by the mark that most tokens of the vocabulary carry."""
     marked = {mark: {i for token, i in vocabulary.items() if token.startswith(mark)} for mark in ("##", "Ġ", "▁")}
     # Tokens such as "##" are in vocabularies of other kinds too.
     mark = max(marked, key=lambda mark: len(marked[mark]))

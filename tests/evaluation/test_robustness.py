@@ -138,6 +138,8 @@ def test_a_trainer_predicts_with_another_collator_and_has_its_own_back(tmp_path)
     predicted = predict_with_trainer(trainer, prepare, collate)(TEXTS)
     np.testing.assert_allclose(predicted, logits_of(model, TEXTS), atol=1e-5)
     assert seen == [3, 1]
+    trainer.args.eval_do_concat_batches = False
+    np.testing.assert_allclose(predict_with_trainer(trainer, prepare)(TEXTS), logits_of(model, TEXTS), atol=1e-5)
     with pytest.raises(ZeroDivisionError):
         predict_with_trainer(trainer, lambda values: 1 / 0, collate)(TEXTS)
     assert trainer.data_collator is own

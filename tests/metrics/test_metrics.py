@@ -363,6 +363,16 @@ def test_classification_metrics_binary():
     assert all(type(value) is float for value in result.values())
 
 
+@pytest.mark.parametrize("with_hidden_states", [False, True])
+def test_classification_metrics_takes_batches(with_hidden_states):
+    logits, labels = logits_of([[0.6, 0.4], [0.3, 0.7], [0.9, 0.1]]), np.array([0, 1, 1])
+    batches = [logits[:2], logits[2:]]
+    if with_hidden_states:
+        batches = [(batch, np.zeros((len(batch), 5))) for batch in batches]
+    by_batch = classification_metrics(EvalPrediction(predictions=batches, label_ids=[labels[:2], labels[2:]]))
+    assert by_batch == classification_metrics(EvalPrediction(predictions=logits, label_ids=labels))
+
+
 def test_classification_metrics_takes_the_first_of_a_tuple():
     logits = logits_of([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8]])
     hidden_states = np.zeros((3, 5))
