@@ -138,8 +138,8 @@ class Memorization(_CopyFilter):
     Eight words in a row are hardly ever written twice by chance. "At least 70 % of the 8-grams seen in training" is
     the definition of contamination in Chowdhery et al. 2022 (*PaLM*, section 8); GPT-3 uses 8 to 13 words, depending
     on the length (Brown et al. 2020, appendix C). Lee et al. 2022 (*Deduplicating training data makes language models
-    better*) find that near-duplicates and exact substrings each catch what the other overlooks, hence both. Eight
-    Chinese characters, or sixteen of another script without spaces, stand for eight words ([`~hf_augment.words`]).
+    better*) find that near-duplicates and exact substrings each catch what the other overlooks, hence both. Six
+    Chinese characters, or twelve of another script without spaces, stand for eight words ([`~hf_augment.words`]).
     A text of fewer than eight words is judged by its Jaccard similarity alone.
 
     Example:

@@ -21,8 +21,8 @@ _QUOTED = 8
 _SHINGLES = {Kind.WORD: (3,), Kind.IDEOGRAPH: (1, 2), Kind.LETTER: (3,)}
 #: The same in a text of fewer than three units.
 _SHORT_SHINGLES = {Kind.WORD: (1,), Kind.IDEOGRAPH: (1, 2), Kind.LETTER: (1,)}
-#: Units in a run that counts as copied.
-_RUNS = {Kind.WORD: (8,), Kind.IDEOGRAPH: (8,), Kind.LETTER: (16,)}
+#: Units in a run that counts as copied: about four words in scripts without spaces, where clauses are short.
+_RUNS = {Kind.WORD: (8,), Kind.IDEOGRAPH: (6,), Kind.LETTER: (12,)}
 
 #: Odd, so that multiplying by it loses nothing modulo 2**64.
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C17)
@@ -138,7 +138,7 @@ class TextIndex:
     Two texts are as similar as the Jaccard similarity of their shingles: shared over all. It is blind to what was
     copied between texts of different lengths: thirty words out of a review of two hundred share every shingle with it
     and still have a similarity of 0.15. With `runs`, the similarity is the largest of three shares: that one; the
-    share of the text's runs of eight units that are in any row; the share of one row's runs that are in the text.
+    share of the text's runs of eight words that are in any row; the share of one row's runs that are in the text.
 
     Example:
 

@@ -147,6 +147,11 @@ def test_copies_are_found_where_no_spaces_are(language):
     assert accepted(EvaluationOverlap([clause]), clause + clause[0], tail) == [False, True]
 
 
+def test_a_short_clause_with_a_tail_is_a_copy_and_a_shared_word_is_none():
+    memorization = Memorization(["演员演技一流", "我喜欢"])
+    assert accepted(memorization, "演员演技一流，剧情也很精彩", "我喜欢这个导演的其他作品") == [False, True]
+
+
 def test_one_changed_character_of_a_clause_of_ten_is_a_near_copy_and_the_other_order_is_none():
     verdicts = NearDuplicates().judge(examples("我今天看的电影很好玩", "我今天看的电影很好看"), [0, 0])
     # Of ten characters, 看 twice, and nine pairs each: eight and eight in both.
