@@ -1,14 +1,24 @@
-"""The README says what was measured. `python -m tests.test_readme` writes its tables anew."""
+"""The pages tell what was measured, in code that exists. `python -m tests.test_readme` writes their tables anew."""
 
+import ast
+import difflib
+import inspect
 import json
+import re
 import statistics
 from pathlib import Path
 
 import pytest
 
+import hf_augment
+from hf_augment.reporting.results import Results
+from hf_augment.reporting.terminal import closing_lines
+
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+MEASURED = ROOT / "model_cards/README.md"
+SCRIPTS = [ROOT / "tests/scripts" / name for name in ("text_classification.py", "text_classification_augmented.py")]
 #: Labelled sentences of each class.
 FEW_SHOT = (8, 32, 100, 3300)
 
@@ -35,9 +45,10 @@ def rows(found, detectable=False):
 def _compared(difference=None, *, detectable):
     if difference is None:
         return [""] * (2 + detectable)
-    mean, low, high, seen = (100 * difference[name] for name in ("mean", "low", "high", "detectable"))
+    mean, low, high = (100 * difference[name] for name in ("mean", "low", "high"))
     points = f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
-    return [points, *([f"{seen:.1f}"] if detectable else []), difference["verdict"]]
+    needed = "" if difference["detectable"] is None else f"{100 * difference['detectable']:.1f}"
+    return [points, *([needed] if detectable else []), difference["verdict"]]
 
 
 def table(header, lines):
@@ -46,46 +57,89 @@ def table(header, lines):
     return "\n".join(["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *lines])
 
 
-def tables():
-    """The tables by the name of their place in the README."""
+def script_diff():
+    """The whole script without its docstring, with what changes; of several empty lines one."""
+    before, after = (re.sub(r"\n{3,}", "\n\n", path.read_text()).splitlines()[2:] for path in SCRIPTS)
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=len(after)))[3:]
+    return "\n".join(["```diff", *(line.rstrip() for line in lines), "```"])
+
+
+def last_screen(name):
+    """What a quickstart says at its end."""
+    run = Path("runs", name)
+    arms = dict.fromkeys(run["arm"] for run in results(name)["runs"])
+    lines = closing_lines(
+        Results.load(ROOT / "model_cards" / name / "results.json"),
+        run / "report/report.html",
+        {arm: run / f"split-0/{arm}-0/model" for arm in arms},
+    )
+    return "\n".join(["```text", *lines, "```"])
+
+
+def generated():
+    """By page and by the name of the place in it, what stands there."""
     against, verdict = "against the same steps, points (95 %)", "verdict"
     few_shot = [[str(n), *cells] for n in FEW_SHOT for cells in rows(results(f"sst2_{n}"), detectable=True)]
-    header = ["per class", "arm", "steps", "accuracy", against, "could have seen", verdict]
+    header = ["arm", "steps", "accuracy", against, verdict]
     return {
-        "sst2": table(header, few_shot),
-        "imdb": table(
+        (README, "script"): script_diff(),
+        (README, "table"): table(header, rows(results("sst2_8"))),
+        (MEASURED, "imdb_quickstart"): last_screen("imdb_quickstart"),
+        (MEASURED, "cifar10_quickstart"): last_screen("cifar10_quickstart"),
+        (MEASURED, "sst2"): table(
+            ["per class", *header[:-1], "needed for 80 % power", verdict],
+            few_shot,
+        ),
+        (MEASURED, "imdb"): table(
             ["arm", "steps", "test", against, verdict, "sst2", against, verdict], rows(results("imdb_small"))
         ),
-        "cifar10": table(["arm", "steps", "test", against, verdict], rows(results("cifar10_small"))),
+        (MEASURED, "cifar10"): table(["arm", "steps", "test", against, verdict], rows(results("cifar10_small"))),
     }
 
 
 def place(name, text):
-    """What stands before the table of this name, the table, and what stands after it."""
+    """What stands before the place of this name, what is in it, and what stands after it."""
     before, found, rest = text.partition(f"<!-- {name}:begin -->\n")
-    shown, end, after = rest.partition(f"\n<!-- {name}:end -->")
+    shown, end, after = rest.partition(f"<!-- {name}:end -->")
     assert found
     assert end
-    return before + found, shown, end + after
+    return before + found, shown.removesuffix("\n"), end + after
 
 
-@pytest.mark.parametrize("name", ["sst2", "imdb", "cifar10"])
-def test_a_table_says_what_was_measured(name):
-    _, shown, _ = place(name, README.read_text(encoding="utf-8"))
-    assert shown == tables()[name]
+@pytest.mark.parametrize(("page", "name"), generated(), ids=lambda value: getattr(value, "stem", value))
+def test_a_page_shows_the_script_and_what_was_measured(page, name):
+    _, shown, _ = place(name, page.read_text(encoding="utf-8"))
+    assert shown == generated()[page, name]
 
 
-@pytest.mark.parametrize(("name", "card"), [("quickstart", "imdb_quickstart"), ("images", "cifar10_quickstart")])
-def test_what_a_quickstart_prints_ends_with_what_was_found(name, card):
-    _, shown, _ = place(name, README.read_text(encoding="utf-8"))
-    found = results(card)
-    sentences = [*found["notes"], *(difference["sentence"] for difference in found["differences"])]
-    assert " ".join(shown.removesuffix("```").split()).endswith(" ".join(sentences))
+def test_the_readme_is_short_and_its_table_has_six_rows():
+    text = README.read_text(encoding="utf-8")
+    assert text.count("\n") <= 180
+    assert len(rows(results("sst2_8"))) == 6
+
+
+PAGES = [README, *(ROOT / "model_cards").glob("*.md"), ROOT / "recipes/README.md", ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_of_a_page_uses_names_and_arguments_that_exist(page):
+    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "hf_augment":
+                assert {alias.name for alias in node.names} <= set(hf_augment.__all__)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) in hf_augment.__all__:
+                parameters = inspect.signature(getattr(hf_augment, node.func.id)).parameters
+                given = {keyword.arg for keyword in node.keywords}
+                assert given <= set(parameters) or "kwargs" in parameters, f"{node.func.id}: {given - set(parameters)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_of_a_page_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    for name, content in tables().items():
-        before, _, after = place(name, text)
-        text = before + content + after
-    README.write_text(text, encoding="utf-8")
+    for (page, name), content in generated().items():
+        before, _, after = place(name, page.read_text(encoding="utf-8"))
+        page.write_text(f"{before}{content}\n{after}", encoding="utf-8")

@@ -3,41 +3,28 @@
 import sys
 
 from datasets import load_dataset
-from transformers import (
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    DataCollatorWithPadding,
-    TrainingArguments,
-)
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, TrainingArguments
 
 from hf_augment import AugmentingTrainer, CausalLMGenerator
 
 
 model_name, train_file, output_dir = sys.argv[1:4]
 
-dataset = load_dataset("parquet", data_files={"train": train_file})["train"]
+dataset = load_dataset("parquet", data_files=train_file, split="train")
 label_names = dataset.features["label"].names
 tokenizer = AutoTokenizer.from_pretrained(model_name)
 model = AutoModelForSequenceClassification.from_pretrained(model_name, num_labels=len(label_names))
 
 
 def preprocess(examples):
-    return tokenizer(examples["text"], truncation=True, max_length=32)
+    return tokenizer(examples["text"], truncation=True, max_length=128)
 
 
-args = TrainingArguments(
-    output_dir=output_dir,
-    per_device_train_batch_size=4,
-    max_steps=5,
-    report_to="none",
-    dataloader_pin_memory=False,
-)
 trainer = AugmentingTrainer(
-    model=model,
-    args=args,
+    model,
+    TrainingArguments(output_dir, num_train_epochs=1),
     train_dataset=dataset.map(preprocess, batched=True),
     processing_class=tokenizer,
-    data_collator=DataCollatorWithPadding(tokenizer),
     generator=CausalLMGenerator.from_pretrained("my-generator"),
     preprocess=preprocess,
 )
