@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ class AugmentingMixin(WeighingMixin):
         self._runs: list[BlendedRun] = []
         self._run: BlendedRun | None = None
         self._saved: dict[str, Any] = {}
-        self._blend: tuple[Any, Blend] | None = None
+        self._blends: dict[Any, tuple[Blend, Any]] = {}
         super().__init__(*args, **kwargs)
         self._check()
         self.add_callback(_Progress(self))
@@ -158,11 +158,13 @@ class AugmentingMixin(WeighingMixin):
         """What is planned, made and kept, by the arguments as they are now: a search changes them between trials."""
         if not self.augments or self.train_dataset is None:
             return None
-        shape = self._shape(self.train_dataset)
-        key = (asdict(self.augmentation) | {"output_dir": self.args.output_dir, "seed": self.args.seed}, shape)
-        if self._blend is None or self._blend[0] != (key, self.train_dataset):
-            self._blend = (key, self.train_dataset), self._new_blend(shape)
-        return self._blend[1]
+        shape, made_of = self._shape(self.train_dataset), (self.train_dataset, self.generator, *self.filters)
+        settings = [getattr(self.augmentation, field.name) for field in fields(AugmentationArguments)]
+        key = (shape, self.args.output_dir, self.args.seed, *settings, *map(id, made_of))
+        if key not in self._blends:
+            # What it was made of is kept, since another object may get the same id later.
+            self._blends = {key: (self._new_blend(shape), made_of)}
+        return self._blends[key][0]
 
     @property
     def shards(self) -> ShardStore | None:

@@ -249,6 +249,8 @@ def first_row(dataset: Any) -> dict[str, Any]:
     """
     if isinstance(dataset, datasets.Dataset):
         dataset = dataset.with_format(None)
+    if isinstance(dataset, dict):
+        raise ValueError(f"train_dataset holds several datasets, {list(dataset)}: concatenate them, or pass one.")
     if isinstance(dataset, torch_data.IterableDataset):
         row = next(iter(islice(dataset, 1)), None)
     else:

@@ -99,3 +99,5 @@ def test_the_first_row_is_read_without_its_transform():
     assert first_row(dataset) == {"text": "a", "label": 0}
     with pytest.raises(ValueError, match="train_dataset is empty"):
         first_row([])
+    with pytest.raises(ValueError, match=r"train_dataset holds several datasets, \['a', 'b'\]"):
+        first_row({"a": dataset, "b": dataset})

@@ -1,0 +1,50 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hf_augment.training.loss import RowWeights, takes_row_weights, weigh_loss
+
+
+LOGITS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.5, 0.0]])
+LABELS = torch.tensor([0, 1, 1])
+PLAIN = F.cross_entropy(LOGITS, LABELS)
+
+
+def rows(*weights, probabilities=None):
+    return RowWeights(torch.tensor(weights), probabilities)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0, 0.25])
+def test_a_weighted_loss_has_the_scale_of_the_model_s_own_whatever_that_divides_by(scale):
+    assert weigh_loss(scale * PLAIN, LOGITS, LABELS, rows(1.0, 1.0, 1.0)) == pytest.approx(scale * PLAIN.item())
+    losses = F.cross_entropy(LOGITS, LABELS, reduction="none")
+    naive = scale * (losses[0] + losses[1] + 0.5 * losses[2]) / 2.5
+    assert weigh_loss(scale * PLAIN, LOGITS, LABELS, rows(1.0, 1.0, 0.5)) == pytest.approx(naive.item())
+
+
+def test_the_rounding_of_a_loss_is_no_scale():
+    rounded = PLAIN.bfloat16()
+    assert rounded.float() != PLAIN
+    torch.testing.assert_close(weigh_loss(rounded, LOGITS, LABELS, rows(1.0, 1.0, 1.0)), PLAIN, rtol=1e-6, atol=0)
+
+
+def test_soft_labels_take_the_place_of_the_classes_and_a_loss_of_nothing_has_no_scale():
+    soft = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    naive = -(soft * LOGITS.log_softmax(-1)).sum() / 3
+    assert weigh_loss(PLAIN, LOGITS, LABELS, rows(1.0, 1.0, 1.0, probabilities=soft)) == pytest.approx(naive.item())
+    certain = torch.tensor([[200.0, 0.0]])
+    assert weigh_loss(torch.tensor(0.0), certain, torch.tensor([0]), rows(1.0)) == 0
+
+
+def test_weights_are_taken_out_of_a_batch_once():
+    batch = {"hf_augment.sample_weight": torch.ones(2), "input_ids": torch.zeros(2)}
+    taken = RowWeights.taken_from(batch)
+    assert list(batch) == ["input_ids"]
+    assert not taken.read
+    assert taken.look().read
+    assert RowWeights.taken_from(batch) is None
+
+
+def test_a_loss_function_says_by_its_parameters_whether_it_heeds_weights():
+    assert takes_row_weights(lambda outputs, labels, row_weights=None: 0)
+    assert not takes_row_weights(lambda outputs, labels: 0)
