@@ -24,31 +24,31 @@ class ArmRun:
 
     Args:
         arm (`str`):
-            Such as `"baseline"`.
+            Name of the arm, such as `"baseline"`.
         split (`int`):
-            Which labelled rows it was given.
+            Number of the draw of labelled rows.
         seed (`int`):
-            Of initialisation and order.
+            Number of the run on this split; initialisation and order follow from both.
         steps (`int`):
-            Optimizer steps.
+            Number of optimizer steps.
         seconds (`float`):
             Wall time of training, waiting for generation included.
         metrics (`dict[str, dict[str, float]]`):
-            By evaluation set, then by metric.
+            Metrics, by evaluation set, then by name.
         correct (`dict[str, list[float]]`, *optional*):
-            For each row 1 where the prediction was right, else 0, by evaluation set; of several versions of a row, the
+            For each row 1 where the prediction was right, else 0, by evaluation set; for several versions of a row the
             share that was right. A comparison needs it.
         classes (`dict[str, dict[str, dict[str, float]]]`, *optional*):
-            By evaluation set, then by class name: `precision`, `recall`, `f1` and `support`.
+            `precision`, `recall`, `f1` and `support`, by evaluation set, then by class.
         robustness (`dict[str, dict[str, list[float]]]`, *optional*):
-            By evaluation set, then by perturbation: accuracy at severity 1, 2, …
+            Accuracy at severity 1, 2, …, by evaluation set, then by perturbation.
         unperturbed (`dict[str, float]`, *optional*):
-            By evaluation set: accuracy without perturbation on the rows that `robustness` is of. Defaults to that on
-            the whole set.
+            Accuracy without perturbation on the rows that were perturbed, by evaluation set. Defaults to that on the
+            whole set.
         perturbed (`dict[str, list[float]]`, *optional*):
-            By evaluation set: for each row that was perturbed, the share of its versions that was right.
+            For each row that was perturbed, the share of its versions that was right, by evaluation set.
         curve (`list[dict[str, float]]`, *optional*):
-            What was logged while training, each with `step`: `loss`, and with a generator `synthetic_ratio`,
+            Logs of the training, each with `step`: `loss`, and with a generator `synthetic_ratio`,
             `synthetic_acceptance`, `synthetic_wait`.
         wait (`float`, *optional*, defaults to 0.0):
             Share of training time spent waiting for generation, in `[0, 1]`.
@@ -80,36 +80,35 @@ class ArmRun:
 @dataclass(frozen=True)
 class Difference:
     """
-    How an arm's accuracy differs from another's on the same splits, seeds and rows.
+    The difference between an arm's accuracy and another's on the same splits, seeds and rows.
 
     Args:
         arm (`str`):
-            What is compared.
+            The arm.
         reference (`str`):
-            What it is compared with.
+            The arm that it is compared with.
         evaluation (`str`):
             The evaluation set.
         mean (`float`):
             Mean difference in accuracy, in `[-1, 1]`. Every split counts the same, however many seeds it has.
         low (`float`):
-            The lower end of its 95 % interval, not corrected for the number of arms.
+            Lower end of its 95 % interval, not corrected for the number of arms.
         high (`float`):
-            The upper end.
+            Upper end.
         pairs (`int`):
-            How many pairs of runs it rests on.
+            Number of pairs of runs.
         unit (`str`):
-            What the interval ranges over: `"splits and rows"`, `"seeds and rows"` or, of one pair, `"test rows"`.
+            Range of the interval: `"splits and rows"`, `"seeds and rows"` or, for one pair, `"test rows"`.
         p_value (`float`):
-            Of the difference, two-sided, by the same error as the interval.
+            Two-sided p-value, by the same error as the interval.
         p_holm (`float`):
-            The same after Holm's correction for the arms that were compared at once.
+            P-value after Holm's correction for the arms that were compared at once.
         family (`int`):
-            How many these are.
+            Number of these arms.
         mcnemar_p (`float`):
-            McNemar's exact test on the predictions of all pairs together. It takes them as independent. For one pair
-            they are, and it says whether these two classifiers differ on other rows. Predictions of several
-            classifiers on the same rows are not, and it knows nothing of how training runs differ: of two arms it
-            finds effects where there are none. No verdict rests on it.
+            P-value of McNemar's exact test on the predictions of all pairs together. It takes them as independent,
+            which several classifiers on the same rows are not, and knows nothing of how training runs differ: of two
+            arms it finds effects where there are none. No verdict rests on it.
         effect_size (`float`):
             Cohen's h of the two mean accuracies, in `[-π, π]`: comparable between evaluation sets whose accuracies
             differ, and there for any number of runs.
@@ -121,10 +120,10 @@ class Difference:
             strictest test of the family (`0.05 / family`). `None` if no difference is large enough: always so for one
             pair of runs, which gives no verdict.
         discordant (`tuple[int, int]`, *optional*):
-            Of all pairs together: predictions that are right in the arm alone, and in the reference alone. Of several
-            versions of a row: rows that are right more often in one, so that McNemar's test is the sign test.
+            Numbers of predictions, over all pairs, that are right in the arm alone, and in the reference alone. For
+            several versions of a row: of rows that are right more often, so that McNemar's test is the sign test.
         bootstrap (`tuple[float, float]`, *optional*):
-            The 95 % interval of [`~hf_augment.evaluation.statistics.crossed_bootstrap`]: too narrow for few units.
+            95 % interval by [`~hf_augment.evaluation.statistics.crossed_bootstrap`], too narrow for few units.
         shown (`float`, *optional*):
             Mean share of the scheduled synthetic rows that the arm's classifiers were shown, in `[0, 1]`.
     """
@@ -224,15 +223,15 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
 
     Args:
         runs (`Sequence[ArmRun]`):
-            Of all arms, in any order.
+            Runs of all arms, in any order.
         arm (`str`):
-            What is compared.
+            Arm to compare.
         reference (`str`):
-            What it is compared with.
+            Arm to compare it with.
         evaluation (`str`):
             The evaluation set.
         seed (`int`, *optional*, defaults to 0):
-            Of the bootstrap.
+            Seed of the bootstrap.
 
     Returns:
         `Difference`: `arm` minus `reference`, a family of its own.
@@ -255,15 +254,15 @@ def compare_all(
 
     Args:
         runs (`Sequence[ArmRun]`):
-            Of all arms, in any order.
+            Runs of all arms, in any order.
         reference (`str`):
-            What they are compared with.
+            Arm to compare them with.
         evaluation (`str`):
             The evaluation set.
         arms (`Sequence[str]`, *optional*, defaults to all others in order of appearance):
-            What is compared.
+            Arms to compare.
         seed (`int`, *optional*, defaults to 0):
-            Of the bootstrap.
+            Seed of the bootstrap.
 
     Returns:
         `list[Difference]`: One for each arm, in the order of `arms`.

@@ -20,13 +20,13 @@ SMALLEST_P = 1e-100
 @dataclass(frozen=True)
 class CrossedError:
     """
-    How far a mean over units of training (splits or seeds) and test rows may be from what other units and other rows
-    would give; see [`crossed_error`].
+    The error of a mean over units of training (splits or seeds) and test rows: its distance from what other units and
+    other rows would give; see [`crossed_error`].
 
     The mean's variance is that of the units plus what the rows add to it; the residual, which is in both, counts once.
     An interval's half-width is the root of `t_units² · units + t_rows² · max(rows - residual, 0)`: each part has its
     own quantile of Student's t, as Banerjee (1960, Sankhyā 22) combines variances with unlike degrees of freedom.
-    Of normal effects it covers at least what it claims, whatever the ratio of the parts, because the distribution
+    With normal effects it covers at least what it claims, whatever the ratio of the parts, because the distribution
     function of chi² with one degree of freedom is concave. (Satterthwaite's degrees of freedom claim too much of few
     units: simulated without an effect, up to 8 % false alarms with three splits and 12 % with two, at a level of 5 %.)
     It is never narrower than the interval over the rows alone.
@@ -149,9 +149,9 @@ def crossed_bootstrap(gains: np.ndarray, seed: int, draws: int = 10_000) -> tupl
         gains (`np.ndarray` of shape `(units, rows)`):
             As for [`crossed_error`].
         seed (`int`):
-            Of the draws, zero or more.
+            Seed of the draws, zero or more.
         draws (`int`, *optional*, defaults to 10000):
-            How many.
+            Number of draws.
 
     Returns:
         `tuple[float, float]`: The lower and the upper end.
@@ -207,7 +207,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Args:
         p_values (`Sequence[float]`):
-            Of all tests.
+            P-values of all tests.
 
     Returns:
         `list[float]`: In the same order, each at least as large as before and at most 1.
@@ -226,8 +226,8 @@ def cohens_h(share: float, reference: float) -> float:
 
     Args:
         share (`float`):
-            Such as an accuracy, in `[0, 1]`.
+            A share such as an accuracy, in `[0, 1]`.
         reference (`float`):
-            What it is compared with, in `[0, 1]`.
+            Share that it is compared with, in `[0, 1]`.
     """
     return 2 * (math.asin(math.sqrt(share)) - math.asin(math.sqrt(reference)))

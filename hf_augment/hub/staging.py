@@ -86,14 +86,14 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
     from functools import partial
     from pathlib import Path
 
-    from hf_augment.reporting.cards import render_results_card
+    from hf_augment.reporting.cards import render_card
     from hf_augment.reporting.results import Results
     from hf_augment.hub.staging import REPORT_FILES, Repository, stage
     from hf_augment.hub.pushing import push
 
     run_dir = Path("runs/imdb")
     report = run_dir / "report"
-    card = partial(render_results_card, Results.load(report / "results.json"))
+    card = partial(render_card, Results.load(report / "results.json"), "results")
     stage(run_dir, [Repository("results", "dataset", report, card, REPORT_FILES)])
     push(run_dir, "user/imdb")  # user/imdb-results
     ```

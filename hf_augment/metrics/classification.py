@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from scipy import special
 
 from hf_augment.metrics.loading import load_metric
 
@@ -35,9 +35,9 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
 
     Args:
         eval_prediction (`transformers.EvalPrediction`):
-            What [`~transformers.Trainer`] gives: `predictions` with one row of logits for each example, for two
-            classes or more (or a tuple that starts with them), and `label_ids` with one class for each; or lists of
-            both by batch, as with `eval_do_concat_batches=False`.
+            Predictions as [`~transformers.Trainer`] gives them: `predictions` with one row of logits for each example,
+            for two classes or more (or a tuple that starts with them), and `label_ids` with one class for each; or
+            lists of both by batch, as with `eval_do_concat_batches=False`.
 
     Returns:
         `dict[str, float]`: All in `[0, 1]`:
@@ -53,7 +53,7 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
     """
     logits = _checked_logits(first_output(eval_prediction.predictions))
     labels = _checked_labels(_joined(eval_prediction.label_ids), *logits.shape)
-    probabilities = torch.from_numpy(logits).softmax(dim=-1).numpy()
+    probabilities = special.softmax(logits, axis=-1)
     predictions = logits.argmax(axis=-1)
 
     def score(name: str, predicted: np.ndarray, **kwargs: Any) -> float:

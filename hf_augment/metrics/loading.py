@@ -29,9 +29,7 @@ def metric_path(name: str) -> str:
 
     Args:
         name (`str`):
-            `"accuracy"`, `"classification_accuracy_score"`, `"distinct_n"`, `"expected_calibration_error"`, `"f1"`,
-            `"feature_diversity"`, `"frechet_distance"`, `"kernel_distance"`, `"nearest_neighbors"`,
-            `"precision_recall_density_coverage"`, `"robustness"` or `"self_bleu"`.
+            Name of a folder beside this module; `help(hf_augment.metrics)` lists them.
 
     Returns:
         `str`: The metric's folder.

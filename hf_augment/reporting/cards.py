@@ -6,117 +6,71 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from huggingface_hub import CardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hf_augment.reporting.escape import escape_markdown, plain
 from hf_augment.reporting.markdown import render_body
-from hf_augment.reporting.metadata import (
-    TASKS,
-    dataset_metadata,
-    generator_metadata,
-    model_metadata,
-    results_metadata,
-)
+from hf_augment.reporting.metadata import TASKS, card_metadata
 from hf_augment.reporting.results import Results
 
 
-def render_model_card(results: Results, arm: str) -> str:
+def render_card(results: Results, kind: str, arm: str = "", data_files: str = "data/*.parquet") -> str:
     """
-    Renders the card of an arm's classifier, whose metadata has a `model-index` with the means over the arm's runs on
-    every evaluation set.
+    Renders the card of something that a run made, with the Hub's metadata. Any text in the results is shown as text,
+    whatever it holds.
 
     Example:
 
     ```python
     from pathlib import Path
 
-    from hf_augment.reporting.cards import render_model_card
+    from hf_augment.reporting.cards import render_card
     from hf_augment.reporting.results import Results
 
     results = Results.load("runs/imdb/report/results.json")
-    Path("README.md").write_text(render_model_card(results, "trained"), encoding="utf-8")
+    Path("README.md").write_text(render_card(results, "model", "trained"), encoding="utf-8")
     ```
 
     Args:
         results ([`Results`]):
-            Results of a comparison. Any text in it is shown as text, whatever it holds.
-        arm (`str`):
-            The arm, with or without a generator.
-
-    Returns:
-        `str`: Content of a `README.md`.
-
-    Raises:
-        ValueError: If the arm was not run, or `results` lacks what every card needs: a title, the data's name,
-            classes, number of labelled rows and of test rows, the classifier's name, and accuracy on the test set.
-    """
-    _check(results, [arm])
-    return _render("model", results, model_metadata(results, arm), [arm])
-
-
-def render_generator_card(results: Results, arm: str) -> str:
-    """
-    Renders the card of what generated for an arm.
-
-    Args:
-        results ([`Results`]):
             Results of a comparison.
-        arm (`str`):
-            The arm.
-
-    Returns:
-        `str`: Content of a `README.md`.
-
-    Raises:
-        ValueError: See [`render_model_card`]; also if nothing generates for the arm.
-    """
-    _check(results, [arm], generating=True)
-    return _render("generator", results, generator_metadata(results, arm), [arm])
-
-
-def render_dataset_card(results: Results, arm: str, data_files: str = "data/*.parquet") -> str:
-    """
-    Renders the card of an arm's synthetic examples.
-
-    Args:
-        results ([`Results`]):
-            Results of a comparison.
-        arm (`str`):
-            The arm.
+        kind (`str`):
+            `"model"` for an arm's classifier, whose metadata has a `model-index` with the means over the arm's runs;
+            `"generator"` for what generated for an arm; `"dataset"` for an arm's synthetic examples; or `"results"`
+            for the run with all its arms, where the report's and the run's pictures are taken to lie beside the card.
+        arm (`str`, *optional*):
+            The arm; for `"results"` there is none.
         data_files (`str`, *optional*, defaults to `"data/*.parquet"`):
-            Files of the repository that `load_dataset` reads.
+            Files of a `"dataset"` that `load_dataset` reads.
 
     Returns:
         `str`: Content of a `README.md`.
 
     Raises:
-        ValueError: See [`render_generator_card`].
+        ValueError: If the arm was not run, or nothing generates for it, or `results` lacks what every card needs: a
+            title, the data's name, classes, number of labelled rows and of test rows, the classifier's name, and
+            accuracy on the test set.
     """
-    _check(results, [arm], generating=True)
-    return _render("dataset", results, dataset_metadata(results, arm, data_files), [arm])
+    arms = [arm] if kind != "results" else None
+    _check(results, arms or [], generating=kind in ("generator", "dataset"))
+    # What is kept for each row, images and whatever shows a labelled row stay out of a card.
+    public = Results.from_dict(results.to_dict())
+    text = (
+        _environment()
+        .get_template("card.md.jinja")
+        .render(
+            card=kind,
+            results=public,
+            arm=arm,
+            generator=public.generator(arm),
+            body=Markup(render_body(public, arms)),
+        )
+    )
+    return f"---\n{card_metadata(public, kind, arm, data_files).to_yaml()}\n---\n\n{text}"
 
 
-def render_results_card(results: Results) -> str:
-    """
-    Renders the card of a run, with all its arms. The report's and the run's pictures are taken to lie beside it.
-
-    Args:
-        results ([`Results`]):
-            Results of a comparison.
-
-    Returns:
-        `str`: Content of a `README.md`, for a dataset repository.
-
-    Raises:
-        ValueError: See [`render_model_card`].
-    """
-    _check(results)
-    return _render("results", results, results_metadata(results), None)
-
-
-def _check(results: Results, arms: Sequence[str] = (), generating: bool = False) -> None:
+def _check(results: Results, arms: Sequence[str], generating: bool) -> None:
     """Raises a `ValueError` that names what is missing in the results, or cannot be."""
     data, test = results.data, results.test
     needed: dict[str, Any] = {
@@ -143,24 +97,6 @@ def _check(results: Results, arms: Sequence[str] = (), generating: bool = False)
         if results.generator(arm) is None:
             having = [name for name in results.arms if results.generator(name) is not None]
             raise ValueError(f"arm={arm!r} has no generator in `results.models`; those that have are {having}.")
-
-
-def _render(card: str, results: Results, metadata: CardData, arms: Sequence[str] | None) -> str:
-    # What is kept for each row, images and whatever shows a labelled row stay out of a card.
-    public = Results.from_dict(results.to_dict())
-    arm = arms[0] if arms else ""
-    text = (
-        _environment()
-        .get_template("card.md.jinja")
-        .render(
-            card=card,
-            results=public,
-            arm=arm,
-            generator=public.generator(arm),
-            body=Markup(render_body(public, arms)),
-        )
-    )
-    return f"---\n{metadata.to_yaml()}\n---\n\n{text}"
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
+from huggingface_hub import CardData, DatasetCardData, EvalResult, ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
@@ -20,7 +20,7 @@ from hf_augment.reporting.tables import robustness_means
 
 TASKS = {"text": "text-classification", "image": "image-classification"}
 
-#: Of a run's metrics: the Hub's type, the name and the arguments.
+#: The Hub's type, the name and the arguments of a run's metrics.
 METRICS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
     "accuracy": ("accuracy", "Accuracy", None),
     "f1_macro": ("f1", "F1 (macro)", {"average": "macro"}),
@@ -44,7 +44,7 @@ def hub_id(name: str) -> str | None:
 
     Args:
         name (`str`):
-            Of a dataset or a model.
+            Name of a dataset or a model.
 
     Returns:
         `str` or `None`: The name if it is of the form `namespace/name` and no folder or file here, which the libraries
@@ -57,60 +57,45 @@ def hub_id(name: str) -> str | None:
     return name if "/" in name and not Path(name).exists() else None
 
 
-def model_metadata(results: Results, arm: str) -> ModelCardData:
-    """The metadata of an arm's classifier, with its results in the `model-index`."""
+def card_metadata(results: Results, kind: str, arm: str, data_files: str) -> CardData:
+    """The metadata of a card; see [`~hf_augment.reporting.cards.render_card`]."""
+    source, task, title = hub_id(results.data.name), TASKS[results.data.kind], plain(results.title)
+    text = results.data.kind == "text"
+    if kind == "results":
+        # results.json is no table.
+        tags = ["hf_augment", "evaluation-results"]
+        return DatasetCardData(task_categories=[task], pretty_name=title, tags=tags, viewer=False)
+    if kind == "dataset":
+        return DatasetCardData(
+            annotations_creators=["machine-generated"],
+            language_creators=["machine-generated"] if text else None,
+            source_datasets=[f"extended|{source}"] if source else None,
+            task_categories=[task],
+            pretty_name=plain(f"Synthetic examples of {arm}: {title}"),
+            tags=["hf_augment", "synthetic", "synthetic-data"],
+            configs=[{"config_name": "default", "data_files": data_files}],
+        )
+    datasets = [source] if source else None
+    if kind == "generator":
+        return ModelCardData(
+            base_model=hub_id(results.models[arm]),
+            datasets=datasets,
+            library_name="transformers",
+            # The Hub has no task for images of a given class.
+            pipeline_tag="text-generation" if text else None,
+            tags=["hf_augment", "synthetic-data", "class-conditional"],
+        )
     eval_results = _eval_results(results, arm)
     return ModelCardData(
         base_model=hub_id(results.models["classifier"]),
-        datasets=_one(hub_id(results.data.name)),
+        datasets=datasets,
         library_name="transformers",
         metrics=list(dict.fromkeys(result.metric_type for result in eval_results)),
-        pipeline_tag=TASKS[results.data.kind],
+        pipeline_tag=task,
         tags=["hf_augment", "generated_from_trainer", *(["synthetic-data"] if results.generator(arm) else [])],
-        model_name=plain(f"{results.title} ({arm})"),
+        model_name=f"{title} ({plain(arm)})",
         eval_results=eval_results,
     )
-
-
-def generator_metadata(results: Results, arm: str) -> ModelCardData:
-    """The metadata of what generates for an arm."""
-    return ModelCardData(
-        base_model=hub_id(results.models[arm]),
-        datasets=_one(hub_id(results.data.name)),
-        library_name="transformers",
-        # The Hub has no task for images of a given class.
-        pipeline_tag="text-generation" if results.data.kind == "text" else None,
-        tags=["hf_augment", "synthetic-data", "class-conditional"],
-    )
-
-
-def dataset_metadata(results: Results, arm: str, data_files: str) -> DatasetCardData:
-    """The metadata of an arm's synthetic examples."""
-    source = hub_id(results.data.name)
-    return DatasetCardData(
-        annotations_creators=["machine-generated"],
-        language_creators=["machine-generated"] if results.data.kind == "text" else None,
-        source_datasets=_one(source and f"extended|{source}"),
-        task_categories=[TASKS[results.data.kind]],
-        pretty_name=plain(f"Synthetic examples of {arm}: {results.title}"),
-        tags=["hf_augment", "synthetic", "synthetic-data"],
-        configs=[{"config_name": "default", "data_files": data_files}],
-    )
-
-
-def results_metadata(results: Results) -> DatasetCardData:
-    """The metadata of a repository that holds a run's results."""
-    return DatasetCardData(
-        task_categories=[TASKS[results.data.kind]],
-        pretty_name=plain(results.title),
-        tags=["hf_augment", "evaluation-results"],
-        # results.json is no table.
-        viewer=False,
-    )
-
-
-def _one(value: str | None) -> list[str] | None:
-    return [value] if value else None
 
 
 def _eval_results(results: Results, arm: str) -> list[EvalResult]:

@@ -18,12 +18,7 @@ from rich.console import Console
 
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
-from hf_augment.reporting.cards import (
-    render_dataset_card,
-    render_generator_card,
-    render_model_card,
-    render_results_card,
-)
+from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
 from hf_augment.reporting.results import Data, Results
 from hf_augment.study import identity
@@ -95,7 +90,7 @@ def publish(study: Study, results: Results) -> None:
     results = replace(results, pictures={})
     repositories, published = [], set()
     for arm in arms:
-        model, rows = (partial(render, results, arm.name) for render in (render_model_card, render_dataset_card))
+        model, rows = (partial(render_card, results, kind, arm.name) for kind in ("model", "dataset"))
         repositories.append(Repository(arm.name, "model", folder / f"{arm.name}-0/model", model))
         store = study.stores[arm.name]
         # What no filter has compared with the labelled rows may repeat them; and with classic augmentation of all
@@ -109,10 +104,10 @@ def publish(study: Study, results: Results) -> None:
     learned = [leaf for leaf in study.sources() if isinstance(leaf, LearnedSource)]
     for source in learned:
         models = results.models | {owner[source.name]: _names(source.models)[0]}
-        card = partial(render_generator_card, replace(results, models=models), owner[source.name])
+        card = partial(render_card, replace(results, models=models), "generator", owner[source.name])
         suffix = "generator" if len(learned) == 1 else f"{source.name}-generator"
         repositories.append(Repository(suffix, "model", source.folder(study.split(0)), card))
-    card = partial(render_results_card, results)
+    card = partial(render_card, results, "results")
     repositories.append(Repository("results", "dataset", study.folder / "report", card, REPORT_FILES))
     stage(study.folder, repositories)
     if training.push_to_hub:

@@ -271,6 +271,11 @@ def test_verdicts(mean, p_holm, verdict):
     assert difference(mean, p_holm).verdict == verdict
 
 
+def test_a_twentieth_of_the_synthetic_rows_is_enough():
+    assert replace(difference(), shown=0.05).untested == ""
+    assert replace(difference(), shown=0.0499).untested == "shown 5.0 % of the scheduled synthetic rows"
+
+
 def test_sentences():
     assert difference().describe() == (
         "trained against baseline_same_steps on test: +1.3 points (95 % interval -0.4 to +3.0 over splits and rows, "

@@ -26,6 +26,15 @@ from hf_augment.metrics.loading import load_metric, metric_path
 
 NAMES = ["accuracy", "distinct_n", "expected_calibration_error", "f1", "self_bleu"]
 
+FOLDERS = sorted(path.parent.name for path in Path(hf_augment.metrics.__path__[0]).glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_metric_is_its_folder_and_a_word_in_the_room_s_list(name):
+    assert metric_path(name) == str(Path(hf_augment.metrics.__path__[0]) / name)
+    assert f"`{name}`" in hf_augment.metrics.__doc__
+
+
 few_examples = settings(max_examples=25, deadline=None)
 
 

@@ -11,34 +11,24 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 
 import hf_augment
-from hf_augment.reporting.cards import (
-    render_dataset_card,
-    render_generator_card,
-    render_model_card,
-    render_results_card,
-)
+from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.results import Results
 from tests.reporting.card_results import difference, make_results, sample
 from tests.reporting.test_escape import TEXTS
 
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-RENDERERS = {
-    "model": functools.partial(render_model_card, arm="instruct"),
-    "generator": functools.partial(render_generator_card, arm="instruct"),
-    "dataset": functools.partial(render_dataset_card, arm="instruct"),
-    "results": render_results_card,
-}
 
 
-def of_content(renderer):
-    """A renderer of what is in a `results.json`."""
-    return lambda content, *args, **kwargs: renderer(Results.from_dict(content), *args, **kwargs)
+def card(content, kind, arm="instruct"):
+    """The card of what is in a `results.json`."""
+    return render_card(Results.from_dict(content), kind, arm)
 
 
-CARDS = {name: of_content(renderer) for name, renderer in RENDERERS.items()}
-model_card, generator_card = of_content(render_model_card), of_content(render_generator_card)
-dataset_card, results_card = of_content(render_dataset_card), of_content(render_results_card)
+CARDS = {kind: functools.partial(card, kind=kind) for kind in ("model", "generator", "dataset", "results")}
+model_card, generator_card, dataset_card, results_card = (
+    lambda content, *arm, kind=kind: card(content, kind, *arm) for kind in CARDS
+)
 MEASURED = Path(hf_augment.__file__).parents[1] / "model_cards"
 
 
@@ -419,15 +409,15 @@ def test_cards_of_measured_runs(folder):
     for d in results.differences:
         assert d.untested or d.pairs > 1
     for arm in results.arms:
-        content = render_model_card(results, arm)
+        content = render_card(results, "model", arm)
         accuracy = results.metric(arm, "test", "accuracy")
         metric = ModelCard(content).data.to_dict()["model-index"][0]["results"][0]["metrics"][0]
         assert metric["value"] == pytest.approx(sum(accuracy) / len(accuracy), abs=5e-5)
         assert f"| {arm.replace('_', chr(92) + '_')} | {len(accuracy)} | " in content
     for arm in results.acceptance:
-        for render in (render_generator_card, render_dataset_card):
-            assert "share accepted, of what reached each filter" in render(results, arm)
-    content = render_results_card(results)
+        for kind in ("generator", "dataset"):
+            assert "share accepted, of what reached each filter" in render_card(results, kind, arm)
+    content = render_card(results, "results")
     assert (MEASURED / folder / "README.md").read_text(encoding="utf-8") == content
     for picture in re.findall(r"^!\[.*\]\((.*)\)$", content, re.MULTILINE):
         assert (MEASURED / folder / picture).is_file()

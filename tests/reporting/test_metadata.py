@@ -5,12 +5,7 @@ import math
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
-from hf_augment.reporting.cards import (
-    render_dataset_card,
-    render_generator_card,
-    render_model_card,
-    render_results_card,
-)
+from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.metadata import hub_id
 from hf_augment.reporting.results import Results
 from tests.reporting.card_results import TITLE, make_results
@@ -29,7 +24,7 @@ def values(content):
 
 
 def test_the_metadata_of_a_classifier():
-    data = metadata(render_model_card(Results.from_dict(make_results()), "instruct"))
+    data = metadata(render_card(Results.from_dict(make_results()), "model", "instruct"))
     index = data.pop("model-index")
     assert data == {
         "base_model": "google-bert/bert-base-uncased",
@@ -63,7 +58,7 @@ def test_the_metadata_of_a_classifier():
 
 
 def test_a_baseline_has_its_own_means_and_no_tag_of_synthetic_data():
-    content = render_model_card(Results.from_dict(make_results()), "baseline")
+    content = render_card(Results.from_dict(make_results()), "model", "baseline")
     assert values(content)["stanfordnlp/imdb"]["Accuracy"] == 0.6
     assert values(content)["sst2"]["Accuracy"] == 0.56
     assert metadata(content)["tags"] == ["hf_augment", "generated_from_trainer"]
@@ -72,11 +67,11 @@ def test_a_baseline_has_its_own_means_and_no_tag_of_synthetic_data():
 def test_images_are_another_task():
     results = make_results()
     results["data"]["kind"] = "image"
-    data = metadata(render_model_card(Results.from_dict(results), "trained"))
+    data = metadata(render_card(Results.from_dict(results), "model", "trained"))
     assert data["pipeline_tag"] == "image-classification"
     assert data["model-index"][0]["results"][0]["task"] == {"type": "image-classification"}
-    assert "pipeline_tag" not in metadata(render_generator_card(Results.from_dict(results), "trained"))
-    assert metadata(render_dataset_card(Results.from_dict(results), "trained"), DatasetCard)["task_categories"] == [
+    assert "pipeline_tag" not in metadata(render_card(Results.from_dict(results), "generator", "trained"))
+    assert metadata(render_card(Results.from_dict(results), "dataset", "trained"), DatasetCard)["task_categories"] == [
         "image-classification"
     ]
 
@@ -86,7 +81,7 @@ def test_what_is_not_measured_or_not_finite_is_no_result():
     for run in results["runs"]:
         del run["metrics"]["test"]["f1_macro"], run["robustness"]
     results["runs"][-1]["metrics"]["test"]["expected_calibration_error"] = math.nan
-    content = render_model_card(Results.from_dict(results), "instruct")
+    content = render_card(Results.from_dict(results), "model", "instruct")
     assert values(content)["stanfordnlp/imdb"] == {"Accuracy": 0.77}
     assert ".nan" not in content
 
@@ -95,13 +90,13 @@ def test_a_split_is_named_only_where_the_test_rows_are_one():
     results = make_results()
     for stated, expected in (("validation", "validation"), ("None", None)):
         results["settings"]["test_split"] = stated
-        index = metadata(render_model_card(Results.from_dict(results), "trained"))["model-index"]
+        index = metadata(render_card(Results.from_dict(results), "model", "trained"))["model-index"]
         assert index[0]["results"][0]["dataset"].get("split") == expected
     results["settings"] = {"test_split": "test", "group_column": "film"}
-    index = metadata(render_model_card(Results.from_dict(results), "trained"))["model-index"]
+    index = metadata(render_card(Results.from_dict(results), "model", "trained"))["model-index"]
     assert "split" not in index[0]["results"][0]["dataset"]
     del results["settings"]
-    index = metadata(render_model_card(Results.from_dict(results), "trained"))["model-index"]
+    index = metadata(render_card(Results.from_dict(results), "model", "trained"))["model-index"]
     assert index[0]["results"][0]["dataset"]["split"] == "test"
 
 
@@ -113,7 +108,7 @@ def test_sets_whose_names_differ_in_signs_alone_stay_apart():
             "評論": run["metrics"]["sst2"],
             "sst2!": run["metrics"]["test"],
         }
-    index = metadata(render_model_card(Results.from_dict(results), "instruct"))["model-index"]
+    index = metadata(render_card(Results.from_dict(results), "model", "instruct"))["model-index"]
     assert [result["dataset"]["type"] for result in index[0]["results"]] == [
         *("stanfordnlp/imdb", "sst2", "dataset", "dataset-2", "sst2-2")
     ]
@@ -139,15 +134,15 @@ def test_what_is_no_hub_id_is_no_metadata(source):
     results = make_results()
     results["models"] |= {"classifier": source or "x", "trained": source}
     results["data"]["name"] = source or "x"
-    data = metadata(render_model_card(Results.from_dict(results), "trained"))
+    data = metadata(render_card(Results.from_dict(results), "model", "trained"))
     assert not {"base_model", "datasets"} & set(data)
     assert data["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.7067
     if source:
         assert not {"base_model", "datasets"} & set(
-            metadata(render_generator_card(Results.from_dict(results), "trained"))
+            metadata(render_card(Results.from_dict(results), "generator", "trained"))
         )
         assert "source_datasets" not in metadata(
-            render_dataset_card(Results.from_dict(results), "trained"), DatasetCard
+            render_card(Results.from_dict(results), "dataset", "trained"), DatasetCard
         )
 
 
@@ -159,7 +154,7 @@ def test_a_folder_here_comes_before_the_hub(tmp_path, monkeypatch):
 
 
 def test_the_metadata_of_a_generator():
-    assert metadata(render_generator_card(Results.from_dict(make_results()), "trained")) == {
+    assert metadata(render_card(Results.from_dict(make_results()), "generator", "trained")) == {
         "base_model": "openai-community/gpt2",
         "datasets": ["stanfordnlp/imdb"],
         "library_name": "transformers",
@@ -170,7 +165,7 @@ def test_the_metadata_of_a_generator():
 
 def test_the_metadata_of_synthetic_examples_names_their_files():
     assert metadata(
-        render_dataset_card(Results.from_dict(make_results()), "instruct", "rows/*.parquet"), DatasetCard
+        render_card(Results.from_dict(make_results()), "dataset", "instruct", "rows/*.parquet"), DatasetCard
     ) == {
         "annotations_creators": ["machine-generated"],
         "language_creators": ["machine-generated"],
@@ -180,12 +175,12 @@ def test_the_metadata_of_synthetic_examples_names_their_files():
         "tags": ["hf_augment", "synthetic", "synthetic-data"],
         "configs": [{"config_name": "default", "data_files": "rows/*.parquet"}],
     }
-    default = metadata(render_dataset_card(Results.from_dict(make_results()), "instruct"), DatasetCard)
+    default = metadata(render_card(Results.from_dict(make_results()), "dataset", "instruct"), DatasetCard)
     assert default["configs"] == [{"config_name": "default", "data_files": "data/*.parquet"}]
 
 
 def test_the_metadata_of_results():
-    assert metadata(render_results_card(Results.from_dict(make_results())), DatasetCard) == {
+    assert metadata(render_card(Results.from_dict(make_results()), "results"), DatasetCard) == {
         "task_categories": ["text-classification"],
         "pretty_name": TITLE,
         "tags": ["hf_augment", "evaluation-results"],

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hf_augment.evaluation.comparison import compare_all
 from hf_augment.reporting import plots
-from hf_augment.reporting.cards import render_dataset_card, render_results_card
+from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
 from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.samples import Sample, choose_samples
@@ -92,7 +92,7 @@ def test_what_may_be_published_shows_no_row(tmp_path):
         assert text not in repr(written)
     # Nor does a card, also of results with everything.
     described = replace(what, data=CARD_DATA, models={"classifier": "tiny-bert", "trained": "tiny-gpt"})
-    for card in (render_results_card(described), render_dataset_card(described, "trained")):
+    for card in (render_card(described, "results"), render_card(described, "dataset", "trained")):
         assert "fluency: too short" in card
         assert "Jane Roe" not in card
         assert "like short" not in card

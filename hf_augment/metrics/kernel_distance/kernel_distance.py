@@ -36,7 +36,7 @@ Args:
     real (`Sequence[Sequence[float]]`):
         Features of real examples, from the same model.
     subsets (`int`, *optional*, defaults to `100`):
-        How many pairs of subsets to average over, one or more. 100, as in the paper's code.
+        Number of pairs of subsets to average over, one or more. 100, as in the paper's code.
     subset_size (`int`, *optional*):
         The rows in each subset, two or more. Defaults to 1000, as in the paper's code, or to the number of rows of
         the smaller side if that is less. Where it is all rows of both sides, the subsets are all the same.

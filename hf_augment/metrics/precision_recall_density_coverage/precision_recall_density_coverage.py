@@ -33,8 +33,8 @@ Args:
         Features of real examples, from the same model. Recall and coverage depend on the numbers of rows: compare them
         over equal numbers only.
     k (`int`, *optional*, defaults to `5`):
-        Which neighbour a ball reaches: one or more, and fewer than the rows of each side. 5 is that of Naeem et al.;
-        Kynkäänniemi et al. use 3.
+        Number of the neighbour that a ball reaches, at least 1 and fewer than the rows of each side. Naeem et al. use
+        5, Kynkäänniemi et al. 3.
     labels (`Sequence[int]`, *optional*):
         The class of each synthetic example, from 0 on. Given together with `real_labels`, for coverage by class.
     real_labels (`Sequence[int]`, *optional*):

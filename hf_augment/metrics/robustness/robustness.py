@@ -38,9 +38,9 @@ Args:
     references (`list[int]`):
         True classes.
     perturbations (`list[str]`):
-        What was done to each example: `""` for a clean one.
+        Perturbation of each example: `""` for a clean one.
     severities (`list[int]`):
-        How strongly: 0 for a clean one, from 1 for the others; the same ones of every perturbation.
+        Severity: 0 for a clean one, from 1 for the others; the same ones of every perturbation.
 
 Returns:
     `dict`: Accuracies in `[0, 1]`; more is better, except for `drop`:

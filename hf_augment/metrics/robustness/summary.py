@@ -1,4 +1,4 @@
-"""What accuracies under perturbation come to, for the metric and for reports."""
+"""Summary of accuracies under perturbation, for the metric and for reports."""
 
 from __future__ import annotations
 
