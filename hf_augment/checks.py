@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import datasets
 import numpy as np
 
 
@@ -58,3 +60,35 @@ def check_labels(name: str, labels: Any, n_examples: int) -> np.ndarray:
     if negative.size:
         raise ValueError(f"`{name}[{negative[0]}]` is {classes[negative[0]]}. Give classes from 0 on.")
     return classes
+
+
+def class_column(dataset: datasets.Dataset, column: str, label_names: Sequence[str] | None = None) -> list[int]:
+    """Returns the labels of a dataset, or raises a `ValueError` unless each is the number of a class."""
+    if column not in dataset.column_names:
+        raise ValueError(f"label_column={column!r} is not a column of the dataset, which has {dataset.column_names}.")
+    names: Any = getattr(dataset.features[column], "names", label_names)
+    if label_names is not None and list(names) != list(label_names):
+        raise ValueError(
+            f"The dataset's labels are {names}, the generator's {list(label_names)}. Make the generator with "
+            f"dataset.features[{column!r}].names."
+        )
+    return class_numbers(dataset.with_format(None)[column][:], column, label_names)
+
+
+def class_numbers(labels: Sequence[Any], column: str, label_names: Sequence[str] | None = None) -> list[int]:
+    """Returns labels as `int`, or raises a `ValueError` unless each is a class, or -100, which losses ignore."""
+    top = math.inf if label_names is None else len(label_names)
+    found = []
+    for row, label in enumerate(labels):
+        try:
+            number = operator.index(label)
+        except TypeError:
+            number = -1
+        if not 0 <= number < top and not (number == -100 and label_names is None):
+            classes = "a class" if label_names is None else f"one of the classes {list(label_names)}"
+            raise ValueError(
+                f"Row {row} has the label {label!r}, which is not the number of {classes}. Drop such rows, or number "
+                f"names by `dataset.class_encode_column({column!r})`."
+            )
+        found.append(number)
+    return found

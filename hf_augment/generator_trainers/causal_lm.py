@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from datasets import ClassLabel, Dataset
+from datasets import Dataset
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.pytorch_utils import Conv1D
 from transformers.trainer_utils import TrainOutput
 
+from hf_augment.checks import class_column
 from hf_augment.extras import optional_imports
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.prompts import LabelPrompt
@@ -191,24 +192,16 @@ def encode_dataset(generator: CausalLMGenerator, dataset: Dataset, label_column:
 def _checked_columns(generator: CausalLMGenerator, dataset: Dataset, label_column: str) -> tuple[list[str], list[int]]:
     if len(dataset) == 0:
         raise ValueError("The dataset is empty: there is nothing to learn from.")
-    for argument, column in (("the generator's text_column", generator.text_column), ("label_column", label_column)):
-        if column not in dataset.column_names:
-            raise ValueError(f"{argument}={column!r} is not in the dataset, which has {dataset.column_names}.")
-    feature = dataset.features[label_column]
-    if isinstance(feature, ClassLabel) and tuple(feature.names) != generator.label_names:
+    if generator.text_column not in dataset.column_names:
         raise ValueError(
-            f"The dataset's labels are {feature.names}, the generator's {list(generator.label_names)}. Make the "
-            f"generator with label_names=dataset.features[{label_column!r}].names."
+            f"The generator's text_column={generator.text_column!r} is not in the dataset, which has "
+            f"{dataset.column_names}."
         )
-    texts, labels = list(dataset[generator.text_column]), list(dataset[label_column])
-    for index, (text, label) in enumerate(zip(texts, labels, strict=True)):
+    labels = class_column(dataset, label_column, generator.label_names)
+    texts = list(dataset[generator.text_column])
+    for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"Row {index} has the text {text!r}, which is no string. Filter such rows out.")
-        if not isinstance(label, int) or not 0 <= label < len(generator.label_names):
-            raise ValueError(
-                f"Row {index} has the label {label!r}, which is no index into label_names="
-                f"{list(generator.label_names)}. Filter such rows out, or give the generator all label names."
-            )
     return texts, labels
 
 

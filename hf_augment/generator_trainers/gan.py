@@ -17,6 +17,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_utils import HubStrategy, TrainOutput
 from transformers.utils import logging
 
+from hf_augment.checks import class_column
 from hf_augment.generator_trainers.adversarial_pair import LOSSES, AdversarialPair
 from hf_augment.generator_trainers.diff_augment import AUGMENTATIONS
 from hf_augment.generator_trainers.gan_monitor import GANMonitor, in_a_row
@@ -292,19 +293,9 @@ class GANTrainer(Trainer):
         private: bool | None = None,
     ) -> Any:
         """
-        Saves the generator in `output_dir` and pushes it with the grids of samples; of other files, none.
-
-        Args:
-            commit_message (`str`, *optional*, defaults to `"End of training"`):
-                Of the commit.
-            blocking (`bool`, *optional*, defaults to `True`):
-                Whether to wait for the upload.
-            token (`str`, *optional*, defaults to `args.hub_token`):
-                Of the Hub; the environment's if neither is given.
-            revision (`str`, *optional*, defaults to `args.hub_revision`):
-                The branch.
-            private (`bool`, *optional*, defaults to `args.hub_private_repo`):
-                Whether a new repository is private.
+        Saves the generator in `output_dir` and pushes it with the grids of samples; of other files, none. The
+        arguments are those of [`~transformers.Trainer.push_to_hub`], and `private` (defaults to
+        `args.hub_private_repo`): whether a new repository is.
         """
         if not self.is_world_process_zero():
             return None
@@ -350,32 +341,12 @@ def _checked_columns(
     generator: DCGANGenerator, dataset: datasets.Dataset, label_column: str
 ) -> tuple[np.ndarray, np.ndarray]:
     config, names = generator.config, list(generator.label_names)
-    if label_column not in dataset.column_names:
-        raise ValueError(
-            f"label_column={label_column!r} is not a column of the dataset, which has {dataset.column_names}."
-        )
-    feature = dataset.features[label_column]
-    if isinstance(feature, datasets.ClassLabel) and feature.names != names:
-        raise ValueError(
-            f"The dataset's labels are {feature.names}, the generator's {names}: make its DCGANConfig with "
-            f"id2label=dict(enumerate(dataset.features[{label_column!r}].names))."
-        )
+    labels = np.array(class_column(dataset, label_column, names))
     images = image_arrays(dataset, config.image_column, config.num_channels)
     if images.shape[1:3] != (config.image_size, config.image_size):
         raise ValueError(
             f"The images are {images.shape[1]}×{images.shape[2]}, the generator's image_size is {config.image_size}: "
             "resize or pad the images to it."
-        )
-    labels = np.asarray(dataset.with_format(None)[label_column][:])
-    if labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"column {label_column!r} has labels such as {labels[0]!r}, which are no integers: encode them, for "
-            f"example by dataset.class_encode_column({label_column!r}), and drop rows without one."
-        )
-    if labels.min() < 0 or labels.max() >= len(names):
-        raise ValueError(
-            f"column {label_column!r} has labels from {labels.min()} to {labels.max()}, but the generator's classes "
-            f"are 0 to {len(names) - 1}: drop those rows, or give the generator all classes."
         )
     missing = sorted(set(range(len(names))) - set(labels.tolist()))
     if missing:
@@ -383,7 +354,7 @@ def _checked_columns(
             f"The dataset has no image of {[names[label] for label in missing]}: a class nobody shows cannot be "
             "learned, so add images or leave it out of the generator's classes."
         )
-    return images, labels.astype(np.int64)
+    return images, labels
 
 
 class _AfterStep(TrainerCallback):

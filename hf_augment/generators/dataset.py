@@ -69,6 +69,8 @@ class DatasetGenerator(Generator):
             seed (`int`):
                 As for [`Generator.generate`].
         """
+        if unknown := set(labels) - set(range(len(self.label_names))):
+            raise ValueError(f"labels has {sorted(unknown)}, but label_names has only {len(self.label_names)} names.")
         rng = np.random.default_rng(seed)
         wanted = np.asarray(labels, dtype=np.int64)
         chosen = np.zeros(len(wanted), dtype=np.int64)

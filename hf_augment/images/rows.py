@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.utils.data as torch_data
 
+from hf_augment.checks import class_column, class_numbers
 from hf_augment.images.arrays import image_array, image_arrays, stack_images
 
 
@@ -41,11 +42,9 @@ class ImageRows(torch_data.Dataset[dict[str, Any]]):
     """
 
     def __init__(self, dataset: datasets.Dataset, image_column: str = "image", label_column: str = "label") -> None:
-        if label_column not in dataset.column_names:
-            raise ValueError(f"label_column={label_column!r} is not a column: the dataset has {dataset.column_names}.")
         self.image_column, self.label_column = image_column, label_column
         self.images = image_arrays(dataset, image_column)
-        self.labels = _class_numbers(dataset.with_format(None)[label_column][:], label_column)
+        self.labels = class_column(dataset, label_column)
         # Names the classes, so that a generator of others is refused.
         self.features = {label_column: dataset.features[label_column]}
 
@@ -111,28 +110,13 @@ class ImageCollator:
             images = [self._transformed(image) for image in images]
         return {
             "pixel_values": pixel_values(self.image_processor, images),
-            "labels": torch.tensor(_class_numbers([row[self.label_column] for row in rows], self.label_column)),
+            "labels": torch.tensor(class_numbers([row[self.label_column] for row in rows], self.label_column)),
         }
 
     def _transformed(self, image: Any) -> np.ndarray:
         assert self.transform is not None
         # A copy, since a transform may work in place and the array is the dataset's.
         return self.transform(torch.from_numpy(image_array(image).copy()).permute(2, 0, 1)).permute(1, 2, 0).numpy()
-
-
-def _class_numbers(labels: Sequence[Any], column: str) -> list[int]:
-    """Labels as whole numbers from 0, or -100, which losses ignore."""
-    for row, label in enumerate(labels):
-        try:
-            fits = int(label) == label and (label >= 0 or label == -100)
-        except (TypeError, ValueError, OverflowError):
-            fits = False
-        if not fits:
-            raise ValueError(
-                f"Row {row} has the label {label!r}, which is no number of a class: drop such rows, or number names "
-                f"by `dataset.class_encode_column({column!r})`."
-            )
-    return list(map(int, labels))
 
 
 def pixel_values(image_processor: Any, images: Sequence[np.ndarray]) -> torch.Tensor:

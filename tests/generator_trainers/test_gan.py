@@ -327,11 +327,11 @@ REFUSALS = {
     "labels out of range": (
         {"data": rows(pixels, labels).cast_column("label", datasets.Value("int64")).map(
             lambda row: {"label": row["label"] + 1})},
-        "labels from 1 to 2, but the generator's classes are 0 to 1",
+        r"Row 1 has the label 2, which is not the number of one of the classes \['dark', 'bright'\]",
     ),
     "labels that are texts": (
         {"data": rows(pixels, labels).cast_column("label", datasets.Value("string"))},
-        "has labels such as .* which are no integers: encode them",
+        r"Row 0 has the label '0', which is not .*by `dataset.class_encode_column\('label'\)`",
     ),
     "another column": ({"data": rows(pixels, labels, column="img")}, "image_column='image' is not a column"),
     "no label column": ({"data": rows(pixels, labels).remove_columns("label")}, "label_column='label' is not"),

@@ -77,3 +77,9 @@ def test_the_fingerprint_knows_rows_and_labels():
 def test_what_cannot_be_drawn_from_is_refused(dataset, message):
     with pytest.raises(ValueError, match=message):
         DatasetGenerator(dataset)
+
+
+@pytest.mark.parametrize("label", [0.5, -1, 2])
+def test_labels_that_are_no_classes(label):
+    with pytest.raises(ValueError, match=rf"labels has \[{label}\], but label_names has only 2 names"):
+        DatasetGenerator(rows()).generate([0, label], seed=0)

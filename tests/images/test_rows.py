@@ -60,7 +60,7 @@ def test_the_default_columns():
 
 def test_columns_that_are_not_there():
     source, _ = dataset()
-    with pytest.raises(ValueError, match=r"label_column='label' is not a column: the dataset has \['picture', 'kind'"):
+    with pytest.raises(ValueError, match=r"label_column='label' is not a column of .* \['picture', 'kind'"):
         ImageRows(source, "picture")
     with pytest.raises(ValueError, match=r"image_column='image' is not a column"):
         ImageRows(source, label_column="kind")
@@ -159,17 +159,17 @@ def test_training_on_pictures_with_pictures_of_a_dataset(tmp_path):
     assert set(seen) <= {image.tobytes() for image in images}
 
 
-@pytest.mark.parametrize("label", [0.5, "1", None, -1, float("nan"), float("inf"), torch.tensor(0.5)])
+@pytest.mark.parametrize("label", [0.5, 1.0, "1", None, -1, float("nan"), float("inf"), torch.tensor(0.5)])
 def test_a_batch_of_labels_that_are_no_classes(label):
     rows = [{"picture": np.zeros((8, 8, 3), np.uint8), "kind": of_row} for of_row in (1, label)]
-    with pytest.raises(ValueError, match=r"Row 1 has the label .*, which is no number of a class: drop such rows"):
+    with pytest.raises(ValueError, match=r"Row 1 has the label .*, which is not the number of a class. Drop such"):
         collator()(rows)
 
 
 def test_labels_of_any_type_of_number():
-    labels = [1, 1.0, np.int64(1), torch.tensor(1), True, -100]
+    labels = [1, np.int64(1), torch.tensor(1), True, -100]
     rows = [{"picture": np.zeros((8, 8, 3), np.uint8), "kind": label} for label in labels]
-    assert collator()(rows)["labels"].tolist() == [1, 1, 1, 1, 1, -100]
+    assert collator()(rows)["labels"].tolist() == [1, 1, 1, 1, -100]
 
 
 def test_every_row_is_augmented_by_itself_and_by_torch_s_random_state():
