@@ -97,7 +97,6 @@ class ClassCoverage(Filter):
         self.forget()
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         # Not yet remembered: a later filter may reject them.
         near = self._near.copy()
         totals = np.bincount(self._class_of, weights=near)
@@ -114,16 +113,13 @@ class ClassCoverage(Filter):
         return verdicts
 
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:
-        """See [`Filter.remember`]."""
         np.add.at(self._near, self.real.nearest(examples).rows, 1)
 
     def forget(self) -> None:
-        """See [`Filter.forget`]."""
         #: The number of accepted examples that are nearest to each real image.
         self._near = np.zeros(len(self._class_of), dtype=np.int64)
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         labels = texts_digest(map(str, self._class_of))
         return (
             f"{self.name}(max_excess={self.max_excess}, min_allowance={self.min_allowance}, labels={labels}, "

@@ -58,7 +58,6 @@ class FeatureCopies(Filter):
         self.min_distance = float(min_distance)
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         rows, distances = self.real.nearest(examples)
         far = (distances >= self.min_distance) & (distances > 0)
         return [
@@ -67,5 +66,4 @@ class FeatureCopies(Filter):
         ]
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         return f"{self.name}(min_distance={self.min_distance}, {self.real.fingerprint()})"

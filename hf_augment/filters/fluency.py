@@ -101,7 +101,6 @@ class Fluency(Filter):
         self.text_column = text_column
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         return [self._judge_text(text) for text in read_texts(examples, self.text_column)]
 
     def _judge_text(self, text: str) -> Verdict:
@@ -118,7 +117,6 @@ class Fluency(Filter):
         return Verdict(True, repeated, "fluent")
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         return (
             f"{self.name}(words={self.min_words}-{self.max_words}, max_repetition={self.max_repetition}, "
             f"min_letters={self.min_letters}, text_column={self.text_column!r})"
@@ -184,7 +182,6 @@ class Perplexity(Filter):
         self.acceptance = Acceptance(threshold, target_acceptance)
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         if not examples:
             return []
         nll = np.asarray(self.scorer(examples, labels), dtype=np.float64)
@@ -205,5 +202,4 @@ class Perplexity(Filter):
         ]
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         return f"{self.name}({self.acceptance}, scorer={callable_fingerprint(self.scorer)})"

@@ -86,7 +86,6 @@ class LabelAgreement(Filter):
             )
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         if not examples:
             return []
         probabilities = self._ask(examples)
@@ -128,6 +127,5 @@ class LabelAgreement(Filter):
         return f"judge says {name} ({probabilities[best]:.2f})"
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         # Spelled as it always was, so that streams made before are known again.
         return f"{self.name}({self.acceptance}, reference={callable_fingerprint(self._judge)})"

@@ -37,7 +37,6 @@ class _NearestTextFilter(Filter):
         return Verdict(match.similarity < self.threshold, match.similarity, reason)
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         return f"{self.name}(threshold={self.threshold}, text_column={self.text_column!r})"
 
 
@@ -82,7 +81,6 @@ class NearDuplicates(_NearestTextFilter):
         self.forget()
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         # Not yet remembered: a later filter may reject them.
         passed_here = TextIndex()
         verdicts = []
@@ -94,11 +92,9 @@ class NearDuplicates(_NearestTextFilter):
         return verdicts
 
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:
-        """See [`Filter.remember`]."""
         self._accepted.add(self._sketches(examples))
 
     def forget(self) -> None:
-        """See [`Filter.forget`]."""
         self._accepted = TextIndex()
 
 
@@ -116,11 +112,9 @@ class _CopyFilter(_NearestTextFilter):
         self._rows.add(sketch_texts(progress))
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         return [self._verdict(self._rows.nearest(sketch)) for sketch in self._sketches(examples)]
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         return f"{super().fingerprint()[:-1]}, {self._argument}={self._digest})"
 
 

@@ -27,11 +27,9 @@ class Unencodable(Filter):
     name = "unencodable"
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
-        """See [`Filter.judge`]."""
         return [_verdict(example) for example in examples]
 
     def fingerprint(self) -> str:
-        """See [`Filter.fingerprint`]."""
         return self.name
 
 

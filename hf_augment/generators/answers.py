@@ -95,11 +95,18 @@ def _unwrapped(text: str) -> str | None:
             return text[1:-1].strip()
     for mark in _EMPHASIS:
         inner = text[len(mark) : -len(mark)]
-        if text == mark + inner.strip() + mark and inner and mark[0] not in inner:
+        if text == mark + inner.strip() + mark and inner and not _delimits(mark, inner):
             # A word between stars or underscores is an aside, or a name of a program.
             whole = _ENDED.fullmatch(inner) or (len(mark) > 1 and " " in inner)
             return inner if whole else None
     return None
+
+
+def _delimits(mark: str, text: str) -> bool:
+    """Whether a mark of emphasis begins or ends in a text; within a word, or longer, it is a character like others."""
+    own = regex.escape(mark[0])
+    runs = regex.finditer(rf"(?<!{own}){regex.escape(mark)}(?!{own})", text)
+    return any(not (text[: run.start()][-1:].isalnum() and text[run.end() :][:1].isalnum()) for run in runs)
 
 
 def _balanced(text: str, opening: str, closing: str) -> bool:
