@@ -27,16 +27,19 @@ import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 
-from hf_augment import AugmentingTrainingArguments
-from hf_augment.study.arguments import parse_arguments
-from hf_augment.study.arms import Arm, arms_by_name
-from hf_augment.study.command import one_line_errors
-from hf_augment.study.image import ImageFilters, describe_images, load_image_data
-from hf_augment.study.image_classifier import ImageClassifier
-from hf_augment.study.image_settings import ImageExperimentArguments
-from hf_augment.study.image_sources import TrainedDCGAN
-from hf_augment.study.progress import working
-from hf_augment.study.study import Study
+from hf_augment.progress import working
+
+
+with working("Loading PyTorch and transformers"):
+    from hf_augment import AugmentingTrainingArguments
+    from hf_augment.study.arguments import parse_arguments
+    from hf_augment.study.arms import Arm, arms_by_name
+    from hf_augment.study.command import one_line_errors
+    from hf_augment.study.image import ImageFilters, describe_images, load_image_data
+    from hf_augment.study.image_classifier import ImageClassifier
+    from hf_augment.study.image_settings import ImageExperimentArguments
+    from hf_augment.study.image_sources import TrainedDCGAN
+    from hf_augment.study.study import Study
 
 
 @dataclass

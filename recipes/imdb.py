@@ -26,16 +26,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt
-from hf_augment.study.arguments import parse_arguments
-from hf_augment.study.arms import Arm, Mixture, arms_by_name
-from hf_augment.study.command import one_line_errors
-from hf_augment.study.progress import working
-from hf_augment.study.study import Study
-from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
-from hf_augment.study.text_classifier import TextClassifier
-from hf_augment.study.text_settings import TextExperimentArguments
-from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
+from hf_augment.progress import working
+
+
+with working("Loading PyTorch and transformers"):
+    from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt
+    from hf_augment.study.arguments import parse_arguments
+    from hf_augment.study.arms import Arm, Mixture, arms_by_name
+    from hf_augment.study.command import one_line_errors
+    from hf_augment.study.study import Study
+    from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
+    from hf_augment.study.text_classifier import TextClassifier
+    from hf_augment.study.text_settings import TextExperimentArguments
+    from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
 
 
 @dataclass

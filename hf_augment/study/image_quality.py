@@ -26,19 +26,8 @@ def measure_quality(
     """
     Compares generated images, unfiltered, with those that the generator was trained on.
 
-    Args:
-        generator (`Generator`):
-            Of images.
-        train (`datasets.Dataset`):
-            `image` and `label`.
-        test (`datasets.Dataset`):
-            The same; what a probe that learned from generated images is tested on.
-        judge ([`ImageClassifierJudge`]):
-            Reads the classes, and gives the features of all measures.
-        per_class (`int`):
-            Images of each class to generate, 2 or more.
-        seed (`int`):
-            Of the images.
+    `train` and `test` have `image` and `label`; a probe that learned from `per_class` generated images of each class,
+    2 or more, is tested on `test`. `judge` reads the classes, and gives the features of all measures.
 
     Returns:
         `dict[str, Any]`: Figures of the metrics' own names, `agreement` of the judge with the requested class,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from hf_augment.study.progress import PERIOD, last_words
+from hf_augment.progress import PERIOD, last_words
 
 
 _do: Callable[..., Any] | None = None
@@ -50,7 +51,9 @@ def run_jobs(
         initializer=_start,
         initargs=(make, threads, log_folder),
     )
-    with pool, tqdm(total=len(jobs), desc=f"Runs (logs: {log_folder})", mininterval=0) as progress:
+    # Where a terminal does not say how wide it is, tqdm would print nothing.
+    columns = shutil.get_terminal_size((100, 24)).columns
+    with pool, tqdm(total=len(jobs), desc="Runs", ncols=columns, mininterval=0) as progress:
         waiting = {pool.submit(_work, *job) for job in jobs}
         try:
             while waiting:

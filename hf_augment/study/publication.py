@@ -18,12 +18,12 @@ from rich.console import Console
 
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
+from hf_augment.progress import working
 from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
 from hf_augment.reporting.results import Data, Results
 from hf_augment.study import identity
 from hf_augment.study.arms import REFERENCE, Arm, LearnedSource, Source
-from hf_augment.study.progress import working
 
 
 if TYPE_CHECKING:

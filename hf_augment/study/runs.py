@@ -45,41 +45,15 @@ def run_arm(
     """
     Trains a classifier and evaluates it; goes on from a checkpoint that an interrupted run left in `folder`.
 
-    Args:
-        folder (`Path`):
-            Of checkpoints, and of the model with `save`.
-        classifier (`Classifier`):
-            The kind of classifier.
-        args (`TrainingArguments`):
-            Of the Trainer; its `output_dir` and `seed` are replaced, and with `max_steps` that too.
-        train (`datasets.Dataset`):
-            Labelled rows.
-        evaluations (`dict[str, datasets.Dataset]`):
-            What to evaluate on, the test set first.
-        seed (`int`):
-            Of random weights, order and dropout.
-        generator (`Generator`, *optional*):
-            Feeds the training.
-        filters (`Sequence[Filter]`, *optional*):
-            Judge what it makes.
-        max_steps (`int`, *optional*):
-            Optimizer steps, instead of epochs.
-        save (`bool`, *optional*, defaults to `False`):
-            Whether to keep the model, in `folder/model`.
-        augment (`str`, *optional*):
-            Classic augmentation of the training rows, real and synthetic.
-        validation (`datasets.Dataset`, *optional*):
-            Labelled rows on which `eval_strategy` evaluates while training; without them it is `"no"`.
-        robustness_rows (`int`, *optional*, defaults to 0):
-            How many random rows of the test set are perturbed; see [`rows_to_perturb`].
-        callbacks (`Sequence[TrainerCallback]`, *optional*):
-            Of the trainer.
-        augmentation (`Any`):
-            Further arguments to replace, such as `synthetic_dir`.
+    The Trainer gets `args` with `output_dir=folder`, `seed`, and where they are given `max_steps`, `callbacks` and the
+    values of `augmentation`, such as `synthetic_dir`. `augment` names a classic augmentation of the training rows, real
+    and synthetic. `eval_strategy` evaluates on `validation`; without such rows it is `"no"`. The model then predicts
+    `evaluations`, the test set first, of which `robustness_rows` random rows are perturbed too. With `save` it is kept
+    in `folder/model`.
 
     Returns:
         `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
-        generator also `shards`, the folder of what it was shown.
+        generator also `shards`, the name of the folder of what was shown.
     """
     # Checkpoints hold the arguments; a token is nothing to keep.
     changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, "hub_token": None, **augmentation}

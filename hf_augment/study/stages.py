@@ -14,7 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from hf_augment.files import write_atomically
-from hf_augment.study.progress import working
+from hf_augment.progress import working
 
 
 class Stages:
@@ -41,21 +41,16 @@ class Stages:
 
     def run(self, name: str, identity: dict[str, Any], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         """
-        Does a stage, or gives back the result it had.
-
-        Every rank calls it; the first one writes. Of several programs at work in one folder, the others wait for the
-        one that began a stage and take its result.
+        Does a stage, or gives back the result it had. Every rank calls it; the first one writes. Of several programs
+        at work in one folder, the others wait for the one that began a stage and take its result.
 
         Args:
             name (`str`):
-                The stage's subfolder.
+                Subfolder of the stage.
             identity (`dict[str, Any]`):
                 What the result depends on, JSON serialisable.
             work (`Callable[[Path], dict]`):
                 Does it, in the subfolder; returns a JSON serialisable result. An interrupted one is called again.
-
-        Returns:
-            `dict[str, Any]`: The result.
 
         Raises:
             ValueError: If the stage was done or begun with another identity.

@@ -13,13 +13,13 @@ import numpy as np
 from hf_augment.blending.schedule import BlendPlan
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
 from hf_augment.fingerprints import images_digest, texts_digest
+from hf_augment.progress import say
 from hf_augment.reporting.results import Results
 from hf_augment.seeding import derive_seed
 from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, REFERENCE, Arm, LabelledData, Source
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.jobs import run_jobs
-from hf_augment.study.progress import say
 from hf_augment.study.publication import write
 from hf_augment.study.runs import as_run
 from hf_augment.study.split import Split, check_folds

@@ -14,7 +14,7 @@ from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, Ca
 from hf_augment.generators.base import Generator
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.generators.causal_lm import CausalLMGenerator
-from hf_augment.generators.prompts import LabelPrompt, Prompt
+from hf_augment.generators.prompts import Prompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.sources import resolve
@@ -24,11 +24,25 @@ from hf_augment.study.study import Study
 
 @dataclass
 class _LanguageModel(Source):
-    """What both kinds have in common; see them."""
+    """
+    A causal language model.
+
+    Args:
+        name (`str`):
+            Names its folders.
+        model (`str`):
+            Hub id, folder or `wheel://` source.
+        prompt (`Prompt`):
+            What stands before a text of a class, or asks for one.
+        sampling (`SamplingConfig`, *optional*):
+            How texts are drawn.
+        gguf_file (`str`, *optional*):
+            GGUF file in `model`.
+    """
 
     name: str
     model: str
-    prompt: Any
+    prompt: Prompt
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     gguf_file: str | None = None
 
@@ -73,24 +87,10 @@ class _LanguageModel(Source):
 @dataclass
 class TrainedLanguageModel(_LanguageModel, LearnedSource):
     """
-    A language model that learns the labelled texts of each split.
-
-    Args:
-        name (`str`):
-            Names its folders.
-        model (`str`):
-            Hub id, folder or `wheel://` source of a causal language model.
-        prompt (`LabelPrompt`):
-            What stands before a text of a class.
-        sampling (`SamplingConfig`, *optional*):
-            How texts are drawn.
-        gguf_file (`str`, *optional*):
-            GGUF file in `model`.
-        training (`dict[str, Any]`, *optional*, defaults to `{}`):
-            Arguments of [`CausalLMGeneratorTrainingArguments`].
+    A language model that learns the labelled texts of each split; `training` holds arguments of
+    [`CausalLMGeneratorTrainingArguments`].
     """
 
-    prompt: LabelPrompt
     training: dict[str, Any] = field(default_factory=dict)
 
     def train(self, split: Split, folder: Path) -> dict[str, Any]:
@@ -114,24 +114,10 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
 @dataclass
 class PromptedLanguageModel(_LanguageModel):
     """
-    A language model that is only prompted: the same for all splits and arms, which share its texts.
-
-    Args:
-        name (`str`):
-            Names its folders.
-        model (`str`):
-            Hub id, folder or `wheel://` source of a causal language model.
-        prompt (`Prompt`):
-            Asks for a text of a class.
-        sampling (`SamplingConfig`, *optional*):
-            How texts are drawn.
-        gguf_file (`str`, *optional*):
-            GGUF file in `model`.
-        candidates (`str`, *optional*):
-            Folder of what it wrote, which several studies may share. Defaults to one of the study.
+    A language model that is only prompted: the same for all splits and arms, which share its texts. What it wrote is
+    kept in the folder `candidates`, which several studies may share; by default each has its own.
     """
 
-    prompt: Prompt
     candidates: str | None = field(default=None, compare=False)
     shared = True
 
