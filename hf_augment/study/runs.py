@@ -45,11 +45,11 @@ def run_arm(
     """
     Trains a classifier and evaluates it; goes on from a checkpoint that an interrupted run left in `folder`.
 
-    The Trainer gets `args` with `output_dir=folder`, `seed`, and where they are given `max_steps`, `callbacks` and the
-    values of `augmentation`, such as `synthetic_dir`. `augment` names a classic augmentation of the training rows, real
-    and synthetic. `eval_strategy` evaluates on `validation`; without such rows it is `"no"`. The model then predicts
-    `evaluations`, the test set first, of which `robustness_rows` random rows are perturbed too. With `save` it is kept
-    in `folder/model`.
+    The Trainer gets `args` with `output_dir=folder`, `seed`, and where they are given `max_steps`, `callbacks` and
+    the values of `augmentation`, such as `synthetic_dir`. `augment` names a classic augmentation of the training
+    rows, real and synthetic. `eval_strategy` evaluates on `validation`; without such rows it is `"no"`. The model
+    then predicts `evaluations`, the test set first, of which `robustness_rows` random rows are perturbed too. With
+    `save` it is kept in `folder/model`.
 
     Returns:
         `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
