@@ -23,12 +23,12 @@ with optional_imports("filters"):
 @dataclass(frozen=True)
 class HoldoutResult:
     """
-    How a classifier does on one hold-out. `metrics`, `correct` and `classes` are what an [`ArmRun`] holds of an
+    The result of a classifier on one hold-out. `metrics`, `correct` and `classes` are what an [`ArmRun`] holds of an
     evaluation set.
 
     Args:
         metrics (`dict[str, float]`):
-            Of [`classification_metrics`]: `accuracy`, `f1`, `f1_macro` (over the classes that are predicted or
+            The [`classification_metrics`]: `accuracy`, `f1`, `f1_macro` (over the classes that are predicted or
             present), `expected_calibration_error`.
         correct (`list[int]`):
             For each row that counts 1 where the prediction was right, else 0.

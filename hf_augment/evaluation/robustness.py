@@ -36,7 +36,7 @@ Perturb = Callable[[Sequence[Any], str, int, int], Sequence[Any]]
 @dataclass(frozen=True)
 class RobustnessReport:
     """
-    How accurate a classifier is under perturbation.
+    The accuracy of a classifier under perturbation.
 
     Args:
         clean (`float`):
@@ -82,7 +82,7 @@ class RobustnessReport:
 
         Args:
             baseline (`RobustnessReport`):
-                Of another classifier, on the same values, perturbations and severities.
+                The report of another classifier, on the same values, perturbations and severities.
 
         Returns:
             `float`: A ratio, 1 for the baseline itself and less for what is more robust; the paper gives it in %.
@@ -149,9 +149,9 @@ def robustness(
         names (`Iterable[str]`):
             The perturbations, such as `TEXT_PERTURBATIONS`.
         severities (`Iterable[int]`, *optional*, defaults to `(1, 2, 3, 4, 5)`):
-            How strong.
+            The severities.
         seed (`int`, *optional*, defaults to 0):
-            Of the perturbations.
+            Seed of the perturbations.
 
     Returns:
         `RobustnessReport`: With accuracies by perturbation and severity.
@@ -200,21 +200,8 @@ def _correct(predict: Predict, values: Sequence[Any], labels: np.ndarray, what: 
 
 def predicted_classes(output: Any, num_values: int, what: str) -> np.ndarray:
     """
-    The class that a prediction names for each value.
-
-    Args:
-        output (`Any`):
-            What [`Predict`] returns.
-        num_values (`int`):
-            How many values there were.
-        what (`str`):
-            What was predicted, for messages.
-
-    Returns:
-        `np.ndarray`: int of shape `(num_values,)`.
-
-    Raises:
-        ValueError: If it is neither a class nor a row of finite scores for each value.
+    Returns the class that a [`Predict`] named for each of `num_values` values, int of shape `(num_values,)`. Raises a
+    `ValueError` about `what` was predicted if the output is neither a class nor a row of finite scores for each.
     """
     scores = np.asarray(output)
     if scores.shape == (num_values,) and np.issubdtype(scores.dtype, np.integer):

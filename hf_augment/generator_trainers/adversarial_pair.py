@@ -25,7 +25,7 @@ LOSSES: dict[str, tuple[Loss, Loss, Loss]] = {
 
 class AdversarialPair(nn.Module):
     """
-    What a GAN trains and what a checkpoint of it holds.
+    Holds what a GAN trains and what its checkpoints keep.
 
     Args:
         generator ([`DCGANGenerator`]):
@@ -35,7 +35,7 @@ class AdversarialPair(nn.Module):
         loss (`str`):
             A key of `LOSSES`.
         policy (`Sequence[str]`):
-            Of [`diff_augment`].
+            The policy of [`diff_augment`].
         mismatched_share (`float`):
             In `[0, 1)`. Share of real images under another class's name in what the discriminator learns to refuse.
         mode_seeking (`float`):
@@ -103,7 +103,7 @@ class AdversarialPair(nn.Module):
         self, latents: torch.Tensor, labels: torch.Tensor, generated: torch.Tensor, rng: torch.Generator
     ) -> torch.Tensor:
         """
-        How much alike images of other latents and the same class are: the distance of two latents over the distance
+        Measures how much alike images of other latents and the same class are: the distance of two latents over that
         of their images (Mao et al. 2019, *Mode seeking generative adversarial networks*, arXiv 1903.05628, eq. 3), of
         shape `()`.
         """

@@ -95,7 +95,7 @@ class CausalLMGeneratorTrainer(Trainer):
         generator ([`CausalLMGenerator`]):
             With a [`LabelPrompt`]. Its model is trained in place.
         args ([`CausalLMGeneratorTrainingArguments`]):
-            How to train.
+            The training arguments.
         train_dataset ([`~datasets.Dataset`]):
             With the generator's text column and a label column of integers below `len(label_names)`.
         eval_dataset ([`~datasets.Dataset`], *optional*):
@@ -103,7 +103,7 @@ class CausalLMGeneratorTrainer(Trainer):
         label_column (`str`, *optional*, defaults to `"label"`):
             The column of the labels.
         callbacks (`Sequence[TrainerCallback]`, *optional*):
-            As of `Trainer`.
+            Callbacks of the `Trainer`.
 
     Raises:
         `TypeError`: If the generator's prompt is no [`LabelPrompt`].

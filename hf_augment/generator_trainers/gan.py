@@ -1,4 +1,4 @@
-"""Training a class-conditional GAN with the Trainer: arguments, two updates a step, alarms."""
+"""A `Trainer` of class-conditional GANs: arguments, two updates a step, alarms."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class GANTrainingArguments(TrainingArguments):
             (Mao et al. 2019, arXiv 1903.05628); 0.1 keeps a small class-conditional GAN from drawing one image for
             each class, much more draws noise.
         sample_steps (`int`, *optional*, defaults to 500):
-            Every so many steps, a grid of samples is written to `output_dir/samples` and the diversity of each class
-            is measured; 0 for never.
+            Number of steps after which a grid of samples is written to `output_dir/samples`, and the diversity of each
+            class measured; 0 for never.
         max_discriminator_accuracy (`float`, *optional*, defaults to 0.995):
             Alarm `alarm_discriminator_won` above this accuracy in three logs in a row: what it says then teaches the
             generator little.
@@ -71,12 +71,12 @@ class GANTrainingArguments(TrainingArguments):
 
     num_train_epochs: float = field(default=100.0, metadata={"help": "Passes over the dataset."})
     per_device_train_batch_size: int = field(default=128, metadata={"help": "Images per device and step."})
-    learning_rate: float = field(default=2e-4, metadata={"help": "Of Adam, for both networks."})
-    adam_beta1: float = field(default=0.5, metadata={"help": "Of Adam."})
+    learning_rate: float = field(default=2e-4, metadata={"help": "Learning rate of Adam, for both networks."})
+    adam_beta1: float = field(default=0.5, metadata={"help": "β1 of Adam."})
     lr_scheduler_type: str = field(default="constant", metadata={"help": "Course of the learning rate."})
     max_grad_norm: float = field(default=0.0, metadata={"help": "Clips the generator's gradient; 0 for never."})
     loss: str = field(default="bce", metadata={"help": "Adversarial loss.", "choices": list(LOSSES)})
-    ema_decay: float = field(default=0.0, metadata={"help": "Of the generator's moving average; 0 for none."})
+    ema_decay: float = field(default=0.0, metadata={"help": "Decay of the generator's moving average; 0 for none."})
     diff_augment: list[str] = field(
         default_factory=list, metadata={"help": f"Differentiable augmentation: some of {', '.join(AUGMENTATIONS)}."}
     )
@@ -139,7 +139,7 @@ class GANTrainer(Trainer):
         generator ([`DCGANGenerator`]):
             Gets its trained weights when `train()` returns.
         args ([`GANTrainingArguments`]):
-            How to train.
+            The training arguments.
         train_dataset ([`~datasets.Dataset`]):
             With the generator's column of images, in its size and number of channels, and labels of all its classes.
         discriminator ([`DCGANDiscriminator`], *optional*):
@@ -150,7 +150,7 @@ class GANTrainer(Trainer):
             For the measure of diversity: examples to an array `(n, d)`, such as [`ClassifierFeatures`]. Defaults to
             the pixels.
         callbacks (`Sequence[TrainerCallback]`, *optional*):
-            As of `Trainer`.
+            Callbacks of the `Trainer`.
 
     Raises:
         ValueError: If the dataset does not fit the generator.
@@ -209,7 +209,7 @@ class GANTrainer(Trainer):
 
     @property
     def sampler(self) -> DCGANGenerator:
-        """The generator as it is now: its moving average where there is one."""
+        """Returns the generator as it is now: its moving average where there is one."""
         return self.pair.average if self.args.ema_decay else self.pair.generator
 
     def training_step(

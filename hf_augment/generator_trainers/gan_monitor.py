@@ -1,4 +1,4 @@
-"""What a GAN looks like while it trains: sample grids, diversity, alarms."""
+"""Sample grids, diversity and alarms of a GAN while it trains."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GANMonitor:
         features (`Callable`, *optional*):
             Examples to an array `(n, d)`, such as [`ClassifierFeatures`]. Defaults to the pixels.
         seed (`int`):
-            Of the latents and the choice of real images; the same in every measurement.
+            Seed of the latents and of the choice of real images; the same in every measurement.
         per_class (`int`, *optional*, defaults to 64):
             Images of each class to compare.
     """
@@ -58,8 +58,8 @@ class GANMonitor:
 
     def diversity(self, generator: DCGANGenerator) -> list[float]:
         """
-        How different the images of each class are from each other, as a share of the same for real ones: the mean
-        distance of two feature vectors. 0 where a class has collapsed to one image, 1 where it varies like the real
+        Measures how different the images of each class are from each other: the mean distance of two feature vectors,
+        as a share of that of real images. 0 where a class has collapsed to one image, 1 where it varies like the real
         one. A class with a single real image counts as 1.
         """
         ratios = []
@@ -79,11 +79,7 @@ class GANMonitor:
 
 def mean_distance(features: np.ndarray) -> float:
     """
-    The mean Euclidean distance of two different rows; 0 for a single one.
-
-    Args:
-        features (`np.ndarray`):
-            Float of shape `(n, d)`.
+    Returns the mean Euclidean distance of two different rows of `features`, float of shape `(n, d)`; 0 for one row.
     """
     return float(pdist(features).mean()) if len(features) > 1 else 0.0
 

@@ -60,7 +60,7 @@ class DCGANConfig(PreTrainedConfig):
         image_column (`str`, *optional*, defaults to `"image"`):
             The dataset's column of images, which examples have.
         kwargs (*optional*):
-            As of `PreTrainedConfig`; `id2label` or `num_labels` says what the classes are.
+            Arguments of `PreTrainedConfig`; `id2label` or `num_labels` says what the classes are.
 
     Raises:
         ValueError: If a value is out of range.

@@ -102,7 +102,7 @@ def _check_depth(image: Any, row: int) -> None:
 
 def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.ndarray:
     """
-    Images of one kind as one array; a grey one may lack the axis of channels.
+    Stacks images of one kind to one array; a grey one may lack the axis of channels.
 
     Args:
         values (`Sequence`):
@@ -135,7 +135,7 @@ def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.n
 
 
 def image_array(value: Any, row: int = 0) -> np.ndarray:
-    """One of the images of [`stack_images`] as a uint8 array of shape `(height, width, channels)`."""
+    """Converts one of the images of [`stack_images`] to a uint8 array of shape `(height, width, channels)`."""
     # Pillow's images of one bit and of palettes have numbers that are no intensities.
     if hasattr(value, "getbands") and value.mode not in MODES.values():
         _check_depth(value, row)
@@ -172,7 +172,7 @@ def check_images(name: str, images: Any) -> np.ndarray:
 
 
 def read_images(examples: Sequence[dict[str, Any]], image_column: str) -> np.ndarray:
-    """The images of some examples as one array, or a `ValueError` that says which columns there are."""
+    """Stacks the images of examples, or raises a `ValueError` that says which columns there are."""
     for example in examples:
         if image_column not in example:
             raise ValueError(

@@ -21,7 +21,7 @@ def write_grid(path: Path, rows: Mapping[str, Sequence[np.ndarray]]) -> None:
 
     Args:
         path (`Path`):
-            Of the PNG.
+            The PNG file.
         rows (`Mapping[str, Sequence[np.ndarray]]`):
             Images of one shape, uint8 `(height, width, channels)`, under the name that stands beside them.
     """

@@ -121,7 +121,7 @@ class ImageCollator:
 
 def pixel_values(image_processor: Any, images: Sequence[np.ndarray]) -> torch.Tensor:
     """
-    Images as a classifier's input.
+    Makes a classifier's input of images.
 
     Args:
         image_processor (`Callable`):

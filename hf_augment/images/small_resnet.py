@@ -60,7 +60,7 @@ def small_resnet18(pretrained: bool = False, width: int = 64, **kwargs: Any) -> 
         width (`int`, *optional*, defaults to 64):
             Feature maps of the first stage, an even number; they double with each of the four.
         kwargs (*optional*):
-            Of timm's `ResNet`, such as `num_classes` and `in_chans`.
+            Arguments of timm's `ResNet`, such as `num_classes` and `in_chans`.
     """
     return build_model_with_cfg(SmallResNet, "small_resnet18", pretrained, width=width, **kwargs)
 

@@ -1,1 +1,1 @@
-"""What may befall the inputs of a classifier at five severities, and classic augmentation of texts."""
+"""Perturbations of texts and images at five severities, and classic augmentation of texts."""

@@ -130,7 +130,7 @@ class TokenAugmentation:
         collator (`Callable`):
             Gets the rows, with lists of `int` in the tokenizer's columns; it has to pad.
         tokenizer (`transformers.PreTrainedTokenizerBase`):
-            What made the rows.
+            The tokenizer that made the rows.
         alpha (`float`, *optional*, defaults to 0.1):
             Share of words to change, in `(0, 1]`.
         max_length (`int`, *optional*):
@@ -155,7 +155,7 @@ class TokenAugmentation:
         self._begins = _word_beginnings(tokenizer.get_vocab())
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> Any:
-        """The collator's batch of the augmented rows."""
+        """Augments the rows and collates them."""
         # Inside a batch, so that the state is the one that the Trainer keeps or seeds.
         rng = np.random.default_rng(int(torch.randint(2**62, ()).item()))
         return self.collator([self._augmented(row, rng) for row in rows])
@@ -172,7 +172,7 @@ class TokenAugmentation:
         return {**row, **{name: [values[i] for i in order] for name, values in columns.items()}}
 
     def _order(self, ids: list[int], rng: np.random.Generator) -> list[int]:
-        """Which token of a row stands where in the augmented one."""
+        """Returns the places of a row's tokens in the order of the augmented row."""
         order: list[int] = []
         words: list[list[int]] = []
         room = max(self.max_length - len(ids), 0)

@@ -26,16 +26,16 @@ def streaks(images: np.ndarray, radius: int, sigma: float, angles: np.ndarray) -
 
     Args:
         images (`np.ndarray`):
-            Of shape `(images, height, width, channels)`.
+            The images, of shape `(images, height, width, channels)`.
         radius (`int`):
             Half the number of pixels ahead.
         sigma (`float`):
-            Of the normal curve, in pixels.
+            Standard deviation of the normal curve, in pixels.
         angles (`np.ndarray`):
-            Of shape `(images,)`, in radians: 0 is to the right, `π / 2` down.
+            An angle for each image, in radians: 0 is to the right, `π / 2` down.
 
     Returns:
-        `np.ndarray`: Of the same shape.
+        `np.ndarray`: The blurred images, of the same shape.
     """
     number, height, width, _ = images.shape
     steps = np.arange(2 * radius + 1)
@@ -52,7 +52,7 @@ def streaks(images: np.ndarray, radius: int, sigma: float, angles: np.ndarray) -
 
 
 def zoomed(images: np.ndarray, factor: float) -> np.ndarray:
-    """The middle of each image, magnified (bilinear) to the size of the whole."""
+    """Magnifies the middle of each image (bilinear) to the size of the whole."""
     _, height, width, _ = images.shape
     # Along each axis a linear map, so that all images are zoomed by two products of matrices.
     return np.einsum(

@@ -137,7 +137,7 @@ def load_corrupted_set(folder: str | os.PathLike[str], name: str, severity: int)
 
     Args:
         folder (`str` or `os.PathLike`):
-            Where `fog.npy` and so on, and `labels.npy`, lie: the archive of https://zenodo.org/records/2535967,
+            The folder of `labels.npy`, `fog.npy` and so on: the archive of https://zenodo.org/records/2535967,
             unpacked.
         name (`str`):
             One of `IMAGE_CORRUPTIONS`.

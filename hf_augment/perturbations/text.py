@@ -114,7 +114,7 @@ def _distracted(text: str, severity: int, rng: np.random.Generator) -> str:
 
 
 def _inside(change: Callable[[list[str], int], Sequence[str]]) -> Callable[[Any], Sequence[str]]:
-    """What becomes of a word when `change` puts something else in the place of one letter that is not at its ends."""
+    """Returns a function from a word to all words that `change` makes of it at one letter that is not at its ends."""
 
     # Most words of a text are words that were seen before.
     @lru_cache(maxsize=2**16)

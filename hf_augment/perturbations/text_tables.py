@@ -1,4 +1,4 @@
-"""What text perturbations look up: neighbouring keys, short and long forms, sentences about nothing."""
+"""Tables of the text perturbations: neighbouring keys, short and long forms, sentences about nothing."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class _Plain(str):
 
 
 class _AsWritten(yaml.SafeLoader):
-    """Leaves every value a text; what it stands for, the type of its argument says."""
+    """Leaves every value a text, since the type of its argument says what it stands for."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012
 
@@ -96,7 +96,7 @@ def _text(node: Any) -> str:
 
 
 def _from_yaml(parser: HfArgumentParser, path: Path) -> dict[str, Any]:
-    """The file's values, each through the type and the choices of its argument."""
+    """Returns the file's values, each converted and checked by its argument."""
     if not path.is_file():
         raise ValueError(f"--config {path} does not exist: pass the path of a YAML file.")
     try:
@@ -140,7 +140,7 @@ def _converted(parser: HfArgumentParser, action: argparse.Action, item: Any) -> 
 
 
 def _typed(value: Any) -> Any:
-    """The numbers, truths and nulls of a dictionary, for which no argument says what they are."""
+    """Reads the numbers, booleans and nulls of a dictionary, for which there is no argument."""
     if isinstance(value, dict):
         return {str(name): _typed(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -18,7 +18,7 @@ logger = logging.get_logger(__name__)
 
 
 def parse_map(text: str | None) -> dict[str, str]:
-    """`"fresh=positive,rotten=negative"` as a dictionary; empty for `None`."""
+    """Reads a map such as `"fresh=positive,rotten=negative"`; empty for `None`."""
     if not text:
         return {}
     pairs = [[part.strip() for part in pair.split("=")] for pair in text.split(",")]
@@ -87,19 +87,8 @@ def load_texts(
 
 def load_split(source: str, split: str, **columns: str | tuple[str, ...]) -> datasets.Dataset:
     """
-    Loads a split as it is, and checks that it has the columns.
-
-    Args:
-        source (`str`):
-            As for [`load_texts`].
-        split (`str`):
-            As for [`load_texts`].
-        columns (`str` or `tuple[str, ...]`):
-            The columns it must have, by the name of the argument that names them.
-
-    Raises:
-        OSError: If it cannot be loaded.
-        ValueError: If the split or a column is not known.
+    Loads a split as it is ([`load_table`]), or raises a `ValueError` unless it has the columns, each given under the
+    name of the argument that names it.
     """
     dataset = load_table(source, split)
     for argument, wanted in columns.items():
@@ -167,20 +156,9 @@ def load_holdouts(
     args: Any, load: Callable[..., datasets.Dataset], label_names: list[str], seed: int
 ) -> dict[str, datasets.Dataset]:
     """
-    The sets of another domain.
-
-    Args:
-        args (`ExperimentArguments`):
-            `holdouts` and `max_test_rows` of it.
-        load (`Callable`):
-            Such as [`load_texts`].
-        label_names (`list[str]`):
-            The classes.
-        seed (`int`):
-            Seed of the choice of rows.
-
-    Raises:
-        ValueError: If one is not written as it should be, or its name is taken.
+    Loads the hold-outs of an experiment, sets of another domain, by name: at most `max_test_rows` rows of each, with
+    the same classes. `load` is [`load_texts`] or [`load_images`]. Raises a `ValueError` for one that is not written as
+    it should be, or whose name is taken.
     """
     holdouts: dict[str, datasets.Dataset] = {}
     for holdout in args.holdouts:
@@ -198,19 +176,8 @@ def read_labels(
     dataset: datasets.Dataset, source: str, column: str, label_map: str | None, label_names: list[str] | None
 ) -> tuple[list[str | None], list[str]]:
     """
-    Reads labels of any form, and warns of rows that have none.
-
-    Args:
-        dataset (`datasets.Dataset`):
-            The rows.
-        source (`str`):
-            The dataset's name, for messages.
-        column (`str`):
-            The column of the labels.
-        label_map (`str`, *optional*):
-            As for [`load_texts`].
-        label_names (`list[str]`, *optional*):
-            As for [`load_texts`].
+    Reads labels of any form, and warns of rows that have none. `source` is the dataset's name in messages; the other
+    arguments are those of [`load_texts`].
 
     Returns:
         `tuple[list[str | None], list[str]]`: The name of each row's label, `None` for a row to leave out, and the
@@ -261,7 +228,7 @@ def read_labels(
 
 
 def _written(labels: Sequence[Any]) -> list[str | None]:
-    """Values of a column as names. Whole numbers become floats wherever one is missing, and are whole again here."""
+    """Turns values into names. Whole numbers that became floats because one of them is missing are whole again."""
     # NaN is not equal to itself.
     present = [value for value in labels if value is not None and value == value]
     whole = all(isinstance(value, float) and value.is_integer() for value in present)

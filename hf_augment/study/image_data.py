@@ -151,5 +151,5 @@ def _resized(images: np.ndarray, size: int | None) -> np.ndarray:
 
 
 def image_digests(dataset: datasets.Dataset) -> list[bytes]:
-    """Equal for equal images."""
+    """Returns bytes for each image that are equal for equal images."""
     return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in image_arrays(dataset)]

