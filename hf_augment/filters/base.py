@@ -80,10 +80,19 @@ class Filter(ABC):
 
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:  # noqa: B027 - most filters have no memory
         """
-        Told, after each attempt at a shard, the examples that *every* filter accepted, for filters that compare with
-        them. On resume those of the shards on disk are told again, a shard at a time: what a filter then knows may
-        depend on which examples it was told, not on their order within a shard.
+        Adds to the filter's memory, for filters that compare candidates with what was accepted before. A filter that
+        has one must define `forget` too.
+
+        It is called after each attempt at a shard with the examples that *every* filter accepted, and for shards that
+        are on disk already with all examples of one. So what is remembered may depend on which examples those were,
+        not on their order within a shard.
         """
 
     def forget(self) -> None:  # noqa: B027
-        """Drops what `remember` was told."""
+        """
+        Empties the memory. It is called whenever the next shard follows on others than those remembered: when training
+        resumes, or when another trainer or loader has used the filter.
+        """
+
+    #: The shards that the filter remembers, as noted by the pipeline that used it last.
+    _remembered_shards: Sequence[int] | None = None

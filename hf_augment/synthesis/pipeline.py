@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ from hf_augment.filters.base import Filter, Verdict
 from hf_augment.filters.unencodable import Unencodable, escaped
 from hf_augment.generators.base import Generator
 from hf_augment.seeding import derive_rng, derive_seed
+from hf_augment.synthesis.memory import Examples, FilterMemory
 from hf_augment.synthesis.shards import Shard
 
 
 class SynthesisPipeline:
     """
     Makes shards. The content of a shard depends on the arguments here and on its number, and, where a filter has a
-    memory, on the shards that this rank made before it; on nothing else.
+    memory, on the shards that come before it in its rank; on nothing else, whatever was made meanwhile and by whom.
 
     Args:
         generator (`Generator`):
@@ -51,6 +53,9 @@ class SynthesisPipeline:
         self.generator, self.filters, self.class_weights = generator, tuple(filters), class_weights
         self.seed, self.shard_size, self.max_attempts = seed, shard_size, max_attempts
         self.rejects_kept = rejects_kept
+        self._memory = FilterMemory(filters)
+        # Generators and filters serve one thread at a time: two producers of one pipeline take turns.
+        self._lock = threading.Lock()
 
     def identity(self) -> dict[str, Any]:
         """What the content of a slot depends on, JSON serialisable."""
@@ -75,8 +80,30 @@ class SynthesisPipeline:
         labels = np.searchsorted(np.cumsum(self.class_weights)[:-1], points, side="right")
         return rng.permutation(labels).tolist()
 
-    def make(self, index: int) -> Shard:
-        """Generates, filters and retries until the shard is full or `max_attempts` is reached."""
+    def make(
+        self,
+        index: int,
+        earlier: Sequence[int] = (),
+        read: Callable[[int], Examples] = lambda shard: (),
+    ) -> Shard:
+        """
+        Generates, filters and retries until the shard is full or `max_attempts` is reached.
+
+        Args:
+            index (`int`):
+                The shard.
+            earlier (`Sequence[int]`, *optional*, defaults to `()`):
+                The shards before it, in order, which filters with a memory compare it with.
+            read (`Callable[[int], Sequence[dict]]`, *optional*):
+                Gives the examples of an earlier shard.
+
+        Returns:
+            `Shard`: With at most `shard_size` examples.
+        """
+        with self._lock, self._memory.before(index, earlier, read):
+            return self._make(index)
+
+    def _make(self, index: int) -> Shard:
         start = time.perf_counter()
         shard, labels = Shard(index), self.labels(index)
         accepted: dict[int, tuple[dict[str, Any], Verdict | None]] = {}
@@ -90,7 +117,7 @@ class SynthesisPipeline:
             )
             shard.candidates += len(examples)
             passed = self._filter(empty, examples, labels, rejected, shard.reject_sample)
-            self.remember([example for example, _ in passed.values()])
+            self._memory.remember([example for example, _ in passed.values()])
             accepted |= passed
         for i in sorted(accepted):
             example, verdict = accepted[i]

@@ -1,8 +1,9 @@
-"""Who makes the shards, and when: the caller while it waits, or a thread ahead of it."""
+"""Producers make the shards: in the calling thread while it waits, or in a thread that works ahead of it."""
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -13,6 +14,10 @@ import torch
 from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from hf_augment.synthesis.shards import Shard, ShardStore
+
+
+#: Seconds that `close(wait=False)` gives a thread inside one long call, such as a sleep, before it goes on without it.
+GRACE = 1.0
 
 
 class Producer(ABC):
@@ -32,8 +37,6 @@ class Producer(ABC):
         self.pipeline, self.store, self.shards = pipeline, store, shards
         self.waited_seconds = 0.0
         self.made: list[Shard] = []  # The accounts of what was made here, for the log.
-        self._remembered = 0  # How many of `shards`, from the first, the filters have been told of.
-        pipeline.forget()
 
     def wait_for(self, shard: int) -> None:
         """Returns when the shard is on disk; raises the error that keeps it from being made."""
@@ -49,15 +52,17 @@ class Producer(ABC):
     def _wait_for(self, shard: int) -> None: ...
 
     def close(self, wait: bool = True) -> None:  # noqa: B027 - only a thread has something to end
-        """Ends what runs in the background, at once or, with `wait`, before it returns; may be called twice."""
+        """
+        Ends what runs in the background; may be called twice.
+
+        Args:
+            wait (`bool`, *optional*, defaults to `True`):
+                Whether the shard in progress is finished first. If not, it is lost, and nothing else.
+        """
 
     def _make(self, index: int) -> None:
-        position = self.shards.index(index)
-        # Those that an interrupted run left, or another one made meanwhile.
-        for earlier in self.shards[self._remembered : position]:
-            self.pipeline.remember(self.store.read(earlier).examples)
-        shard = self.pipeline.make(index)
-        self._remembered = position + 1
+        earlier = self.shards[: self.shards.index(index)]
+        shard = self.pipeline.make(index, earlier, read=lambda known: self.store.read(known).examples)
         self.store.write(shard)
         shard.examples = []
         self.made.append(shard)
@@ -81,7 +86,7 @@ class ThreadProducer(Producer):
     Makes shards in a background thread, at most `ahead` of what was asked for last.
 
     The thread starts with the first question, so building a data loader starts nothing. It is a daemon that `atexit`
-    stops and joins: a daemon inside torch at interpreter exit aborts the process, and a plain thread may never end.
+    interrupts: a daemon inside torch at interpreter exit aborts the process, and a plain thread may never end.
 
     Args:
         pipeline (`SynthesisPipeline`):
@@ -139,14 +144,18 @@ class ThreadProducer(Producer):
             raise RuntimeError(f"Synthetic shard {shard} was asked for after training had ended: make a new loader.")
 
     def close(self, wait: bool = True) -> None:
-        """Stops the thread after the shard it is at. Without `wait` it is joined when the interpreter ends."""
+        """As [`Producer.close`]. Without `wait` it returns after at most `GRACE` seconds."""
+        if self._thread is None:
+            self._stopping = True
+            return
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        if wait and self._thread is not None:
+        if wait:
             self._thread.join()
-            self._thread = None
-            atexit.unregister(self.close)
+        thread, self._thread = self._thread, None
+        atexit.unregister(self.close)
+        _interrupt(thread)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopping:
@@ -154,7 +163,7 @@ class ThreadProducer(Producer):
                 target=self._run, args=(torch.get_num_threads(),), name="hf_augment-producer", daemon=True
             )
             self._thread.start()
-            atexit.register(self.close)
+            atexit.register(self.close, wait=False)
 
     def _run(self, num_threads: int) -> None:
         # OpenMP keeps the number per thread, and sums depend on it: as many as the inline producer would have.
@@ -170,7 +179,32 @@ class ThreadProducer(Producer):
                     self._make(index)
                 with self._changed:
                     self._changed.notify_all()
+        except _Interrupted:
+            # Where it came is unknown, so that the lock may be held for ever: nothing is touched any more.
+            return
         except BaseException as error:  # noqa: BLE001 - carried to the training thread, which raises it
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
+
+
+class _Interrupted(SystemExit):
+    """Raised in a producer's thread by [`_interrupt`]; `threading` says nothing of a `SystemExit`."""
+
+
+def _interrupt(thread: threading.Thread) -> None:
+    """
+    Ends a thread as Ctrl-C ends the main one: with an exception between two of its Python instructions, so that any
+    generator and filter can be interrupted. A thread that sleeps in one long call for `GRACE` seconds is left behind.
+    """
+    deadline, impatience = time.monotonic() + GRACE, None
+    while thread.is_alive() and time.monotonic() < deadline:
+        # Again and again: an exception inside a finaliser is lost.
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Interrupted))
+        try:
+            thread.join(0.05)
+        except KeyboardInterrupt as error:
+            # Ended now, with the thread inside torch, the process would abort.
+            impatience = error
+    if impatience is not None:
+        raise impatience

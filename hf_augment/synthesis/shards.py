@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from hf_augment.files import write_atomically
+from hf_augment.files import read_json, write_atomically, write_json
 
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass
@@ -56,9 +56,15 @@ class Shard:
     reject_sample: list[dict[str, Any]] = field(default_factory=list)
 
 
+#: The parts of a shard that are columns of its Arrow file; the others make its account.
+_AMONG_THE_EXAMPLES = ("slots", "labels", "examples", "label_probabilities")
+
+
 class ShardStore:
     """
-    A folder of shards. A file appears under its name only when it is whole, so whatever is there can be read.
+    A folder of shards. A file appears under its name only when it is whole. Each shard has two: `shard-000000.arrow`
+    with the examples, whose presence says that the shard is done, and `shard-000000.json`, its account, which keeps
+    the SHA-256 of the other. A shard that was changed afterwards is refused, never trained on.
 
     Example:
 
@@ -95,9 +101,18 @@ class ShardStore:
 
     @classmethod
     def open(cls, folder: str | Path) -> ShardStore:
-        """Opens a store's own folder, for a reader who knows nothing of the run; one with at least one shard."""
+        """
+        Opens a store's own folder, for a reader who knows nothing of the run; one with at least one shard.
+
+        Raises:
+            `ValueError`: If there is no store, or a damaged one, or one of another version.
+        """
         folder = Path(folder)
-        about = json.loads((folder / "store.json").read_text())
+        remedy = f"Delete {folder} and train again: it is made again"
+        about = read_json(folder / "store.json", remedy)
+        version = about["identity"]["format_version"]
+        if version != FORMAT_VERSION:
+            raise ValueError(f"{folder} is of format {version}, not {FORMAT_VERSION}. {remedy}.")
         store = cls.__new__(cls)
         store.identity, store.folder, store.shard_size = about["identity"], folder, about["identity"]["shard_size"]
         store.label_column, store.label_names = about["label_column"], tuple(about["label_names"])
@@ -112,34 +127,38 @@ class ShardStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "store.json").exists():
             about = {"identity": self.identity, "label_column": self.label_column, "label_names": self.label_names}
-            write_atomically(self.folder / "store.json", json.dumps(about, indent=2).encode())
-        account = asdict(shard)
-        for stored_elsewhere in ("slots", "labels", "examples", "label_probabilities"):
-            del account[stored_elsewhere]
-        write_atomically(self._account(shard.index), json.dumps(account, indent=1, default=summarise_array).encode())
+            write_json(self.folder / "store.json", about)
         sink = pa.BufferOutputStream()
         table = self._dataset(shard).with_format("arrow")[:]
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        write_atomically(self._arrow(shard.index), sink.getvalue())
+        examples = sink.getvalue()
+        account = {name: value for name, value in vars(shard).items() if name not in _AMONG_THE_EXAMPLES}
+        account["examples_sha256"] = hashlib.sha256(examples).hexdigest()
+        write_json(self._account(shard.index), account, default=summarise_array)
+        write_atomically(self._arrow(shard.index), examples)
 
     def read(self, index: int) -> Shard:
-        """Reads a shard back whole."""
-        account = json.loads(self._account(index).read_text())
-        stored = datasets.Dataset.from_file(str(self._arrow(index)))
+        """
+        Reads a shard back whole.
+
+        Raises:
+            `ValueError`: If one of its files is missing or damaged.
+        """
+        shard = self.account(index)
+        stored = self._examples(index)
         columns = {name: _values(stored, name) for name in stored.column_names}
         raw = [name for name in columns if name not in (self.label_column, "slot", "label_probabilities")]
-        return Shard(
-            **account,
-            slots=columns["slot"],
-            labels=columns[self.label_column],
-            examples=[{name: columns[name][i] for name in raw} for i in range(len(columns["slot"]))],
-            label_probabilities=[p and tuple(p) for p in columns["label_probabilities"]],
-        )
+        shard.slots, shard.labels = columns["slot"], columns[self.label_column]
+        shard.examples = [{name: columns[name][i] for name in raw} for i in range(len(columns["slot"]))]
+        shard.label_probabilities = [p and tuple(p) for p in columns["label_probabilities"]]
+        return shard
 
     def account(self, index: int) -> Shard:
-        """Reads how a shard came about, without its examples."""
-        return Shard(**json.loads(self._account(index).read_text()))
+        """Reads how a shard came about, without its examples; raises as [`read`]."""
+        account = self._read_account(index)
+        del account["examples_sha256"]
+        return Shard(**account)
 
     def indices(self) -> list[int]:
         """The shards on disk, ascending."""
@@ -151,8 +170,11 @@ class ShardStore:
 
         Returns:
             `datasets.Dataset`: The raw columns, the label (a `ClassLabel`), `slot` and `label_probabilities`.
+
+        Raises:
+            `ValueError`: If a shard is damaged, or none holds an example.
         """
-        parts = [datasets.Dataset.from_file(str(self._arrow(index))) for index in self.indices()]
+        parts = [self._examples(index) for index in self.indices()]
         filled = [part for part in parts if len(part)]
         if not filled:
             raise ValueError(f"{self.folder} holds no accepted synthetic example: loosen the filters.")
@@ -184,6 +206,31 @@ class ShardStore:
             "label_probabilities": [p and list(p) for p in shard.label_probabilities],
         }
         return datasets.Dataset.from_dict(columns, features=datasets.Features({**_features(raw), **ours}))
+
+    def _examples(self, index: int) -> datasets.Dataset:
+        """The examples of a shard, of which every byte is as it was written."""
+        expected, path, remedy = self._read_account(index)["examples_sha256"], self._arrow(index), self._remedy(index)
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read ({error}). {remedy}.") from error
+        if found != expected:
+            raise ValueError(
+                f"{path} is damaged: its SHA-256 is {found[:12]}…, its account says {expected[:12]}…. {remedy}."
+            )
+        return datasets.Dataset.from_file(str(path))
+
+    def _read_account(self, index: int) -> dict[str, Any]:
+        path, remedy = self._account(index), self._remedy(index)
+        account = read_json(path, remedy)
+        if account["index"] != index:
+            raise ValueError(f"{path} is the account of shard {account['index']}. {remedy}.")
+        return account
+
+    def _remedy(self, index: int) -> str:
+        names = f"{self._arrow(index).name} and {self._account(index).name}"
+        return f"Delete {names} in {self.folder}: the shard is made again when the training is resumed"
 
     def _arrow(self, index: int) -> Path:
         return self.folder / f"shard-{index:06d}.arrow"

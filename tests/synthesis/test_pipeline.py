@@ -91,6 +91,27 @@ def test_later_filters_see_what_earlier_ones_accepted_and_all_are_told_the_outco
     assert memory.told == [[]]
 
 
+def test_soft_labels_are_those_of_the_last_filter_that_gives_some(toy):
+    class Sure(EveryThird):
+        name = "sure"
+
+        def judge(self, examples, labels):
+            return [Verdict(True, 1.0, "", (1.0, 0.0)) for _ in examples]
+
+    sure, soft, silent = Sure(toy), EveryThird(toy), Remembers()
+    for filters, expected in (
+        ([soft, silent], {(0.75, 0.25), (0.25, 0.75)}),
+        ([silent, soft, silent], {(0.75, 0.25), (0.25, 0.75)}),
+        ([sure, soft], {(0.75, 0.25), (0.25, 0.75)}),
+        ([soft, sure, silent], {(1.0, 0.0)}),
+        ([silent], {None}),
+    ):
+        shard = pipeline(toy.generator(), filters).make(0)
+        assert set(shard.label_probabilities) == expected
+        if len(expected) == 2:
+            assert shard.label_probabilities == [(0.25, 0.75) if label else (0.75, 0.25) for label in shard.labels]
+
+
 @pytest.mark.parametrize(
     ("balance", "expected"),
     [("dataset", [0.6, 0.3, 0.1]), ("uniform", [1 / 3] * 3), ("rare_first", [0.0, 0.375, 0.625])],

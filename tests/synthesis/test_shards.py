@@ -1,4 +1,6 @@
 import json
+import multiprocessing
+import os
 import pickle
 import tempfile
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from hf_augment.files import write_json
 from hf_augment.synthesis.prepared import PreparedShards
 from hf_augment.synthesis.shards import Shard, ShardStore
 from hf_augment.training.preparing import RowMaker
@@ -140,6 +143,84 @@ def prepare(store, preprocess=None):
     return PreparedShards(store, RowMaker(ClassTask("label", LABELS), [], [], preprocess).prepare)
 
 
+# --- damage ------------------------------------------------------------------------------------------------------
+
+
+def flipped(path, at=0.5):
+    data = bytearray(path.read_bytes())
+    data[int(at * (len(data) - 1))] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def cut(path, at=0.5):
+    path.write_bytes(path.read_bytes()[: int(at * path.stat().st_size)])
+
+
+def another(path):
+    path.write_bytes(path.with_name(path.name.replace("1", "0")).read_bytes())
+
+
+DAMAGE = {
+    "a flipped bit": flipped,
+    "the last bit": lambda path: flipped(path, 1),
+    "half": cut,
+    "nothing": lambda path: cut(path, 0),
+    "all but the end": lambda path: cut(path, 0.99),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "that of another shard": another,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("suffix", ["arrow", "json"])
+def test_a_damaged_shard_is_named_with_what_to_do_and_is_made_again(store, toy, suffix, damage):
+    for index in (0, 1):
+        store.write(toy_shard(toy, index))
+    whole = store.read(1)
+    path = store.folder / f"shard-000001.{suffix}"
+    damage(path)
+    remedy = r"Delete shard-000001\.arrow and shard-000001\.json in .*: the shard is made again"
+    readers = [lambda: prepare(store, toy.preprocess).accepted(1)]
+    if path.is_file():
+        readers += [lambda: store.read(1), store.dataset]
+    if suffix == "json":
+        readers += [lambda: store.account(1), lambda: list(store.accounts())]
+    for read in readers:
+        with pytest.raises(ValueError, match=rf"shard-000001\.{suffix} .*\. {remedy}"):
+            read()
+    path.rmdir() if path.is_dir() else path.unlink()
+    store.write(toy_shard(toy, 1))
+    assert comparable(store.read(1).examples) == comparable(whole.examples)
+
+
+def test_a_shard_without_its_account_is_refused(store):
+    store.write(toy_shard(TEXT))
+    (store.folder / "shard-000000.json").unlink()
+    for read in (lambda: store.read(0), lambda: store.account(0), store.dataset):
+        with pytest.raises(ValueError, match=r"shard-000000\.json is missing\. Delete shard-000000\.arrow and"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (flipped, "is damaged"),
+        (cut, "is damaged: it is no JSON"),
+        (lambda path: path.write_text('{"identity": {"format_version": 1}}'), "has no checksum"),
+        (lambda path: write_json(path, {"identity": {"format_version": 1}}), "is of format 1, not 2"),
+    ],
+)
+def test_a_store_of_another_format_or_a_damaged_one_is_not_opened(store, damage, what):
+    store.write(toy_shard(TEXT))
+    damage(store.folder / "store.json")
+    with pytest.raises(ValueError, match=rf"{store.folder}.* {what}.*Delete {store.folder} and train again"):
+        ShardStore.open(store.folder)
+
+
+# --- prepared rows -----------------------------------------------------------------------------------------------
+
+
 def test_prepared_rows_are_the_examples_in_their_slots_with_what_preprocess_adds(store, toy):
     went = toy_shard(toy, 2)
     store.write(went)
@@ -162,6 +243,42 @@ def test_texts_keep_their_markup_and_tokens_are_lists(store):
     row = prepared.reader.read(0)
     assert (row["text"], row["attention_mask"]) == (texts[0], [1, 1, 1])
     assert isinstance(row["input_ids"], list)
+
+
+def test_prepared_rows_leave_no_file_whatever_ends_the_process(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    store.write(toy_shard(TEXT))
+    prepared = prepare(store, tokenize)
+    prepared.accepted(0)
+    assert os.listdir(tmp_path / "temporary") == []
+    assert prepared.reader.read(0)["label"] == 1
+
+
+def answer(reader, asked, answers):
+    for slot in iter(asked.get, None):
+        answers.put((comparable(reader.read(slot)), reader.label_probabilities(slot)))
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_read_what_was_prepared_before_and_after_they_began(store, method):
+    context = multiprocessing.get_context(method)
+    asked, answers = context.Queue(), context.Queue()
+    for index in range(3):
+        store.write(toy_shard(IMAGE, index))
+    prepared = prepare(store)
+    prepared.accepted(2)
+    worker = context.Process(target=answer, args=(prepared.reader, asked, answers), daemon=True)
+    worker.start()
+    prepared.accepted(0)
+    prepared.accepted(1)
+    for slot in (8, 4, 0, 10):
+        asked.put(slot)
+        expected = comparable(prepared.reader.read(slot)), prepared.reader.label_probabilities(slot)
+        assert answers.get(timeout=120) == expected
+    asked.put(None)
+    worker.join(60)
+    assert worker.exitcode == 0
 
 
 # --- arrays ------------------------------------------------------------------------------------------------------
