@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -51,7 +52,7 @@ class Producer(ABC):
     @abstractmethod
     def _wait_for(self, shard: int) -> None: ...
 
-    def close(self, wait: bool = True) -> None:  # noqa: B027 - only a thread has something to end
+    def close(self, wait: bool = True) -> None:
         """
         Ends what runs in the background; may be called twice.
 
@@ -59,6 +60,11 @@ class Producer(ABC):
             wait (`bool`, *optional*, defaults to `True`):
                 Whether the shard in progress is finished first. If not, it is lost, and nothing else.
         """
+        if not wait:
+            # Somebody wants to get away. Of the time in which a process with torch and transformers ends, most goes
+            # into a last search for garbage, of which this leaves nothing to look at.
+            atexit.unregister(gc.freeze)
+            atexit.register(gc.freeze)
 
     def _make(self, index: int) -> None:
         earlier = self.shards[: self.shards.index(index)]
@@ -145,6 +151,7 @@ class ThreadProducer(Producer):
 
     def close(self, wait: bool = True) -> None:
         """As [`Producer.close`]. Without `wait` it returns after at most `GRACE` seconds."""
+        super().close(wait)
         if self._thread is None:
             self._stopping = True
             return

@@ -1,0 +1,96 @@
+"""Signals and damage: the process is gone at once, nothing is left behind, and only the shard in progress is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hf_augment import NearDuplicates
+from hf_augment.study.stages import last_checkpoint
+from tests.toys import TEXT, assert_equal_weights, weights
+
+
+def train(folder, generator, resume=None, **options):
+    filters = [NearDuplicates()]
+    trainer = TEXT.trainer(folder, generator, filters=filters, save_strategy="steps", save_steps=3, **options)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+# The first three shards are made at once; the next would take many minutes, in one way or another.
+SCRIPT = """
+import pathlib, sys, time
+import torch
+from tests.toys import TEXT, ToyGenerator
+from tests.training.test_interruption import train
+
+folder, way, options = pathlib.Path(sys.argv[1]), sys.argv[2], eval(sys.argv[3])
+
+class Slow(ToyGenerator):
+    def generate(self, labels, seed):
+        if len(self.calls) == 3:
+            folder.with_suffix(".busy").touch()
+            ones = torch.ones(300, 300)
+            while True:
+                time.sleep(600) if way == "sleeps" else ones @ ones
+        return super().generate(labels, seed)
+
+if __name__ == "__main__":
+    train(folder, Slow(TEXT), **options)
+"""
+
+
+def files(folder):
+    return {path.name: path.read_bytes() for path in folder.glob("synthetic/*/*.arrow")}
+
+
+@pytest.fixture(scope="module", name="whole")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return weights(train(folder, TEXT.generator()).model), files(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "signals", "options"),
+    [
+        ("computes", [signal.SIGINT], {}),
+        ("computes", [signal.SIGINT], {"synthetic_producer": "inline"}),
+        ("computes", [signal.SIGINT, signal.SIGINT], {"dataloader_num_workers": 2}),
+        ("sleeps", [signal.SIGINT, signal.SIGINT], {}),
+        ("computes", [signal.SIGTERM], {"dataloader_num_workers": 2}),
+    ],
+)
+def test_a_signal_ends_the_process_at_once_and_what_was_done_is_kept(tmp_path, whole, way, signals, options):
+    folder, temporary, interrupted = tmp_path / "run", tmp_path / "temporary", signals[0] == signal.SIGINT
+    temporary.mkdir()
+    (tmp_path / "script.py").write_text(SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py"), str(folder), way, repr(options)],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not folder.with_suffix(".busy").exists() or last_checkpoint(folder) is None:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.1)
+    # A tenth of what the generator would take.
+    error = process.communicate(timeout=60)[1]
+    # Python would say that a signal ended it, but torch has it run code that makes it forget so.
+    assert process.returncode in ([-signal.SIGINT, 1] if interrupted else [-signal.SIGTERM]), error
+    assert ("KeyboardInterrupt" in error) == interrupted
+    assert not any(words in error for words in ("terminate called", "Fatal Python error"))
+    assert [name for name in os.listdir(temporary) if name.startswith("hf_augment")] == []
+    assert not list(folder.glob("synthetic/*/*.partial"))
+    done = files(folder)
+    assert len(done) == 3
+    resumed = train(folder, TEXT.generator(), resume=last_checkpoint(folder), **options)
+    assert_equal_weights(weights(resumed.model), whole[0])
+    assert files(folder) == whole[1]
+    assert done.items() <= whole[1].items()
