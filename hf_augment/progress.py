@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -49,11 +50,11 @@ def working(what: str) -> Iterator[None]:
 
 
 def last_words(log: Path, size: int = 4096) -> str:
-    """Returns what a process is doing, as its log tells: the work it has begun, and the end of its progress bar."""
+    """Returns what a process is doing, as its log tells: the work it has begun, and how far its progress bar is."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - size))
         text = file.read().decode("utf-8", "replace")
     words = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
     begun = [line.removeprefix(MARK) for line in words if line.startswith(MARK)][-1:]
-    bars = [line.rpartition("|")[2].strip() for line in words[-1:] if "|" in line]
-    return " ".join([*begun, *bars])[:60]
+    bar = re.search(r"\d+/\d+(?= \[)", words[-1]) if words else None
+    return f"{begun[0].partition(':')[0]} {bar[0]}" if begun and bar else "".join(begun)

@@ -327,7 +327,7 @@ BAD_ANYWHERE = {
     ),
     "a guard without evaluations": (
         ["--generators", "trained_guarded"],
-        "_guarded needs eval_strategy=steps or epoch",
+        "needs eval_strategy=steps or epoch",
     ),
     "no test rows": (["--max_test_rows", "0"], "count=0 random rows is not possible"),
     "unknown argument": (["--synthetic_ration", "0.5"], "--synthetic_ration"),

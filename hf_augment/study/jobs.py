@@ -52,8 +52,8 @@ def run_jobs(
         initargs=(make, threads, log_folder),
     )
     # Where a terminal does not say how wide it is, tqdm would print nothing.
-    columns = shutil.get_terminal_size((100, 24)).columns
-    with pool, tqdm(total=len(jobs), desc="Runs", ncols=columns, mininterval=0) as progress:
+    columns, form = shutil.get_terminal_size((100, 24)).columns, "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
+    with pool, tqdm(total=len(jobs), ncols=columns, bar_format=form, mininterval=0) as progress:
         waiting = {pool.submit(_work, *job) for job in jobs}
         try:
             while waiting:

@@ -184,7 +184,7 @@ class Study:
                 self.classifier.collator(arm.augment)
             if arm.guarded and training.eval_strategy == "no":
                 raise ValueError(
-                    f"The arm {arm.name!r}: _guarded needs eval_strategy=steps or epoch, with eval_steps."
+                    f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps."
                 )
         if training.eval_strategy != "no" and len(first.rest) < self.curve_rows:
             raise ValueError(

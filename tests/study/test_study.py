@@ -1,0 +1,173 @@
+"""A study of one's own rows from Python: a generator, a filter, a classifier."""
+
+import dataclasses
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, NearDuplicates, Study, TextClassifier
+from hf_augment.study import identity
+from hf_augment.study.data import sample_per_class
+from hf_augment.study.split import classifier_seed
+from tests.tiny import tiny_classifier, tiny_tokenizer
+from tests.toys import TEXT, assert_equal_weights
+
+
+#: Fields of the trainer's arguments that no result of a study depends on: where results are kept, what is shown of
+#: them, how they are published, how fast they are made, and what a study decides itself.
+NOTHING_DEPENDS_ON = (
+    *("output_dir", "logging_strategy", "logging_steps", "logging_first_step", "log_on_each_node"),
+    *("logging_nan_inf_filter", "include_num_input_tokens_seen", "log_level", "log_level_replica", "disable_tqdm"),
+    *("report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id"),
+    *("per_device_eval_batch_size", "eval_do_concat_batches", "eval_use_gather_object", "eval_accumulation_steps"),
+    *("include_for_metrics", "batch_eval_metrics", "save_only_model", "save_on_each_node", "save_total_limit"),
+    *("enable_jit_checkpoint", "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy"),
+    *("hub_always_push", "hub_revision", "ignore_data_skip", "restore_callback_states_from_checkpoint"),
+    *("activation_checkpointing", "activation_checkpointing_kwargs", "gradient_checkpointing", "use_cache"),
+    *("gradient_checkpointing_kwargs", "torch_empty_cache_steps", "dataloader_num_workers", "dataloader_pin_memory"),
+    *("dataloader_persistent_workers", "dataloader_prefetch_factor", "dataloader_multiprocessing_context"),
+    *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph", "ddp_backend"),
+    *("ddp_timeout", "debug", "skip_memory_metrics", "do_train", "do_eval", "do_predict", "resume_from_checkpoint"),
+    *("local_rank", "synthetic_producer", "synthetic_timeout", "synthetic_dir"),
+)
+#: These decide with `load_best_model_at_end` alone.
+SAVING = ("save_strategy", "save_steps")
+
+
+def test_of_every_argument_of_the_trainer_it_is_known_whether_results_depend_on_it():
+    """A new one of transformers has to be put into one of the lists."""
+    depends = {*identity.TRAINING, *identity.DEVICE, *identity.WATCHING, *identity.SYNTHESIS, *SAVING}
+    assert not depends & set(NOTHING_DEPENDS_ON)
+    fields = {field.name for field in dataclasses.fields(AugmentingTrainingArguments)}
+    assert fields - depends == fields & set(NOTHING_DEPENDS_ON)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A study of a tiny classifier, with other arguments."""
+    tokenizer = tiny_tokenizer()
+    for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
+        part.save_pretrained(tmp_path / "tiny")
+    data = LabelledData(TEXT.rows(40), {"test": TEXT.rows(12, seed=1)}, "toys")
+
+    def study(arms=None, training=None, **arguments):
+        training = {"max_steps": 2, "per_device_train_batch_size": 4, "save_strategy": "no", "use_cpu": True} | (
+            training or {}
+        )
+        return Study(
+            data,
+            TextClassifier(str(tmp_path / "tiny"), data.label_names, max_length=24),
+            AugmentingTrainingArguments(str(tmp_path / "run"), report_to="none", **training),
+            [Arm("said", TEXT.generator(), filters=[NearDuplicates()])] if arms is None else arms,
+            **{"train_per_class": 6, "seeds": 1} | arguments,
+        )
+
+    return study
+
+
+def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
+    study = make(seeds=2)
+    runs = study.run()
+    assert [(run.arm, run.split, run.seed) for run in runs] == [
+        (arm, 0, seed) for arm in ("baseline", "baseline_same_steps", "said") for seed in (0, 1)
+    ]
+    assert {run.steps for run in runs} == {2}
+    assert [difference.arm for difference in study.differences()] == ["baseline", "said"]
+    assert study.stores["said"].dataset().column_names[0] == "text"
+    told = capsys.readouterr().out
+    assert "6 runs: 3 arms, 1 draws of the labelled rows, 2 seeds; 12 labelled rows, 12 test rows." in told
+    assert "Run 6 of 6: said, split 0, seed 1: accuracy" in told
+    study.report({"origin": "a list"})
+    results = json.loads((study.folder / "report/results.json").read_text())
+    assert results["data"]["name"] == "toys"
+    assert results["settings"]["origin"] == "a list"
+    staged = json.loads((study.folder / "hub/push.json").read_text())["repositories"]
+    assert {entry["suffix"] for entry in staged} == {"said", "said-synthetic", "results"}
+    # Once more: nothing is trained.
+    again = make(seeds=2)
+    again.run()
+    assert len(again.stages.reused) == 6
+
+
+def test_what_is_changed_is_done_again_alone_or_refused_with_words(make):
+    make().run()
+    # It concerns the arms with a generator, and no baseline.
+    changed = make(training={"synthetic_weight": 0.5})
+    with pytest.raises(ValueError, match=r"said-0 was made with synthetic_weight='1.0', and now it is '0.5'"):
+        changed.run()
+    assert changed.stages.reused == ["split-0/baseline-0", "split-0/baseline_same_steps-0"]
+    with pytest.raises(ValueError, match=r"baseline-0 was made with learning_rate='5e-05', and now it is '0.1'"):
+        make(training={"learning_rate": 0.1}).run()
+    more = make([Arm("other", TEXT.generator()), Arm("eda", augment="eda")])
+    more.run()
+    assert more.stages.reused == ["split-0/baseline-0", "split-0/baseline_same_steps-0"]
+
+
+def test_arms_of_a_split_share_rows_and_seed_and_nothing_else_is_shared(make, monkeypatch):
+    fitted = []
+
+    def run_arm(folder, classifier, args, train, *, seed, **options):
+        fitted.append((folder.parent.name, folder.name, seed, train["text"][:], options))
+        return {}
+
+    monkeypatch.setattr("hf_augment.study.split.run_arm", run_arm)
+    study = make(splits=2, seeds=2, training={"eval_strategy": "steps", "eval_steps": 1}, curve_rows=4)
+    for split in (0, 1):
+        for arm in study.arms:
+            for seed in (0, 1):
+                study.train(split, arm, seed)
+    assert len(fitted) == 12
+    for folder, name, seed, texts, options in fitted:
+        split, number = int(folder[-1]), int(name[-1])
+        assert seed == classifier_seed(42, split, number)
+        assert texts == sample_per_class(study.data.train, 6, 42, split)["text"][:]
+        assert not set(texts) & set(options["validation"]["text"][:])
+        arm = name[:-2]
+        assert options["save"] == (number == 0 and (split == 0 or arm == "baseline_same_steps"))
+        assert ("max_steps" in options) == (arm == "baseline_same_steps")
+        assert ("generator" in options) == (arm == "said")
+    streams = {(folder, of["synthetic_seed"], of["synthetic_dir"]) for folder, *_, of in fitted if "generator" in of}
+    # One for the seeds of a split, in a folder of its own; a generator that is given is asked the same for all splits.
+    assert len(streams) == 2
+    assert len({seed for _, seed, _ in streams}) == 1
+    assert len({folder for _, _, folder in streams}) == 2
+
+
+def test_a_baseline_is_the_stock_trainer(make):
+    study = make([], training={"max_steps": -1, "num_train_epochs": 1, "synthetic_ratio": 0.5})
+    study.run()
+    steps = {run.arm: run.steps for run in study.runs}
+    # Twelve rows in batches of four, of which two are synthetic in an arm with a generator.
+    assert steps == {"baseline": 3, "baseline_same_steps": 6}
+    folders = [study.folder / f"split-0/{arm}-0/model/model.safetensors" for arm in study.arms]
+    with pytest.raises(AssertionError, match="weights differ"):
+        assert_equal_weights(*map(load_file, folders))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"arms": [Arm("baseline")]}, r"arms=\['baseline'\] has a name twice, or that of a baseline"),
+        ({"arms": [Arm("a"), Arm("a")]}, r"arms=\['a', 'a'\] has a name twice"),
+        ({"arms": [Arm("a", augment="mixup")]}, "classic has 'mixup'"),
+        ({"arms": [Arm("a", TEXT.generator(), guarded=True)]}, "The arm 'a' is _guarded: it needs eval_strategy"),
+        ({"seeds": 0}, "seeds=0 must be 1 or more"),
+        ({"splits": 2, "train_per_class": None}, "splits=2 needs train_per_class"),
+        ({"training": {"synthetic_ratio": 0.0}}, "synthetic_ratio=0 leaves nothing to compare"),
+        ({"training": {"eval_strategy": "epoch"}}, "eval_strategy needs curve_rows=100 rows"),
+    ],
+)
+def test_what_cannot_work_is_refused_at_construction(make, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(**arguments)
+
+
+def test_several_processes_need_to_know_how_the_study_is_built(make):
+    with pytest.raises(ValueError, match=r"processes=2 needs rebuild=..., the function that builds the study"):
+        make().run(processes=2)
+
+
+def test_one_run_of_each_arm_is_said_to_give_no_verdict(make):
+    assert "One run of each arm gives no verdict: pass seeds=3" in make()._plan(3)
+    assert "no verdict" not in make(seeds=2)._plan(6)

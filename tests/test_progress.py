@@ -1,0 +1,34 @@
+"""Signs of life."""
+
+import time
+
+from hf_augment import progress
+from hf_augment.progress import last_words, say, working
+
+
+def test_work_tells_that_it_goes_on_and_of_nested_work_the_innermost(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PERIOD", 0.05)
+    with working("outer"), working("inner"):
+        time.sleep(0.3)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["· outer", "· inner"]
+    assert set(lines[2:]) == {"· inner: 0 s"}
+    assert progress._at_work == []
+
+
+def test_one_rank_speaks(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    say("twice")
+    monkeypatch.setenv("RANK", "0")
+    say("once")
+    assert capsys.readouterr().out == "once\n"
+
+
+def test_the_last_words_of_a_log_are_its_work_and_its_bar(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("")
+    assert last_words(log) == ""
+    log.write_text("· split-0/baseline-0\n  0%|   | 0/16 [00:00<?, ?it/s]\r 50%|█  | 8/16 [00:41<00:40, 5.1s/it]")
+    assert last_words(log) == "split-0/baseline-0 8/16"
+    log.write_text("x" * 9000 + "\n· split-0/trained-1: 25 s\nall kinds of words")
+    assert last_words(log) == "split-0/trained-1: 25 s"
