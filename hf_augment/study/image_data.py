@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional
 from hf_augment.images.arrays import image_arrays
 from hf_augment.study.data import load_split, read_labels
 from hf_augment.study.sources import resolve
-from hf_augment.study.tables import AS_WRITTEN
+from hf_augment.study.tables import AS_WRITTEN, first_row, no_cell_lost
 
 
 #: The image column of a CSV file whose rows are pixels.
@@ -98,7 +98,7 @@ def _read_pixels(source: str, split: str, label_column: str, keep_columns: tuple
             "file) to test on a part of it."
         )
     path = Path(resolve(source)).expanduser()
-    first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0].tolist()
+    first = first_row(path)
     numbers = all(map(_is_number, first))
     # A row of pixels may hold a number like that of the label's column; but then it has some number twice.
     has_header = label_column in first and not (_is_number(label_column) and (numbers or len(set(first)) < len(first)))
@@ -112,7 +112,8 @@ def _read_pixels(source: str, split: str, label_column: str, keep_columns: tuple
             )
     # Of text only the columns that are no pixels, of which there may be millions.
     options = {"header": 0 if has_header else None, "names": names, "dtype": dict.fromkeys(others, str)}
-    table = pd.read_csv(path, **options, **AS_WRITTEN)
+    with no_cell_lost():
+        table = pd.read_csv(path, **options, **AS_WRITTEN)
     images = _square(source, table.drop(columns=others))
     rows = datasets.Dataset.from_pandas(table[others].astype(object), preserve_index=False)
     features = datasets.Features({PIXELS: datasets.Array3D(images.shape[1:], "uint8")})

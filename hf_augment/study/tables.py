@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import glob
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,7 @@ def load_table(source: str, split: str) -> datasets.Dataset:
         builder = datasets.load_dataset_builder(**options)
         if isinstance(builder.config, CsvConfig):
             builder = datasets.load_dataset_builder(**{**options, **_csv_options(builder.config)})
-        with warnings.catch_warnings():
-            # pandas warns where it leaves out cells of rows that are longer than the header.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
+        with no_cell_lost():
             builder.download_and_prepare()
         return builder.as_dataset(split=split)
     except ValueError as error:
@@ -66,10 +66,10 @@ def load_table(source: str, split: str) -> datasets.Dataset:
 def _csv_options(config: CsvConfig) -> dict[str, Any]:
     """Returns the options that read each column as text, by the header of the first file."""
     file, sep = next(iter(config.data_files.values()))[0], config.sep
-    names = _first_row(file, sep)
+    names = first_row(file, sep)
     if len(names) == 1 and ";" in names[0]:  # As spreadsheets write it where the comma is for decimals.
         sep = ";"
-        names = _first_row(file, sep)
+        names = first_row(file, sep)
     if twice := sorted({name for name in names if names.count(name) > 1 and name}):
         raise ValueError(f"{Path(file).name} has the columns {twice} more than once: rename or drop one of each")
     # The name that pandas gives to a column without one.
@@ -77,5 +77,17 @@ def _csv_options(config: CsvConfig) -> dict[str, Any]:
     return AS_WRITTEN | {"sep": sep, "features": datasets.Features(dict.fromkeys(columns, datasets.Value("string")))}
 
 
-def _first_row(file: str, sep: str) -> list[str]:
+@contextmanager
+def no_cell_lost() -> Iterator[None]:
+    """Turns pandas' warning that it leaves out cells of a row which is longer than the header into a `ValueError`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            yield
+        except pd.errors.ParserWarning as warning:
+            raise ValueError(f"A row has more cells than the header: {warning}") from warning
+
+
+def first_row(file: str | Path, sep: str = ",") -> list[str]:
+    """Reads the cells of the first row of a CSV file."""
     return pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False, sep=sep).iloc[0].tolist()

@@ -213,6 +213,8 @@ def test_bad_files_of_pixels(tmp_path):
         load(csv(tmp_path / "empty.csv", None, []), image="pixels")
     with pytest.raises(ValueError, match="Expected 1 fields in line 2, saw 2"):
         load(csv(tmp_path / "ragged.csv", None, [[1], [1, 2]]), image="pixels", label="0")
+    with pytest.raises(ValueError, match="A row has more cells than the header"):
+        load(csv(tmp_path / "long.csv", ["a", "label"], [[1, 2, 3], [1, 2]]), image="pixels")
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nowhere.csv", image="pixels")
 
