@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
             (caption, _data_uri((folder / name).read_bytes(), name)) for name, caption in results.pictures.items()
         ],
         limits=limits(results, results.arms),
-        stated=_stated(results),
+        stated={"Versions": _words(results.versions), "Settings": _words(results.settings)},
     )
 
 
@@ -78,15 +78,11 @@ def check_pictures(results: Results, folder: Path) -> None:
             )
 
 
-def _stated(results: Results) -> dict[str, list[tuple[str, str]]]:
-    """What the figures rest on, as tables of names and values."""
-    stated = {"Versions": results.versions, "Settings": results.settings}
-    return {title: [(name, _words(value)) for name, value in values.items()] for title, values in stated.items()}
-
-
-def _words(value: Any) -> str:
-    nested = isinstance(value, (dict, list, tuple))
-    return json.dumps(value, ensure_ascii=False, default=str) if nested else str(value)
+def _words(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values as rows of a table."""
+    nested = (dict, list, tuple)
+    words = {k: json.dumps(v, ensure_ascii=False, default=str) for k, v in values.items() if isinstance(v, nested)}
+    return [(name, words.get(name, str(value))) for name, value in values.items()]
 
 
 def _shown(value: Any) -> Any:

@@ -66,6 +66,7 @@ def write_report(
     write_atomically(folder / "report.html", render_html(results, sections, folder).encode())
     console = console or Console()
     print_results(console, results)
+    console.print()
     for line in closing_lines(results, folder / "report.html", models):
         console.print(Text(line), soft_wrap=True)
     return Results.load(folder / "results.json")

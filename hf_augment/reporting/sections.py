@@ -169,22 +169,20 @@ def _shown(results: Results, arms: Sequence[str]) -> Section:
 def _accuracy(results: Results, arms: Sequence[str]) -> Section:
     test = results.test
     picture = Picture(f"{test}: accuracy by arm", partial(plots.accuracy, results))
-    pictures, shown, folded = _differences(results, test, arms)
-    return Section("Accuracy", [], [picture, *pictures], [tables.arm_table(results, test), *shown], folded)
+    section = Section("Accuracy", [], [picture], [tables.arm_table(results, test)])
+    _add_differences(section, results, test, arms)
+    return section
 
 
-def _differences(
-    results: Results, name: str, arms: Sequence[str]
-) -> tuple[list[Picture], list[TableRows], list[TableRows]]:
+def _add_differences(section: Section, results: Results, name: str, arms: Sequence[str]) -> None:
     found = results.on(name, arms)
-    if not found:
-        return [], [], []
-    caption = f"{name}: difference in accuracy from {results.reference}, with its 95 % interval"
-    picture = Picture(caption, partial(plots.differences, results, name))
-    # Those on the test set are what every reader sees first.
-    words = [tables.words_table(name, found)] if name != results.test else []
-    folded = [*words, tables.statistics_table(results, name, found)]
-    return [picture], [tables.difference_table(results, name, found)], folded
+    if found:
+        caption = f"{name}: difference in accuracy from {results.reference}, with its 95 % interval"
+        section.pictures.append(Picture(caption, partial(plots.differences, results, name)))
+        section.tables.append(tables.difference_table(results, name, found))
+        section.folded.append(tables.statistics_table(results, name, found))
+        # Those on the test set are what every reader sees first.
+        section.text += [d.describe() for d in found if name != results.test]
 
 
 def _curves(results: Results) -> Section:
@@ -219,10 +217,8 @@ def _robustness(results: Results, arms: Sequence[str]) -> Section:
             file = "robustness.png" if name == results.test else ""
             section.pictures.append(Picture(f"{title}; colours: against {results.reference}", draw, file))
             section.tables.append(tables.robustness_table(results, name, means))
-            pictures, shown, folded = _differences(results, perturbed(name), arms)
-            section.pictures += pictures
-            section.tables += shown
-            section.folded += [tables.severity_table(results, name, arms), *folded]
+            section.folded.append(tables.severity_table(results, name, arms))
+            _add_differences(section, results, perturbed(name), arms)
             if not results.on(perturbed(name)):
                 section.text.append(f"No test was made of whether arms differ on perturbed rows of {name}.")
     return section
@@ -238,10 +234,8 @@ def _generalization(results: Results, arms: Sequence[str]) -> Section:
         section.pictures.append(Picture("Accuracy on each evaluation set by arm", draw, "generalization.png"))
         section.tables.append(tables.generalization_table(results))
     for name in results.evaluations[1:]:
-        pictures, shown, folded = _differences(results, name, arms)
-        section.pictures += pictures
-        section.tables += [tables.arm_table(results, name), *shown]
-        section.folded += folded
+        section.tables.append(tables.arm_table(results, name))
+        _add_differences(section, results, name, arms)
     return section
 
 

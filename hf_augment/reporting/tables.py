@@ -42,21 +42,20 @@ def data_table(results: Results) -> TableRows:
 
 def cost_table(results: Results) -> TableRows:
     """Steps, time, and what generation took of it, by arm."""
-    reference = results.mean(results.reference, lambda run: run.seconds)
-    rows: Rows = []
-    for arm in results.arms:
-        seconds = results.mean(arm, lambda run: run.seconds)
-        rows.append(
-            (
-                arm,
-                f"{results.mean(arm, lambda run: run.steps):.0f}",
-                f"{seconds:.0f}",
-                f"{seconds / reference:.2f} ×" if reference else "-",
-                f"{100 * results.mean(arm, lambda run: run.wait):.1f} %",
-                figure(results.generating.get(arm), 0),
-                figure(results.acceptance.get(arm, {}).get("per_second"), 2),
-            )
+    seconds = {arm: results.mean(arm, lambda run: run.seconds) for arm in results.arms}
+    reference = seconds[results.reference]
+    rows: Rows = [
+        (
+            arm,
+            f"{results.mean(arm, lambda run: run.steps):.0f}",
+            f"{of_arm:.0f}",
+            f"{of_arm / reference:.2f} ×" if reference else "-",
+            f"{100 * results.mean(arm, lambda run: run.wait):.1f} %",
+            figure(results.generating.get(arm), 0),
+            figure(results.acceptance.get(arm, {}).get("per_second"), 2),
         )
+        for arm, of_arm in seconds.items()
+    ]
     header = ("arm", "steps", "seconds", "relative", "waiting", "generating, s", "accepted/s")
     return f"Time of a run, relative to {results.reference}", header, rows
 
@@ -125,11 +124,6 @@ def difference_table(results: Results, evaluation: str, differences: Sequence[Di
         for d in differences
     ]
     return f"{evaluation}: accuracy against {results.reference}", header, rows
-
-
-def words_table(evaluation: str, differences: Sequence[Difference]) -> TableRows:
-    """Differences as a sentence for each arm."""
-    return f"{evaluation}: findings in words", ("arm", "finding"), [(d.arm, d.describe()) for d in differences]
 
 
 def statistics_table(results: Results, evaluation: str, differences: Sequence[Difference]) -> TableRows:

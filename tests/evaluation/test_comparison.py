@@ -192,7 +192,8 @@ def test_one_pair_of_runs_has_no_verdict_however_clear_it_looks():
 )
 def test_an_arm_that_was_shown_next_to_nothing_has_no_verdict(shown, verdict):
     runs = [
-        replace(r, shown=shown[r.split] if r.arm == "ours" else None)
+        # What other arms were shown is no matter.
+        replace(r, shown=shown[r.split] if r.arm == "ours" else 1.0)
         for r in arms({(split, 0): 20 for split in range(3)})
     ]
     found = compare(runs, "ours", "baseline", "test")
