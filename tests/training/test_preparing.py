@@ -88,6 +88,8 @@ def test_a_transform_is_given_the_columns_of_its_format_and_others_are_kept_if_a
     assert sorted(made) == sorted(keys)
     assert made == {"label": [0, 1], "id": [None, None], "length": [4, 6]}
     assert transformed(lengths)[1] == {"length": [4, 6]}
+    _, made = transformed(lambda columns: {"given": [sorted(columns)] * len(columns["text"])}, columns=["text", "id"])
+    assert made == {"given": [["id", "text"]] * 2}
 
 
 def test_a_transform_may_read_or_keep_a_column_that_the_generator_lacks():
