@@ -67,6 +67,9 @@ def load_texts(
     dataset = load_split(source, split, text_column=text_column, label_column=label_column, keep_columns=keep_columns)
     if {"text", "label"} & set(keep_columns):
         raise ValueError(f"keep_columns={keep_columns} has a name that the result uses itself: rename that column.")
+    kind = getattr(dataset.features[text_column], "dtype", None)
+    if kind not in (None, "string", "large_string", "null"):
+        raise ValueError(f"text_column={text_column!r} of {source!r} is {kind}: name a column of texts.")
     names, label_names = read_labels(dataset, source, label_column, label_map, label_names)
     texts = [text.strip() if isinstance(text, str) else "" for text in dataset[text_column][:]]
     say_left_out(source, "without a text", [i for i, text in enumerate(texts) if not text])
@@ -243,7 +246,7 @@ def _in_order(names: set[str]) -> list[str]:
 def say_left_out(source: str, which: str, rows: Sequence[int]) -> None:
     """Warns of rows that are left out: how many there are, and the number of the first, counted from 0."""
     if rows:
-        logger.warning(f"{source!r}: {len(rows)} rows {which} are left out. The first is row {rows[0]}, from 0.")
+        logger.warning(f"{source!r}: left out {len(rows)} row(s) {which}. The first is row {rows[0]}, from 0.")
 
 
 def split_by_group(

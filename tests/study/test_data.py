@@ -156,8 +156,8 @@ def test_empty_cells_are_counted_and_change_no_other(tmp_path, said):
     assert dataset.to_dict() == {"text": ["a", "c"], "label": [0, 1]}
     assert dataset.features["label"].names == ["0", "1"]
     assert said == [
-        f"'{source}': 2 rows without a label are left out. The first is row 1, from 0.",
-        f"'{source}': 2 rows without a text are left out. The first is row 2, from 0.",
+        f"'{source}': left out 2 row(s) without a label. The first is row 1, from 0.",
+        f"'{source}': left out 2 row(s) without a text. The first is row 2, from 0.",
     ]
 
 
@@ -304,9 +304,11 @@ def test_nothing_left(folder, tmp_path):
     empty = write(tmp_path / "a.csv", "text,label\n ,a\n,b\n")
     with pytest.raises(ValueError, match="has no row with a text and a label in split='train'"):
         load(empty)
-    # The texts are numbers.
-    with pytest.raises(ValueError, match="text_column='label'"):
+    with pytest.raises(ValueError, match=r"text_column='label' of .* is int64: name a column of texts"):
         load(folder, "train", "label")
+    dates = write(tmp_path / "a.jsonl", '{"text": "2020-01-01", "label": "a"}\n')
+    with pytest.raises(ValueError, match=r"text_column='text' of .* is timestamp"):
+        load(dates)
 
 
 def test_a_split_that_is_not_there(folder):
