@@ -11,7 +11,8 @@ class AugmentingTrainer(AugmentingMixin, Trainer):
     """
     A [`~transformers.Trainer`] whose training batches blend the dataset with examples from a generator.
 
-    Without a generator, or with `synthetic_ratio=0`, it is the stock `Trainer`, bit for bit.
+    Without a generator, or with `synthetic_ratio=0`, it is the stock `Trainer`, bit for bit. A run that was
+    interrupted goes on to the same weights, with random transforms and collators in any worker.
 
     Example:
 
