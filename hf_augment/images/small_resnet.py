@@ -78,7 +78,7 @@ class SmallResNetForImageClassification(TimmWrapperForImageClassification):
     'small_resnet18'
     ```
 
-    Saved, it is loaded again by `AutoModelForImageClassification.from_pretrained`: as it is once this package is imported,
+    Saved, it is loaded again by `AutoModelForImageClassification.from_pretrained`: once this package is imported,
     else with `trust_remote_code=True`.
     """
 
