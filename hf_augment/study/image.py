@@ -109,7 +109,7 @@ def describe_images(study: Study, source: LearnedSource, per_class: int) -> dict
     def work(_: Path) -> dict[str, Any]:
         return measure_quality(generator, first.train, test, judge, per_class=per_class, seed=first.seed)
 
-    identity = study.arm_identity(study.arms["baseline"]) | source.identity() | {"per_class": str(per_class)}
+    identity = study.run_identity | source.identity() | {"per_class": str(per_class)}
     quality = first.stage("quality", identity, work)
     if PartialState().is_main_process:
         write_samples(study.folder / "report/samples.png", first, generator)

@@ -8,6 +8,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 
 from hf_augment.blending.schedule import BlendPlan
@@ -119,10 +120,8 @@ class Study:
 
     def sources(self) -> list[Source]:
         """Returns the sources of all arms, each once, with those that mixtures are made of."""
-        arms = self.arms.values()
-        return list(
-            {leaf.name: leaf for arm in arms if arm.source is not None for leaf in arm.source.leaves()}.values()
-        )
+        sources = [arm.source for arm in self.arms.values() if arm.source is not None]
+        return list({leaf.name: leaf for source in sources for leaf in source.leaves()}.values())
 
     def is_real(self, arm: str) -> bool:
         """Whether an arm's examples are real rows."""
@@ -134,12 +133,8 @@ class Study:
     @cached_property
     def rows_identity(self) -> dict[str, str]:
         """The labelled rows of all splits."""
-        return {
-            "contents of train": self._digest("train"),
-            "label_names": str(self.data.label_names),
-            "train_per_class": str(self.train_per_class),
-            "seed": str(self.training.seed),
-        }
+        found = {"train_per_class": str(self.train_per_class), "seed": str(self.training.seed)}
+        return found | {"label_names": str(self.data.label_names)} | self._contents({"train": self.data.train})
 
     @cached_property
     def device_identity(self) -> dict[str, str]:
@@ -152,21 +147,28 @@ class Study:
         training = identity.arguments(self.training, identity.TRAINING)
         return self.rows_identity | self.device_identity | training | self.classifier.identity()
 
+    @cached_property
+    def run_identity(self) -> dict[str, str]:
+        """A classifier that is watched and evaluated, too."""
+        rows = {"curve_rows": str(self.curve_rows), "robustness_rows": str(self.robustness_rows)}
+        watched = identity.watching(self.training)
+        return self.classifier_identity | watched | rows | self._contents(self.data.evaluations)
+
     def arm_identity(self, arm: Arm) -> dict[str, str]:
         """The runs of an arm."""
-        found = self.classifier_identity | identity.watching(self.training)
-        found |= {f"contents of {name}": self._digest(name) for name in self.data.evaluations}
-        found |= {"curve_rows": str(self.curve_rows), "robustness_rows": str(self.robustness_rows)}
+        found = self.run_identity
         if arm.source is None:
             return found | ({"max_steps": str(self.augmented_steps())} if arm.same_steps else {})
         synthesis = identity.arguments(self.training, identity.SYNTHESIS)
         return found | synthesis | arm.source.identity() | arm.filters_identity()
 
-    def _digest(self, name: str) -> str:
-        rows = self.data.train if name == "train" else self.data.evaluations[name]
-        values = self.classifier.values(rows)
-        digest = images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
-        return texts_digest([digest, *map(str, rows["label"][:])])
+    def _contents(self, of: dict[str, datasets.Dataset]) -> dict[str, str]:
+        found = {}
+        for name, rows in of.items():
+            values = self.classifier.values(rows)
+            digest = images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
+            found[f"contents of {name}"] = texts_digest([digest, *map(str, rows["label"][:])])
+        return found
 
     # What cannot work is refused before anything is trained.
 

@@ -169,7 +169,7 @@ def zero_shot(study: Study, source: PromptedLanguageModel, asked: AskedModel | N
     """Returns notes that say how well a prompted model itself tells the classes apart on `count` test texts."""
     first = study.split(0)
     rows = sample_rows(study.data.evaluations["test"], count, derive_seed(first.seed, "zero_shot"))
-    identity = {"rows": str(count), "contents of test": study.arm_identity(study.arms["baseline"])["contents of test"]}
+    identity = {"rows": str(count), "contents of test": study.run_identity["contents of test"]}
 
     def work(_: Any) -> dict[str, Any]:
         texts, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])

@@ -257,7 +257,7 @@ def test_a_stage_is_what_it_depends_on(make, argument, classifier, baseline, gen
     for study in (make(), make(**argument)):
         trained = study.arms["trained"]
         learned = study.rows_identity | study.device_identity | trained.source.identity()
-        parts = (study.classifier_identity, study.arm_identity(study.arms["baseline"]), learned)
+        parts = (study.classifier_identity, study.run_identity, learned)
         told.append((*parts, study.arm_identity(trained)))
     assert [changed(one, other) for one, other in zip(*told, strict=True)] == [classifier, baseline, generator, arm]
 
