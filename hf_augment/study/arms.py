@@ -34,7 +34,7 @@ class Source(ABC):
 
     Attributes:
         name (`str`):
-            Names its folders, and the arm on a command line.
+            Name of its folders, and of the arm on a command line.
         learns (`bool`, defaults to `False`):
             Whether the generator learns the labelled rows, so that a classifier of these rows would confirm copies.
         shared (`bool`, defaults to `False`):
@@ -54,7 +54,7 @@ class Source(ABC):
         return (self.name,)
 
     def identity(self) -> dict[str, str]:
-        """What the examples depend on, beside the labelled rows."""
+        """Returns the values that the examples depend on, beside the labelled rows."""
         return identity_of(self.name, self)
 
     def check(self, study: Study) -> None:  # noqa: B027 - most have nothing to check
@@ -108,9 +108,9 @@ class Given(Source):
 
     Args:
         generator (`Generator`):
-            Makes the examples. It must not have learned test rows.
+            Generator of the examples. It must not have learned test rows.
         name (`str`, *optional*, defaults to `"generator"`):
-            Names its folder.
+            Name of its folder.
     """
 
     generator: Generator
@@ -156,7 +156,7 @@ class Mixture(Source):
 
     Args:
         name (`str`):
-            Names its folder.
+            Name of its folder.
         parts (`Sequence[Source]`):
             At least two.
     """
@@ -210,11 +210,11 @@ class Arm:
 
     Args:
         name (`str`):
-            Names the arm in tables and its folders.
+            Name in tables, and of folders.
         source (`Source` or `Generator`, *optional*):
-            What makes synthetic examples. Defaults to none.
+            Source of synthetic examples. Defaults to none.
         filters (`Sequence[Filter]` or `Callable`, *optional*, defaults to `()`):
-            Judge the examples; or a function of the split, the source and its generator that makes the filters. A
+            Filters of the examples; or a function of the split, the source and its generator that returns them. A
             function is recognised by its fields if it is a dataclass, else by its name.
         guarded (`bool`, *optional*, defaults to `False`):
             Whether an [`AugmentationGuard`] may lower the share of synthetic rows.
@@ -244,7 +244,7 @@ class Arm:
         return callable(self.filters) or len(self.filters) > 0
 
     def filters_identity(self) -> dict[str, str]:
-        """What the filters depend on, beside rows and judges."""
+        """Returns the values that the filters depend on, beside rows and judges."""
         if callable(self.filters):
             return identity_of("filters", self.filters)
         return {"filters": str([f.fingerprint() for f in self.filters])}
@@ -290,9 +290,9 @@ class LabelledData:
         evaluations (`dict[str, datasets.Dataset]`):
             The test set under `"test"`, and the hold-outs.
         name (`str`, *optional*, defaults to `"data"`):
-            Its name in the report.
+            Name in the report.
         note (`str`, *optional*):
-            What a reader must know of it, for the title of the report.
+            Note for readers, in the title of the report.
     """
 
     train: datasets.Dataset

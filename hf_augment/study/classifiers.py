@@ -1,4 +1,4 @@
-"""What a study needs of a kind of classifier."""
+"""The interface of a kind of classifier."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Classifier(ABC):
 
     Attributes:
         kind (`str`):
-            The column of its data, `"text"` or `"image"`.
+            Column of its data, `"text"` or `"image"`.
         name (`str`):
-            What a reader can look up.
+            Name that a reader can look up.
         processing_class (`Any`):
-            Makes the model's input of raw rows, as `Trainer(processing_class=...)`; saved with the model.
+            Tokenizer or image processor, as `Trainer(processing_class=...)`; saved with the model.
         perturbations (`Sequence[str]`):
             Names for `perturb`.
     """
@@ -40,7 +40,7 @@ class Classifier(ABC):
     perturbations: ClassVar[Sequence[str]]
 
     def identity(self) -> dict[str, str]:
-        """What a model depends on before it is trained."""
+        """Returns the values that a model depends on before it is trained."""
         return identity_of("classifier", self)
 
     @abstractmethod

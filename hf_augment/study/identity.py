@@ -1,4 +1,4 @@
-"""What the stages of a study depend on: by it a study recognises what it has done before."""
+"""The identity of a stage, by which a study recognises what it has done before."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def identity_of(name: str, thing: Any) -> dict[str, str]:
 
     Args:
         name (`str`):
-            What the keys begin with.
+            Beginning of the keys.
         thing (`Any`):
             The object.
     """
@@ -77,5 +77,5 @@ def identity_of(name: str, thing: Any) -> dict[str, str]:
 
 
 def _short(value: str) -> str:
-    """A value that an error can show."""
+    """Returns a value that an error can show."""
     return value if len(value) <= 200 else f"{value[:100]}… ({texts_digest([value])})"

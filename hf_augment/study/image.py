@@ -1,4 +1,4 @@
-"""Studies of image classifiers: their rows and filters, and what a report says of images."""
+"""Studies of image classifiers: their rows, filters and reports."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ImageFilters:
         min_copy_distance (`float`, *optional*, defaults to `COPY_DISTANCE`):
             Distance to a labelled image below which an image is a copy; 1 is usual between real ones.
         max_excess (`float`, *optional*, defaults to 5.0):
-            How many times its share of accepted images a labelled image may attract.
+            Highest multiple of its share of accepted images that a labelled image may attract.
         min_label_probability (`float`, *optional*, defaults to 0.5):
             Least probability of the requested label, in `[0, 1]`; 0 for no judge.
         judge_folds (`int`, *optional*, defaults to 2):
@@ -95,9 +95,9 @@ def describe_images(study: Study, source: LearnedSource, per_class: int) -> dict
 
     Args:
         study ([`Study`]):
-            After its runs.
+            Study after its runs.
         source ([`LearnedSource`]):
-            What made the images.
+            Source of the images.
         per_class (`int`):
             Images of each class to generate, 2 or more.
     """

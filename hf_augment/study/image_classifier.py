@@ -81,7 +81,7 @@ class ImageClassifier(Classifier):
         return [{"image": image, "label": 0} for image in values]
 
     def collator(self, augment: str | None = None) -> ImageCollator:
-        """Normalises, and augments each row by itself."""
+        """Returns a collator that normalises, and augments each row by itself."""
         if augment is not None and augment not in CLASSIC:
             raise ValueError(f"classic has {augment!r}, which is none of {list(CLASSIC)}.")
         transform = v2.Compose(CLASSIC[augment](self.size)) if augment is not None else None

@@ -26,7 +26,7 @@ class TrainedDCGAN(LearnedSource):
 
     Args:
         name (`str`):
-            Names its folders.
+            Name of its folders.
         shape (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`DCGANConfig`], such as `width`.
         training (`dict[str, Any]`, *optional*, defaults to `{}`):

@@ -36,7 +36,7 @@ def run_jobs(
         processes (`int`):
             Number of jobs at a time. They share the machine's cores evenly.
         log_folder (`Path`):
-            Where the files go.
+            Folder of the files.
 
     Raises:
         Exception: What the first job that failed raised.

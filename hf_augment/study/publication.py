@@ -1,4 +1,4 @@
-"""What a study found: its report, and what of it is published."""
+"""The report of a study, and the parts of it that are published."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Resul
 
 
 def results_of(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Results:
-    """Returns what a report is made of: what changed, what it cost, what the model was shown."""
+    """Returns the results: the changes, their cost, and the examples that the models were shown."""
     data, order = study.data, list(study.arms)
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     sources = {name: arm.source for name, arm in study.arms.items() if arm.source is not None}
@@ -115,7 +115,7 @@ def publish(study: Study, results: Results) -> None:
 
 
 def _generating(study: Study) -> list[Arm]:
-    """The arms whose examples a generator made."""
+    """Returns the arms whose examples a generator made."""
     return [arm for name, arm in study.arms.items() if name in study.stores and not study.is_real(name)]
 
 
@@ -137,7 +137,7 @@ def _versions() -> dict[str, str]:
 
 
 def _command(secret: str | None) -> str:
-    """What was typed, without the secret however it was given; of paths from elsewhere the last part alone."""
+    """Returns the command line without the secret, however it was given; of outer paths the last part alone."""
     shown: list[str] = []
     for word in sys.argv[1:]:
         if secret and secret in word:
@@ -150,17 +150,17 @@ def _command(secret: str | None) -> str:
 
 
 def _last_part(value: str) -> str:
-    """A report may be pushed: of a path that is not below the working directory it says the last part alone."""
+    """Returns the last part of a path that is not below the working directory, since a report may be pushed."""
     path = Path(value)
     # Not Path.exists, which raises where a value is too long for a name.
     return path.name if os.path.exists(value) and (path.is_absolute() or ".." in path.parts) else value
 
 
 def _last_parts(value: str) -> str:
-    """The same of each part of a hold-out."""
+    """Does the same with each part of a hold-out."""
     return "|".join(map(_last_part, value.split("|")))
 
 
 def _short(source: str) -> str:
-    """A source without where in a wheel it lies."""
+    """Returns a source without its place in a wheel."""
     return source.partition("#")[0].removeprefix("wheel://").partition("/")[0] if "://" in source else source

@@ -1,4 +1,4 @@
-"""One run of a study: a classifier is trained and evaluated."""
+"""One run of a study: trains and evaluates a classifier."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def run_arm(
 
 
 def _replaced(args: TrainingArguments, changed: dict[str, Any]) -> TrainingArguments:
-    """A copy that is not checked anew: `__post_init__` would ask the devices again."""
+    """Returns a copy that is not checked anew: `__post_init__` would ask the devices again."""
     args = copy.copy(args)
     for name, value in changed.items():
         setattr(args, name, value)
@@ -94,7 +94,7 @@ def _replaced(args: TrainingArguments, changed: dict[str, Any]) -> TrainingArgum
 
 
 def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
-    """How a training went."""
+    """Returns the course of a training."""
     course: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds}
     course["wait"] = trainer.waited_seconds / seconds
     if trainer._run is not None:
@@ -130,12 +130,12 @@ def _evaluate(
 
 
 def rows_to_perturb(total: int, count: int) -> np.ndarray:
-    """Random rows of a test set, the same for every run: the first ones may be of one class."""
+    """Returns random rows of a test set, the same for every run: the first ones may be of one class."""
     return np.sort(derive_rng(0, "rows_to_perturb").permutation(total)[:count])
 
 
 def as_run(arm: str, split: int, seed: int, result: dict[str, Any], perturbed_rows: int) -> ArmRun:
-    """The result of [`run_arm`] as a run of the comparison, of which so many rows were perturbed."""
+    """Returns the result of [`run_arm`] as a run of the comparison, of which so many rows were perturbed."""
     names = {f.name for f in dataclasses.fields(ArmRun)}
     correct = {name: np.array(result["correct"][name]) for name in result["robustness"]}
     unperturbed = {name: float(of[rows_to_perturb(len(of), perturbed_rows)].mean()) for name, of in correct.items()}

@@ -40,7 +40,7 @@ class Split:
         index (`int`):
             Number of the draw, from 0.
         folder (`Path`):
-            Where its stages keep what they made.
+            Folder of its stages.
         train (`datasets.Dataset`):
             The labelled rows.
     """

@@ -48,7 +48,7 @@ class Stages:
             name (`str`):
                 Subfolder of the stage.
             identity (`dict[str, Any]`):
-                What the result depends on, JSON serialisable.
+                Values that the result depends on, JSON serialisable.
             work (`Callable[[Path], dict]`):
                 Does it, in the subfolder; returns a JSON serialisable result. An interrupted one is called again.
 

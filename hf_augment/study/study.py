@@ -64,24 +64,24 @@ class Study:
 
     Args:
         data ([`LabelledData`]):
-            The rows: a column `text` or `image`, and `label`, a `ClassLabel`.
+            Rows with a column `text` or `image`, and `label`, a `ClassLabel`.
         classifier ([`Classifier`]):
-            What is trained, such as a [`TextClassifier`].
+            Kind of classifier, such as a [`TextClassifier`].
         training ([`AugmentingTrainingArguments`]):
-            How to train it; `output_dir` is the folder of the study.
+            Arguments of its trainer; `output_dir` is the folder of the study.
         arms (`Sequence[Arm]`):
-            What is compared, beside `baseline`, the stock Trainer, and `baseline_same_steps`, the stock Trainer with
+            Arms to compare, beside `baseline`, the stock Trainer, and `baseline_same_steps`, the stock Trainer with
             as many optimizer steps as the arms with a generator.
         train_per_class (`int`, *optional*):
-            Labelled rows of each class in a split. Defaults to all rows, which are one split.
+            Number of labelled rows of each class in a split. Defaults to all rows, which are one split.
         splits (`int`, *optional*, defaults to 1):
             Number of draws of the labelled rows.
         seeds (`int`, *optional*, defaults to 3):
             Number of classifiers of each arm on each split. One split with one seed gives no verdict.
         curve_rows (`int`, *optional*, defaults to 100):
-            With an `eval_strategy`: rows of `data.train` that are not labelled, on which trainings are watched.
+            Number of rows of `data.train` that are not labelled, on which `eval_strategy` watches trainings.
         robustness_rows (`int`, *optional*, defaults to 0):
-            Test rows that are perturbed, in every way at five severities.
+            Number of test rows that are perturbed, in every way at five severities.
 
     Raises:
         ValueError: At construction, for what cannot work: with the argument, its value and the remedy.
@@ -275,7 +275,7 @@ class Study:
         return rows.stage(f"{arm}-{seed}", self.arm_identity(of), work)
 
     def _synthesis(self, split: Split, arm: Arm) -> dict[str, Any]:
-        """What the trainer of an arm with a generator gets beside its rows."""
+        """Returns the further options of an arm with a generator."""
         assert arm.source is not None
         generator = arm.source.open(split)
         counters = () if arm.source.shared else (split.index,)
@@ -310,7 +310,7 @@ class Study:
 
         Args:
             settings (`dict[str, Any]`, *optional*):
-                What else the figures depend on, to be shown.
+                Further settings to show.
             more (`Any`):
                 Further arguments of [`Results`], such as `notes`.
 

@@ -1,4 +1,4 @@
-"""Studies of text classifiers: their rows, filters and judges, and what a report says of texts."""
+"""Studies of text classifiers: their rows, filters, judges and reports."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class AskedModel:
 
     Args:
         source (`PromptedLanguageModel`):
-            The model.
+            Model to ask.
         template (`str`):
-            The question, with `{text}`.
+            Question, with `{text}`.
         answers (`dict[str, str]`):
-            What is answered, by label name.
+            Answers by label name.
         opinions (`int`, *optional*, defaults to 2):
-            How often it is asked, each time after other labelled texts.
+            Number of times it is asked, each time after other labelled texts.
     """
 
     source: PromptedLanguageModel
@@ -94,7 +94,7 @@ class TextFilters:
             Number of classifiers, each trained without one fold, that judge a generator which learned the labelled
             texts. One that has not is judged by a classifier of all labelled texts.
         asked (`AskedModel`, *optional*):
-            Judges in the place of classifiers. It has learned none of the labelled texts.
+            Model that judges in the place of classifiers. It has learned none of the labelled texts.
     """
 
     duplicate_threshold: float = COPY_SIMILARITY

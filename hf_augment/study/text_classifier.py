@@ -44,7 +44,7 @@ class TextClassifier(Classifier):
         label_names (`Sequence[str]`):
             The classes, in the order of the integer labels.
         max_length (`int`, *optional*, defaults to 256):
-            Tokens of a text that it sees.
+            Number of tokens of a text that it sees.
         dropout (`float`, *optional*):
             Dropout of hidden layers and attention, in `[0, 1)`. Defaults to that of the model.
 
@@ -84,14 +84,14 @@ class TextClassifier(Classifier):
         return told | ({} if digest is None else {"contents of model": digest})
 
     def new_model(self, seed: int) -> PreTrainedModel:
-        """The pretrained weights and a new head, drawn from `seed`."""
+        """Returns the pretrained weights and a new head, drawn from `seed`."""
         set_seed(seed)
         return AutoModelForSequenceClassification.from_pretrained(
             self.folder, config=copy.deepcopy(self.config), trust_remote_code=False, dtype=torch.float32
         )
 
     def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
-        """The function of `Dataset.map(batched=True)`, for real and synthetic rows."""
+        """Tokenises real and synthetic rows, as the function of `Dataset.map(batched=True)`."""
         return dict(self.tokenizer(columns["text"], truncation=True, max_length=self.max_length))
 
     @property
@@ -99,7 +99,7 @@ class TextClassifier(Classifier):
         return self.tokenize
 
     def collator(self, augment: str | None = None) -> Any:
-        """Pads; `"eda"` swaps, leaves out and repeats words of every row."""
+        """Returns a collator that pads; with `"eda"` it swaps, leaves out and repeats words of every row."""
         padding = DataCollatorWithPadding(self.tokenizer)
         if augment is None:
             return padding
@@ -120,7 +120,7 @@ class TextClassifier(Classifier):
         return datasets.Dataset.from_dict(self.tokenize({"text": list(values)}))
 
     def predict(self, trainer: AugmentingTrainer) -> Predict:
-        """In the order of their lengths, which spares padding."""
+        """Predicts in the order of their lengths, which spares padding."""
         predict = super().predict(trainer)
 
         def sorted_predict(values: Sequence[str]) -> np.ndarray:

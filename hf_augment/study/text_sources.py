@@ -29,13 +29,13 @@ class _LanguageModel(Source):
 
     Args:
         name (`str`):
-            Names its folders.
+            Name of its folders.
         model (`str`):
             Hub id, folder or `wheel://` source.
         prompt (`Prompt`):
-            What stands before a text of a class, or asks for one.
+            Prompt that stands before a text of a class, or asks for one.
         sampling (`SamplingConfig`, *optional*):
-            How texts are drawn.
+            Sampling of the texts.
         gguf_file (`str`, *optional*):
             GGUF file in `model`.
     """
