@@ -255,7 +255,7 @@ class CausalLMGenerator(Generator):
         prompts = [self.prompt.scoring_prompt(name) for _ in examples for name in self.label_names]
         sums, _ = self._log_likelihoods(prompts, texts)
         logits = sums.reshape(len(examples), len(self.label_names))
-        return scipy.special.softmax(logits, axis=1) if len(examples) else logits
+        return scipy.special.softmax(logits, axis=1)
 
     def _log_likelihoods(self, prompts: Sequence[str], texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         heads = encode_open(self.tokenizer, prompts)

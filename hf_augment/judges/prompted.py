@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.special
 import torch
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import DynamicLayer
@@ -240,9 +241,7 @@ class PromptedJudge:
                 raise ValueError(f"text_column={self.text_column!r} holds {text!r} in an example: it must be a text.")
         texts = [example[self.text_column] for example in examples]
         opinions = [self._log_probabilities(opinion, texts) - opinion.offset for opinion in self._opinions]
-        logits = np.mean(opinions, axis=0)
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(texts) else logits
-        return weights / weights.sum(axis=1, keepdims=True)
+        return scipy.special.softmax(np.mean(opinions, axis=0), axis=1)
 
     def _log_probabilities(self, opinion: _Opinion, texts: Sequence[str]) -> np.ndarray:
         """Log-probabilities of the answers, `(len(texts), num_labels)`, given that it is one of them."""
