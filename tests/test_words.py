@@ -52,6 +52,7 @@ def test_composed_letters_of_europe_are_as_they_were(text):
         ("このラーメンはﾊﾟ", [*"このラーメンは", "ﾊﾟ"]),
         ("ดีที่น้ำ", ["ดี", "ที่", "น้ำ"]),
         ("ខ្ញុំ", ["ខ្ញុំ"]),
+        ("x\u0323y", ["x\u0323y"]),
         ("STRASSE Straße", ["strasse", "strasse"]),
         ("film😀😢 👨‍👩‍👧🇩🇪👍🏽 1️⃣", ["film", "😀", "😢", "👨‍👩‍👧", "🇩🇪", "👍🏽", "1️⃣"]),
         ("5 € → 6 £", ["5", "€", "→", "6", "£"]),
@@ -63,6 +64,10 @@ def test_units_of_many_scripts(text, units):
     assert split_units(text) == [unicodedata.normalize("NFC", unit) for unit in units]
     for form in ("NFC", "NFD"):
         assert split_units(unicodedata.normalize(form, text)) == split_units(text)
+
+
+def test_case_is_folded_after_marks_are_in_order():
+    assert split_units("\u03b1\u0345\u0301") == split_units("\u1fb4") == ["\u03ac\u03b9"]
 
 
 def test_words_are_units_without_symbols():

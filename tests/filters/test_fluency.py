@@ -34,6 +34,11 @@ def test_repetition(text, expected):
     assert repetition(text.split()) == pytest.approx(expected)
 
 
+def test_nine_letters_of_thai_stand_for_three_words():
+    assert repetition(["ดี", "ม", "า", "ก"] * 4) == pytest.approx(4 / 8)
+    assert repetition([*"很好看"] * 4) == pytest.approx(7 / 10)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("", 0), ("abc d", 1), ("a1b2", 0.5), ("...!", 0), ("été", 1), ("हिन्दी", 1), ("e\u03011", 0.5), ("a\n\tb", 1)],

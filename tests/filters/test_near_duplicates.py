@@ -109,6 +109,7 @@ def test_case_and_punctuation_do_not_matter_but_words_do():
         ("★★★★★", "★"),
         ("?!", "!?..."),
         ("costs 5 €", "costs 5 £"),
+        ("\udc00", "\udc01"),
     ],
 )
 def test_different_texts_are_no_copies_in_any_script(text, other):

@@ -116,6 +116,12 @@ def test_what_is_around_a_text_goes(answer):
     assert InstructPrompt("{label}").extract(answer) == WRAPPED[answer]
 
 
+def test_a_heading_and_an_assent_that_belong_to_the_text_stay():
+    assert answered_text("# The Godfather\nA moving film.") == "# The Godfather A moving film."
+    assert answered_text("Sure!\nIt is fun.") == "Sure! It is fun."
+    assert answered_text("- good plot\n- bad cast") == "- good plot - bad cast"
+
+
 ANNOUNCEMENTS = ("Sure, here's a sentence:\n\n", "Here is a short film review:\n", "Certainly!\n\n", "**Review:**\n")
 
 
