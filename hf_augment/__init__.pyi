@@ -34,6 +34,7 @@ from .neighbours.features import RealFeatures
 from .perturbations.easy_augmentation import EasyDataAugmentation, TokenAugmentation
 from .perturbations.images import IMAGE_CORRUPTIONS, corrupt_images, load_corrupted_set
 from .perturbations.text import TEXT_PERTURBATIONS, perturb_texts
+from .reporting.results import Results
 from .study.arms import Arm, LabelledData
 from .study.image_classifier import ImageClassifier
 from .study.study import Study
@@ -91,6 +92,7 @@ __all__ = [
     "Perplexity",
     "PromptedJudge",
     "RealFeatures",
+    "Results",
     "RobustnessCallback",
     "RobustnessReport",
     "SamplingConfig",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "evaluate", "timm", "peft")
 
 
-def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Results:
+def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Results | None:
     """Prints and writes the report of a study, and stages and pushes what may be published; see [`Study.report`]."""
+    if not PartialState().is_main_process:
+        return None
     with working("Comparing the arms"):
         results = results_of(study, settings, more)
-    if not PartialState().is_main_process:
-        return results
     console = Console(width=None if sys.stdout.isatty() else 100)
     models = {arm: study.split(0).folder / f"{arm}-0/model" for arm in study.arms}
     results = write_report(study.folder / "report", results, console, models)
@@ -133,7 +134,12 @@ def _shown(value: Any) -> str:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
+    """The versions of those libraries that are installed: some come with extras."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _command(secret: str | None) -> str:

@@ -303,7 +303,7 @@ class Study:
         """
         return compare_all(self.runs, REFERENCE, evaluation)
 
-    def report(self, settings: dict[str, Any] | None = None, **more: Any) -> Results:
+    def report(self, settings: dict[str, Any] | None = None, **more: Any) -> Results | None:
         """
         Prints what was found and writes the report into `output_dir/report`; lays out in `output_dir/hub` what may be
         published, and pushes it with `training.push_to_hub`.
@@ -315,7 +315,7 @@ class Study:
                 Further arguments of [`Results`], such as `notes`.
 
         Returns:
-            [`Results`]: What is in `report/results.json`.
+            [`Results`]: What is in `report/results.json`; `None` for all processes but the first.
         """
         return write(self, settings or {}, more)
 

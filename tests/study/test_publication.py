@@ -38,3 +38,8 @@ def test_the_command_says_of_a_path_from_elsewhere_its_last_part(monkeypatch, tm
 def test_a_source_is_named_without_where_in_a_wheel_it_lies():
     assert publication._short("wheel://some-model==0.1/folder/model#sha256=00") == "some-model==0.1"
     assert publication._short("user/name") == "user/name"
+
+
+def test_versions_are_those_of_what_is_installed(monkeypatch):
+    monkeypatch.setattr(publication, "LIBRARIES", ("torch", "a_library_of_an_extra"))
+    assert list(publication._versions()) == ["python", "torch"]
