@@ -11,6 +11,7 @@ import hf_augment
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
     {"seeding", "fingerprints", "files", "progress", "checks", "words", "extras"},
+    {"weights"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},
     {"judges"},

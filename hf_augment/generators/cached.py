@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from hf_augment.files import write_atomically
+from hf_augment.files import read_json, write_json
 from hf_augment.generators.base import Generator
 
 
@@ -46,8 +46,9 @@ class CachedGenerator(Generator):
         # Another process that needs the same waits for it. The lock ends with its process, however that ends.
         with FileLock(f"{path}.lock"):
             if not path.exists():
-                write_atomically(path, json.dumps(self.generator.generate(labels, seed)).encode())
-            return json.loads(path.read_text())
+                write_json(path, {"examples": self.generator.generate(labels, seed)})
+            examples: list[dict[str, Any]] = read_json(path, "Delete it: it is made again")["examples"]
+            return examples
 
     def fingerprint(self) -> str:
         """The generator's: that they are kept changes nothing of what they are."""

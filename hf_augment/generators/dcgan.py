@@ -25,8 +25,12 @@ from transformers import initialization as init
 
 try:
     from hf_augment.generators.base import Generator
+    from hf_augment.weights import SafetensorsOnly
 except ImportError:  # Loaded as remote code.
     Generator = object  # type: ignore[misc, assignment]
+
+    class SafetensorsOnly:  # type: ignore[no-redef]
+        """Nothing of the package."""
 
 
 class DCGANConfig(PreTrainedConfig):
@@ -107,7 +111,7 @@ class DCGANConfig(PreTrainedConfig):
         return [self.width * 2**level for level in reversed(range(levels))]
 
 
-class _DCGANModel(PreTrainedModel):
+class _DCGANModel(SafetensorsOnly, PreTrainedModel):
     config: DCGANConfig
     config_class = DCGANConfig
     base_model_prefix = "dcgan"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,9 @@ import transformers
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from hf_augment.files import parse_json, write_atomically
+from hf_augment.weights import safetensors_only
 
 
 CONFIG_NAME = "generator_config.json"
@@ -23,9 +25,8 @@ FILE_PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 def write_generator_config(folder: Path, config: dict[str, Any]) -> None:
     """Writes `config` in one step, so that the file is either whole or missing."""
-    partial = folder / f"{CONFIG_NAME}.partial"
-    partial.write_text(json.dumps({"format_version": FORMAT_VERSION, **config}, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / CONFIG_NAME)
+    content = json.dumps({"format_version": FORMAT_VERSION, **config}, indent=2) + "\n"
+    write_atomically(folder / CONFIG_NAME, content.encode())
 
 
 def read_generator_config(name_or_path: str, revision: str | None) -> tuple[dict[str, Any] | None, str | None]:
@@ -49,9 +50,12 @@ def read_generator_config(name_or_path: str, revision: str | None) -> tuple[dict
         revision = path.parent.name
     if not path.exists():
         return None, revision
-    config = json.loads(path.read_text(encoding="utf-8"))
+    remedy = "Update hf_augment, or save the generator again"
+    config = parse_json(path, remedy)
     if config.pop("format_version", None) != FORMAT_VERSION:
-        raise ValueError(f"{path} is not of format {FORMAT_VERSION}. Update hf_augment, or save the generator again.")
+        raise ValueError(f"{path} is not of format {FORMAT_VERSION}. {remedy}.")
+    if missing := {"label_names", "text_column", "prompt", "sampling"} - config.keys():
+        raise ValueError(f"{path} is damaged: it lacks {sorted(missing)}. {remedy}.")
     return config, revision
 
 
@@ -67,7 +71,8 @@ def load_causal_lm(
     Loads a causal language model and its tokenizer, without running code of a repository and without pickle.
 
     Raises:
-        `OSError`: If the files are not there and cannot be downloaded.
+        `OSError`: If the files are not there and cannot be downloaded, or weights are there in pickle alone.
+        `ValueError`: If an index of the weights leads out of its folder.
     """
     options: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     if gguf_file is not None:
@@ -76,7 +81,7 @@ def load_causal_lm(
     try:
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, **options)
         if gguf_file is None:
-            options["use_safetensors"] = True
+            options |= safetensors_only(name_or_path, **({"revision": revision} if revision else {}))
         elif hasattr(transformers, "GgufConfig"):
             # Weights left in GGUF blocks can be neither trained nor saved.
             options["quantization_config"] = transformers.GgufConfig(dequantize=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from huggingface_hub.utils import filter_repo_objects, validate_repo_id
 from jinja2 import TemplateError
 from transformers.utils import logging
 
-from hf_augment.files import write_atomically
+from hf_augment.files import read_json, write_atomically, write_json
 from hf_augment.images.arrays import MODES, image_arrays
 from hf_augment.synthesis.shards import ShardStore
 
@@ -129,7 +128,7 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
         staged.append(entry | {"files": files})
     manifest = {"format_version": FORMAT_VERSION, "repositories": staged}
     # Last, because it says that the rest is whole.
-    write_atomically(hub / "push.json", json.dumps(manifest, indent=2).encode())
+    write_json(hub / "push.json", manifest)
     return hub
 
 
@@ -154,10 +153,7 @@ def staged_repositories(root: Path) -> list[dict[str, Any]]:
     path = root / "hub/push.json"
     if not path.is_file():
         raise ValueError(f"run_dir={str(root)!r} has nothing staged in hub/push.json: {again}.")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}): {again}.") from error
+    manifest = read_json(path, again.capitalize())
     if manifest.get("format_version") != FORMAT_VERSION:
         raise ValueError(f"{path} is of format {manifest.get('format_version')}, not {FORMAT_VERSION}: {again}.")
     for entry in manifest["repositories"]:

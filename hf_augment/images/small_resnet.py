@@ -2,7 +2,7 @@
 A ResNet-18 for small images, known to timm by name.
 
 This file travels with every pushed model, for those who load it with `trust_remote_code=True` and do not have the
-package; so it imports nothing of the package. Those who have it need no remote code, once it is imported.
+package; so it needs nothing of the package. Those who have it need no remote code, once it is imported.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ except ImportError as error:
     raise ImportError(
         f'{error}. Run `pip install timm`, or `pip install "hf_augment[images]"`.', name="timm"
     ) from error
+
+try:
+    from hf_augment.weights import SafetensorsOnly
+except ImportError:  # Loaded as remote code.
+
+    class SafetensorsOnly:  # type: ignore[no-redef]
+        """Nothing of the package."""
+
 
 # timm adds what is registered to it, and would make one of that alone.
 __all__ = ["SmallResNetForImageClassification", "small_resnet18"]
@@ -65,7 +73,7 @@ def small_resnet18(pretrained: bool = False, width: int = 64, **kwargs: Any) -> 
     return build_model_with_cfg(SmallResNet, "small_resnet18", pretrained, width=width, **kwargs)
 
 
-class SmallResNetForImageClassification(TimmWrapperForImageClassification):
+class SmallResNetForImageClassification(SafetensorsOnly, TimmWrapperForImageClassification):
     """
     [`small_resnet18`] through transformers' timm wrapper.
 

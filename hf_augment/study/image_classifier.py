@@ -19,6 +19,7 @@ from hf_augment.judges.classifier import ClassifierFeatures, ImageClassifierJudg
 from hf_augment.judges.out_of_fold import NearestImageFold
 from hf_augment.perturbations.images import IMAGE_CORRUPTIONS, corrupt_images
 from hf_augment.study.classifiers import Classifier
+from hf_augment.weights import safetensors_only
 
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ class ImageClassifier(Classifier):
         return ImageCollator(self.processing_class, transform)
 
     def as_judge(self, folder: Path) -> ImageClassifierJudge:
-        model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=False)
+        model = AutoModelForImageClassification.from_pretrained(
+            folder, trust_remote_code=False, **safetensors_only(folder)
+        )
         return ImageClassifierJudge(on_device(model), self.processing_class)
 
     def nearest_fold(self, folds: Sequence[datasets.Dataset], split: Split) -> NearestImageFold:

@@ -13,7 +13,7 @@ from filelock import FileLock
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from hf_augment.files import write_atomically
+from hf_augment.files import parse_json, read_json, write_json
 from hf_augment.progress import working
 
 
@@ -53,7 +53,7 @@ class Stages:
                 Does it, in the subfolder; returns a JSON serialisable result. An interrupted one is called again.
 
         Raises:
-            ValueError: If the stage was done or begun with another identity.
+            ValueError: If the stage was done or begun with another identity, or its file is damaged.
         """
         folder, locks = self.root / name, self.root / "locks"
         for made in (folder, locks):
@@ -70,7 +70,7 @@ class Stages:
         state, marker = PartialState(), folder / "stage.json"
         state.wait_for_everyone()  # Until the first one has the lock.
         # Read before anybody can write, and written after everybody has read.
-        begun = json.loads(marker.read_text()) if marker.exists() else None
+        begun = read_json(marker, f"Delete {folder}: the stage is done again") if marker.exists() else None
         state.wait_for_everyone()
         identity = json.loads(json.dumps(identity))
         if begun is not None:
@@ -95,20 +95,20 @@ class Stages:
 
     def _write(self, marker: Path, content: dict[str, Any]) -> None:
         if PartialState().is_main_process:
-            write_atomically(marker, json.dumps(content, indent=1).encode())
+            write_json(marker, content)
 
 
 def last_checkpoint(folder: Path) -> str | None:
     """The Trainer's last checkpoint in a folder; one that was being written when the process ended does not count."""
     # The state is what it writes last.
     states = folder.glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
-    whole = [state.parent for state in states if _is_json(state)]
+    whole = [state.parent for state in states if _is_whole(state)]
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
-def _is_json(path: Path) -> bool:
+def _is_whole(path: Path) -> bool:
     try:
-        json.loads(path.read_text())
+        parse_json(path, "Resume from another checkpoint")
     except ValueError:
         return False
     return True

@@ -28,6 +28,7 @@ from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.sources import contents, resolve
 from hf_augment.training.trainer import AugmentingTrainer
+from hf_augment.weights import safetensors_only
 
 
 if TYPE_CHECKING:
@@ -87,7 +88,11 @@ class TextClassifier(Classifier):
         """Returns the pretrained weights and a new head, drawn from `seed`."""
         set_seed(seed)
         return AutoModelForSequenceClassification.from_pretrained(
-            self.folder, config=copy.deepcopy(self.config), trust_remote_code=False, dtype=torch.float32
+            self.folder,
+            config=copy.deepcopy(self.config),
+            trust_remote_code=False,
+            dtype=torch.float32,
+            **safetensors_only(self.folder),
         )
 
     def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
@@ -134,7 +139,9 @@ class TextClassifier(Classifier):
         return dataset.map(self.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {description}")
 
     def as_judge(self, folder: Path) -> ClassifierJudge:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, trust_remote_code=False, **safetensors_only(folder)
+        )
         return ClassifierJudge(model, self.tokenizer, max_length=self.max_length)
 
     def nearest_fold(self, folds: Sequence[datasets.Dataset], split: Split) -> NearestTextFold:

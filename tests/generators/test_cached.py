@@ -65,3 +65,19 @@ def test_processes_that_ask_at_once_pay_once(tmp_path):
         process.join()
     assert len(answers) == 1
     assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-5], lambda text: text.replace("neg", "nag"), lambda text: "[]"]
+)
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path, damage):
+    generator = CachedGenerator(Counting(tmp_path / "calls"), tmp_path / "kept")
+    before = generator.generate([0, 1], seed=1)
+    [path] = (tmp_path / "kept").glob("*.json")
+    whole = path.read_text()
+    path.write_text(damage(whole))
+    assert path.read_text() != whole
+    with pytest.raises(ValueError, match=rf"{path} (is damaged|has no checksum).* Delete it: it is made again\."):
+        generator.generate([0, 1], seed=1)
+    path.unlink()
+    assert generator.generate([0, 1], seed=1) == before

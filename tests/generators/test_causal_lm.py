@@ -393,6 +393,21 @@ def test_a_saved_generator_of_another_format_is_refused(generator, tmp_path):
         CausalLMGenerator.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('{"format_version": 1,', "is damaged: it is no JSON"),
+        ('{"format_version": 1}', r"is damaged: it lacks \['label_names', 'prompt', 'sampling', 'text_column'\]"),
+        ("1", "is damaged: it holds no JSON object"),
+    ],
+)
+def test_a_damaged_config_is_named_with_what_to_do(generator, tmp_path, text, what):
+    generator.save_pretrained(tmp_path)
+    (tmp_path / "generator_config.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"generator_config\.json {what}.* Update hf_augment, or save the generator"):
+        CausalLMGenerator.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize("arguments", [{}, {"label_names": NAMES, "prompt": LabelPrompt()}])
 def test_a_hub_that_cannot_be_reached_says_what_to_do(arguments, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, ViTI
 from hf_augment import CausalLMGenerator, DCGANConfig, DCGANGenerator, LabelPrompt, SamplingConfig, ShardStore
 from hf_augment import SmallResNetForImageClassification as SmallResNet
 from hf_augment.cli import main
+from hf_augment.files import write_json
 from hf_augment.hub.pushing import PushError, push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage, synthetic_dataset
 from hf_augment.images.arrays import image_arrays
@@ -489,6 +490,10 @@ def test_nothing_is_sent_that_is_not_staged_whole(hub, run_dir, tmp_path):
     for text, message in broken.items():
         assert text != good
         manifest.write_text(text)
+        if "is damaged" not in message:
+            with pytest.raises(ValueError, match=r"push\.json is damaged: its content does not have its checksum"):
+                push(run_dir)
+            write_json(manifest, {name: value for name, value in json.loads(text).items() if name != "checksum"})
         with pytest.raises(ValueError, match=message):
             push(run_dir)
     manifest.unlink()

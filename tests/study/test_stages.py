@@ -1,10 +1,10 @@
 """What is done once, what is done again, and what is refused."""
 
-import json
 import os
 
 import pytest
 
+from hf_augment.files import read_json
 from hf_augment.study.stages import Stages, last_checkpoint
 
 
@@ -49,7 +49,7 @@ def test_interrupted_work_is_done_again_and_finds_what_it_left(tmp_path):
     work = Work({"n": 1}, failures=1)
     with pytest.raises(ArithmeticError, match="cut"):
         Stages(tmp_path).run("train", {"seed": 1}, work)
-    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"identity": {"seed": 1}}
+    assert read_json(tmp_path / "train/stage.json", "") == {"identity": {"seed": 1}}
     assert (tmp_path / "train/trace-1").exists()
     # What it left was made with these identity, and is not gone on with by others.
     with pytest.raises(ValueError, match="train was made with seed=1, and now it is 2: pass what it was, another"):
@@ -81,7 +81,7 @@ def test_another_identity_are_refused_by_name(tmp_path, identity, message):
 def test_a_result_that_json_does_not_know_is_no_result(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         Stages(tmp_path).run("train", {}, Work({"model": object()}))
-    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"identity": {}}
+    assert read_json(tmp_path / "train/stage.json", "") == {"identity": {}}
     assert Stages(tmp_path).run("train", {}, Work({"n": 1})) == {"n": 1}
 
 
@@ -90,7 +90,7 @@ def test_a_marker_is_whole_or_not_there(tmp_path, monkeypatch):
     seen = []
 
     def cut(partial, path):
-        seen.append((json.loads(partial.read_text()), path.exists()))
+        seen.append((read_json(partial, ""), path.exists()))
         if "result" in seen[-1][0]:
             raise KeyboardInterrupt
         replace(partial, path)
@@ -99,7 +99,7 @@ def test_a_marker_is_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         Stages(tmp_path).run("train", {"seed": 1}, Work({"n": 1}))
     assert seen == [({"identity": {"seed": 1}}, False), ({"identity": {"seed": 1}, "result": {"n": 1}}, True)]
-    assert json.loads((tmp_path / "train/stage.json").read_text()) == {"identity": {"seed": 1}}
+    assert read_json(tmp_path / "train/stage.json", "") == {"identity": {"seed": 1}}
     monkeypatch.setattr(os, "replace", replace)
     again = Work({"n": 2})
     assert Stages(tmp_path).run("train", {"seed": 1}, again) == {"n": 2}
@@ -117,3 +117,14 @@ def test_the_last_checkpoint_that_was_written_whole(tmp_path):
         (folder / f"checkpoint-{step}/trainer_state.json").write_text("{}")
     # By number, not by name; and the last one was being written when the process was killed.
     assert last_checkpoint(folder) == str(folder / "checkpoint-900")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-5], lambda text: text.replace("0.75", "0.76"), lambda text: ""]
+)
+def test_a_damaged_stage_file_is_named_with_what_to_do(tmp_path, damage):
+    Stages(tmp_path).run("train", {"seed": 1}, Work({"accuracy": 0.75}))
+    marker = tmp_path / "train/stage.json"
+    marker.write_text(damage(marker.read_text()))
+    with pytest.raises(ValueError, match=rf"stage\.json is damaged.* Delete {tmp_path / 'train'}: the stage is done"):
+        Stages(tmp_path).run("train", {"seed": 1}, Work({"accuracy": 0.75}))
