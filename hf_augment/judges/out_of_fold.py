@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,7 +93,34 @@ class OutOfFoldJudge:
         return f"out_of_fold({judges}, fold_of={callable_fingerprint(self.fold_of)})"
 
 
-class NearestTextFold:
+class _NearestFold(ABC):
+    """Finds the fold of the training row nearest to an example."""
+
+    def __init__(self, sizes: Sequence[int], first_rows: np.ndarray, kind: str) -> None:
+        self.num_folds = len(sizes)
+        self._fold_of_row = np.repeat(np.arange(len(sizes)), sizes)
+        for row in np.flatnonzero(self._fold_of_row[first_rows] != self._fold_of_row)[:1]:
+            first = first_rows[row]
+            raise ValueError(
+                f"`folds` must not share an equal {kind}, but folds {self._fold_of_row[first]} and "
+                f"{self._fold_of_row[row]} both have row {first} (counted through all folds), which is row {row} too. "
+                "Drop duplicates, or keep them in one fold (scikit-learn's `GroupKFold`)."
+            )
+
+    def __call__(self, examples: Sequence[dict[str, Any]]) -> list[int]:
+        """The fold of the training row nearest to each example."""
+        return self._fold_of_row[self._nearest_rows(examples)].tolist()
+
+    @abstractmethod
+    def _nearest_rows(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
+        """The row nearest to each example, counted through all folds; the first one that is equal, if there is one."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Identifies the folds by their rows and how they are compared."""
+
+
+class NearestTextFold(_NearestFold):
     """
     The fold of the training text nearest to a text, for [`OutOfFoldJudge`]: the same text, else the highest cosine
     of TF-IDF vectors of words ([`~hf_augment.words`]), of equal ones the first.
@@ -125,38 +153,33 @@ class NearestTextFold:
     _CHUNK = 64
 
     def __init__(self, folds: Sequence[Sequence[str]], text_column: str = "text") -> None:
-        texts = [check_texts(f"folds[{fold}]", rows) for fold, rows in enumerate(folds)]
-        self._digest = texts_digest(f"{fold} {row}" for fold, rows in enumerate(texts) for row in rows)
-        texts = [[unicodedata.normalize("NFC", row) for row in rows] for rows in texts]
-        self._fold_of_text: dict[str, int] = {}
-        for fold, rows in enumerate(texts):
-            for row in rows:
-                if self._fold_of_text.setdefault(row, fold) != fold:
-                    raise ValueError(_shared("text", self._fold_of_text[row], fold, repr(row[:60])))
-        self.num_folds = len(texts)
+        checked = [check_texts(f"folds[{fold}]", rows) for fold, rows in enumerate(folds)]
+        self._digest = texts_digest(f"{fold} {row}" for fold, rows in enumerate(checked) for row in rows)
+        texts = [unicodedata.normalize("NFC", row) for rows in checked for row in rows]
+        self._row_of: dict[str, int] = {}
+        first_rows = np.array([self._row_of.setdefault(text, row) for row, text in enumerate(texts)])
+        super().__init__([len(rows) for rows in checked], first_rows, "text")
         self.text_column = text_column
-        self._fold_of_row = np.repeat(np.arange(len(texts)), [len(rows) for rows in texts])
         self._vectorizer = TfidfVectorizer(analyzer=split_units, dtype=np.float32)
-        self._rows = self._vectorizer.fit_transform([row for rows in texts for row in rows]).T.tocsr()
+        self._rows = self._vectorizer.fit_transform(texts).T.tocsr()
 
-    def __call__(self, examples: Sequence[dict[str, Any]]) -> list[int]:
-        """The fold of the training text nearest to each example."""
+    def _nearest_rows(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
         texts = [unicodedata.normalize("NFC", text) for text in read_texts(examples, self.text_column)]
-        folds: list[int] = []
+        rows: list[int] = []
         for start in range(0, len(texts), self._CHUNK):
             chunk = texts[start : start + self._CHUNK]
             cosines = (self._vectorizer.transform(chunk) @ self._rows).toarray()
             # Rounded, so that equal cosines are equal on every machine; argmax takes the first.
-            nearest = self._fold_of_row[cosines.round(5).argmax(axis=1)]
-            folds += [self._fold_of_text.get(text, int(fold)) for text, fold in zip(chunk, nearest, strict=True)]
-        return folds
+            nearest = cosines.round(5).argmax(axis=1)
+            rows += [self._row_of.get(text, int(row)) for text, row in zip(chunk, nearest, strict=True)]
+        return np.array(rows, dtype=np.int64)
 
     def fingerprint(self) -> str:
         """Identifies the folds by their texts and column."""
         return f"nearest_text({self._digest}, text_column={self.text_column!r})"
 
 
-class NearestImageFold:
+class NearestImageFold(_NearestFold):
     """
     The fold of the training image nearest to an image, for [`OutOfFoldJudge`]: the same image, else the nearest in
     a feature space.
@@ -201,25 +224,12 @@ class NearestImageFold:
                     f"of fold {fold} are {rows.shape[1:]}. Bring all images to one size and mode."
                 )
         self._sizes = [len(rows) for rows in images]
-        self._fold_of_row = np.repeat(np.arange(len(images)), self._sizes)
         self._real = RealFeatures(features, np.concatenate(images), image_column)
-        first_folds = self._fold_of_row[self._real.first_rows]
-        for row in np.flatnonzero(first_folds != self._fold_of_row)[:1]:
-            where = f"row {self._real.first_rows[row]} (counted through all folds), which is row {row} too"
-            raise ValueError(_shared("image", first_folds[row], self._fold_of_row[row], where))
-        self.num_folds = len(images)
+        super().__init__(self._sizes, self._real.first_rows, "image")
 
-    def __call__(self, examples: Sequence[dict[str, Any]]) -> list[int]:
-        """The fold of the training image nearest to each example."""
-        return self._fold_of_row[self._real.nearest(examples).rows].tolist()
+    def _nearest_rows(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
+        return self._real.nearest(examples).rows
 
     def fingerprint(self) -> str:
         """Identifies the folds by their images and features."""
         return f"nearest_image(sizes={self._sizes}, {self._real.fingerprint()})"
-
-
-def _shared(kind: str, first: int, second: int, which: str) -> str:
-    return (
-        f"`folds` must not share an equal {kind}, but folds {first} and {second} both have {which}. Drop duplicates, "
-        "or keep them in one fold (scikit-learn's `GroupKFold`)."
-    )

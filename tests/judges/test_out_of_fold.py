@@ -144,10 +144,13 @@ def test_fingerprints():
         (lambda: OutOfFoldJudge([len, len], lambda asked: [0, 0])([{}]), "1 numbers from 0 to 1, but returned 2"),
         (
             lambda: NearestTextFold([["un \u00e9t\u00e9"], ["un e\u0301te\u0301"]]),
-            "not share an equal text, but folds 0 and 1 both have 'un été'",
+            "equal text, but folds 0 and 1 both have row 0 .* which is row 1 too",
         ),
         (lambda: NearestTextFold([["a"], []]), r"`folds\[1\]` must hold at least one text"),
-        (lambda: NearestTextFold([["a"], ["b", "a"]]), "not share an equal text, but folds 0 and 1 both have 'a'"),
+        (
+            lambda: NearestTextFold([["a"], ["b", "a"]]),
+            "equal text, but folds 0 and 1 both have row 0 .* which is row 2 too",
+        ),
         (
             lambda: NearestImageFold([dots((1, 2)), dots()], pixels),
             r"`folds\[1\]` must be a uint8 array.*\(0, 1, 2, 1\)",
