@@ -50,7 +50,7 @@ def load_table(source: str, split: str) -> datasets.Dataset:
             builder = datasets.load_dataset_builder(**{**options, **_csv_options(builder.config)})
         with no_cell_lost():
             builder.download_and_prepare()
-        return builder.as_dataset(split=split)
+        dataset = builder.as_dataset(split=split)
     except ValueError as error:
         raise ValueError(f"{source!r} could not be read with split={split!r}: {error}") from error
     except DatasetGenerationError as error:
@@ -61,6 +61,20 @@ def load_table(source: str, split: str) -> datasets.Dataset:
             f"{source!r} is no folder here and could not be loaded from the Hub ({type(error).__name__}): check the "
             "name and the network, or pass a local folder or parquet file."
         ) from error
+    if getattr(builder.config, "sep", None) == "\t":
+        _check_quotes(source, dataset)
+    return dataset
+
+
+def _check_quotes(source: str, dataset: datasets.Dataset) -> None:
+    """Refuses cells of a TSV file that have swallowed rows, since most such files have quotation marks as they are."""
+    for name in dataset.column_names:
+        for row, cell in enumerate(dataset[name][:]):
+            if cell and "\t" in cell and "\n" in cell:
+                raise ValueError(
+                    f"{source!r} has a cell of several rows in column {name!r} of row {row}, from 0: a quotation mark "
+                    "at its beginning is closed rows later. Put such cells in quotation marks and double theirs."
+                )
 
 
 def _csv_options(config: CsvConfig) -> dict[str, Any]:

@@ -195,6 +195,15 @@ def test_csv_that_cannot_be_read_as_it_is_written(tmp_path, content, error, mess
         load(write(tmp_path / "a.csv", content))
 
 
+def test_a_quotation_mark_that_would_swallow_rows(tmp_path):
+    texts = ['"Quite', "well", 'good"', "bad"]
+    source = tmp_path / "a.tsv"
+    with pytest.raises(ValueError, match=r"a cell of several rows in column .text. of row 0, from 0: a quotation"):
+        load(write(source, "text\tlabel\n" + "".join(f"{text}\t1\n" for text in texts)))
+    doubled = [text.replace('"', '""') for text in texts]
+    assert load(write(source, "text\tlabel\n" + "".join(f'"{text}"\t1\n' for text in doubled)))["text"][:] == texts
+
+
 def test_labels_of_many_chunks(tmp_path):
     # Numbers first, a word after more rows than are read at a time.
     lines = [f"text {i},{i % 2}" for i in range(10_500)] + ["last,neither"]
