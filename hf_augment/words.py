@@ -45,17 +45,7 @@ _TOKENS = _compile(rf"{_CHARACTER}|(?:(?!{_CHARACTER})\S)+")
 
 
 def split_words(text: str) -> list[str]:
-    """
-    The words of a text, or its characters in scripts without spaces, in one case and without punctuation and symbols.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.words import split_words
-    >>> split_words("It's GREAT, 好看! 😀")
-    ['it', 's', 'great', '好', '看']
-    ```
-    """
+    """The words of a text (characters, in scripts without spaces), in one case, without punctuation and symbols."""
     return _WORDS.findall(_folded(text))
 
 
@@ -86,34 +76,14 @@ class Kind(IntEnum):
 
 
 def kind_of(unit: str) -> Kind:
-    """
-    The kind of a unit; a symbol counts as a word.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.words import kind_of, split_units
-    >>> [kind_of(unit).name for unit in split_units("Wi-Fi 好き 😀")]
-    ['WORD', 'WORD', 'IDEOGRAPH', 'LETTER', 'WORD']
-    ```
-    """
+    """The kind of a unit; a symbol counts as a word."""
     if not _CHARACTERS.match(unit):
         return Kind.WORD
     return Kind.IDEOGRAPH if _IDEOGRAPHS.match(unit) else Kind.LETTER
 
 
 def separate(text: str) -> str:
-    """
-    A text in NFC with spaces around each character of a script that has none, for tokenizers that split at spaces.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.words import separate
-    >>> separate("很好。 Great!").split()
-    ['很', '好', '。', 'Great!']
-    ```
-    """
+    """Puts spaces around each character of a script that has none, for tokenizers that split at spaces; in NFC."""
     return _CHARACTERS.sub(r" \g<0> ", unicodedata.normalize("NFC", text))
 
 
@@ -125,7 +95,7 @@ def opening(text: str, count: int) -> str:
 
 
 def drop_last(text: str) -> str:
-    """A text of one line without its last word, or its last character in scripts without spaces; never empty by it."""
+    """Drops the last of several words of a one-line text; in scripts without spaces, its last character."""
     ends = [match.end() for match in _TOKENS.finditer(text)]
     return text[: ends[-2]] if len(ends) > 1 else text
 

@@ -10,19 +10,7 @@ from hf_augment.filters.base import Filter, Verdict
 
 
 class Unencodable(Filter):
-    """
-    Rejects candidates with text that UTF-8 cannot encode: half of a surrogate pair, as JSON from a server may hold.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.filters.unencodable import Unencodable
-
-    >>> texts = ["A moving film \\U0001f600", "A moving film \\ud83d"]
-    >>> [verdict.reason for verdict in Unencodable().judge([{"text": text} for text in texts], labels=[1, 1])]
-    ['UTF-8', 'a lone surrogate, U+D83D']
-    ```
-    """
+    """Rejects text that UTF-8 cannot encode: half of a surrogate pair, as JSON from a server may hold."""
 
     name = "unencodable"
 

@@ -15,15 +15,6 @@ class NearestTexts:
     """
     Finds the labelled text that another one repeats most, by the similarity of [`Memorization`].
 
-    Example:
-
-    ```python
-    >>> from hf_augment.study.nearest_texts import NearestTexts
-    >>> nearest = NearestTexts(["a dull plot", "a moving film"])
-    >>> nearest([{"text": "A moving film!"}])
-    [('a moving film', 1.0)]
-    ```
-
     Args:
         texts (`Sequence[str]`):
             The labelled texts.
