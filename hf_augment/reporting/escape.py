@@ -62,7 +62,7 @@ def code_block(text: str, language: str = "") -> str:
         text (`str`):
             Any text; its line feeds are kept, other unprintable characters become spaces.
         language (`str`, *optional*):
-            What it is highlighted as.
+            Language to highlight it as.
 
     Returns:
         `str`: Markdown of several lines, without a line feed at the end.

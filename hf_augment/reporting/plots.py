@@ -15,7 +15,7 @@ from hf_augment.reporting.results import Results
 from hf_augment.reporting.samples import Sample
 
 
-#: Of the arms in their order, greys for the baselines.
+#: Colours of the arms in their order, greys for the baselines.
 COLOURS = (
     *("#5b6770", "#9aa5ae", "#0b7a75", "#d1603d", "#7b4b94"),
     *("#c8961a", "#2f6fb0", "#b5446e", "#6a8f2f", "#7a5236"),
@@ -61,7 +61,7 @@ def differences(results: Results, evaluation: str) -> Figure:
 
 
 def acceptance(results: Results) -> Figure:
-    """What the filters accepted, by arm."""
+    """The share of candidates that the filters accepted, by arm."""
     funnels = _filled(results.acceptance)
     height = 1.0 + len(_filters(funnels)) * (0.2 + 0.16 * len(funnels))
     figure, axes = _panel(height)
@@ -72,13 +72,13 @@ def acceptance(results: Results) -> Figure:
 
 def curves(results: Results, names: Mapping[str, str]) -> Figure:
     """
-    What was logged while training: a thick line for the mean of an arm's runs, a thin one for each run.
+    Logs of the training: a thick line for the mean of an arm's runs, a thin one for each run.
 
     Args:
         results ([`Results`]):
-            Whose runs have a `curve`.
+            Results of runs with a `curve`.
         names (`Mapping[str, str]`):
-            The figures to show, a panel each, and what their axis says.
+            Logged figures to show, a panel each, and the labels of their axes.
 
     Returns:
         `Figure`: One panel below the other.
@@ -115,13 +115,13 @@ def heat_map(results: Results, values: Mapping[str, Mapping[str, float]], title:
 
     Args:
         results ([`Results`]):
-            Says which arm is the reference.
+            Results of a comparison.
         values (`Mapping[str, Mapping[str, float]]`):
-            By row, then by arm, shares in `[0, 1]`.
+            Shares in `[0, 1]`, by row, then by arm.
         title (`str`):
-            What the figures are.
+            Name of the figures.
         unit (`str`):
-            What the colours are in, such as `"points of accuracy"`.
+            Unit of the colours, such as `"points of accuracy"`.
 
     Returns:
         `Figure`: A row for each of `values`, a column for each arm that has one.

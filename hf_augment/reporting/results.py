@@ -80,7 +80,7 @@ class Results:
         samples (`dict[str, list[Sample]]`, *optional*):
             Some synthetic examples of each arm.
         memorization (`dict[str, dict[str, float]]`, *optional*):
-            How near synthetic examples come to the labelled rows, by arm, then by a measure's name.
+            Similarity of synthetic examples to the labelled rows, by arm, then by a measure's name.
         notes (`list[str]`, *optional*):
             Sentences that belong beside the tables.
         tables (`list[TableRows]`, *optional*):
@@ -139,8 +139,8 @@ class Results:
             stores (`Mapping[str, ShardStore]`, *optional*):
                 Synthetic examples by arm.
             nearest (`Mapping[str, Callable]`, *optional*):
-                By arm, a function from a list of raw examples to the nearest labelled row of each, a list of `(text,
-                similarity in [0, 1])`. It is not asked about rejected arrays, which are not kept.
+                Functions from a list of raw examples to the nearest labelled row of each, a list of `(text,
+                similarity in [0, 1])`, by arm. They are not asked about rejected arrays, which are not kept.
             described (`Any`):
                 Other attributes of [`Results`].
 
@@ -282,7 +282,7 @@ def perturbed(evaluation: str) -> str:
 
 
 def _compared(runs: Sequence[ArmRun], reference: str, test: str) -> Iterator[Difference]:
-    """On every evaluation set, then on the perturbed rows of those where every run has them."""
+    """Compares on every evaluation set, then on the perturbed rows of those where every run has them."""
     evaluations = [test, *(name for name in runs[0].metrics if name != test)]
     for name in evaluations:
         yield from compare_all(runs, reference, name)

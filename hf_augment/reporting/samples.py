@@ -26,15 +26,15 @@ class Sample:
         verdict (`str`):
             `"accepted"` or `"rejected"`.
         label (`str`):
-            The name of the class it was made for.
+            Name of the class that it was made for.
         example (`str`):
             Its text, of at most 160 characters; an array is named by its shape.
         reason (`str`, *optional*):
-            Why it was rejected: `"{filter}: {reason}"`.
+            Reason of its rejection: `"{filter}: {reason}"`.
         nearest (`str`, *optional*):
             The nearest labelled row.
         similarity (`float`, *optional*):
-            How near, in `[0, 1]`.
+            Similarity to it, in `[0, 1]`.
         image (`np.ndarray`, *optional*):
             The image, uint8 of shape `(height, width, channels)`, of an accepted example that has one.
     """
@@ -49,12 +49,12 @@ class Sample:
 
     @property
     def repeats_a_row(self) -> bool:
-        """Whether who reads it reads a labelled row or a test row: the filters that find copies quote them, too."""
+        """Whether it shows a labelled or a test row: the filters that find copies quote them in their reasons."""
         found = self.reason.partition(":")[0] in (Memorization.name, EvaluationOverlap.name)
         return found or (self.similarity is not None and self.similarity >= COPY_SIMILARITY)
 
     def words(self) -> dict[str, Any]:
-        """All but the image and the labelled row: if it repeats none, more people may read it than labelled rows."""
+        """All but the image and the labelled row: of a sample that repeats none, this may be published."""
         return {name: value for name, value in vars(self).items() if name not in ("image", "nearest")}
 
 
@@ -64,11 +64,11 @@ def choose_samples(store: ShardStore, nearest: Nearest | None = None, each: int 
 
     Args:
         store ([`~hf_augment.synthesis.ShardStore`]):
-            Of the synthetic examples.
+            Store of the synthetic examples.
         nearest (`Callable`, *optional*):
-            Says which labelled rows they are nearest to; see [`~hf_augment.reporting.results.Results.of_runs`].
+            Gives the nearest labelled row of each; see [`~hf_augment.reporting.results.Results.of_runs`].
         each (`int`, *optional*, defaults to 6):
-            How many of either kind at most.
+            Largest number of either kind.
 
     Returns:
         `list[Sample]`: The accepted ones first.

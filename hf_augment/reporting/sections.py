@@ -105,7 +105,7 @@ def make_sections(results: Results, arms: Sequence[str] | None = None) -> list[S
 
 
 def limits(results: Results, arms: Sequence[str]) -> list[str]:
-    """What the figures do not say of these arms, a sentence each."""
+    """Returns the limits of the figures of these arms, a sentence each."""
     runs, splits = max(len(results.of_arm(arm)) for arm in arms), len({run.split for run in results.runs})
     counts = f"{runs} run{'s' * (runs != 1)} of an arm and {splits} draw{'s' * (splits != 1)} of labelled rows"
     measured = f"Measured with {counts}."

@@ -89,7 +89,7 @@ def sample_table(arm: str, verdict: str, samples: Sequence[Sample]) -> TableRows
 
 
 def memorization_table(results: Results, arms: Sequence[str]) -> TableRows:
-    """How near synthetic examples come to the labelled rows, by arm."""
+    """Similarity of synthetic examples to the labelled rows, by arm."""
     measured = {arm: figures for arm, figures in results.memorization.items() if arm in arms}
     names = dict.fromkeys(name for figures in measured.values() for name in figures)
     rows: Rows = [(name.replace("_", " "), *(figure(m.get(name)) for m in measured.values())) for name in names]
@@ -189,7 +189,7 @@ def class_table(results: Results, evaluation: str, name: str, words: str) -> Tab
 
 
 def changes_table(results: Results, name: str) -> TableRows:
-    """Where a logged figure changed, in each run."""
+    """Steps at which a logged figure changed, in each run."""
     rows: Rows = []
     for run in results.runs:
         logged = [(log["step"], log[name]) for log in run.curve if name in log]

@@ -72,7 +72,7 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
 
 
 def _use(results: Results, models: Mapping[str, Path]) -> list[str]:
-    """Where the model is, and the code that loads it."""
+    """Names the model's folder and the code that loads it."""
     arm, kind = results.best_arm(list(models)), results.data.kind
     accuracy = results.mean(arm, lambda run: run.metrics[results.test]["accuracy"])
     # Transformers learns the architecture of the small image classifier from the package.
