@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,6 +151,15 @@ def test_low_acceptance_is_an_alarm_too(tmp_path):
     assert figures["p_value"] > 0.5
     assert 0.4 < figures["acceptance"] < 0.9
     assert guard.decisions[-1].reason == f"Filters accepted {figures['acceptance']:.3f} of the candidates."
+
+
+def test_where_nothing_was_shown_there_is_no_acceptance_to_judge_by(monkeypatch):
+    guard = AugmentationGuard(min_acceptance=0.5)
+    for shares, mean in (([{}], None), ([{"acceptance": 0.25}, {}, {"acceptance": 0.75}], 0.5)):
+        gathered = [share.get("acceptance") for share in shares]
+        monkeypatch.setattr("hf_augment.training.guard.gather_object", lambda own, gathered=gathered: gathered)
+        guard._run = SimpleNamespace(acceptance=lambda since, step: {})
+        assert guard._acceptance(0, 5) == mean
 
 
 def test_decisions_are_plain_data(tmp_path):

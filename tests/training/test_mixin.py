@@ -472,3 +472,29 @@ def test_shards_in_the_pushed_folder_are_refused(tmp_path, monkeypatch):
         trainer = train(tmp_path / "run", TEXT, TEXT.generator(), max_steps=2, hub_model_id="user/run", **inside)
         with pytest.raises(ValueError, match=message):
             trainer.push_to_hub()
+
+
+class LooksFirst(TrainerCallback):
+    """Asks for another loader before training has begun with its own."""
+
+    def __init__(self):
+        self.trainer = None
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.trainer.get_train_dataloader()
+
+
+def test_a_loader_that_a_callback_asks_for_first_is_not_taken_for_the_one_that_is_trained_on(tmp_path, toy):
+    callback = LooksFirst()
+    trainer = toy.trainer(tmp_path, toy.generator(), callbacks=[callback], max_steps=5)
+    callback.trainer = trainer
+    trainer.train()
+    assert trainer.state.log_history[0]["synthetic_ratio"] == 0.5
+
+
+def test_classes_are_shared_out_as_in_the_dataset_or_as_asked_for(tmp_path, toy):
+    rows = toy.dataset(40).select([i for i in range(40) if i % 2 == 0 or i < 8])  # 20 negative, 4 positive
+    for balance, positive in (("dataset", 4 / 24), ("uniform", 0.5), ("rare_first", 1.0)):
+        options = {"train_dataset": rows, "synthetic_class_balance": balance}
+        weights_of_classes = toy.trainer(tmp_path, toy.generator(), **options).blend.pipeline.class_weights
+        assert weights_of_classes.tolist() == pytest.approx([1 - positive, positive])
