@@ -111,6 +111,7 @@ def test_a_baseline_s_card_says_nothing_of_generators():
     reference = model_card(make_results(), "baseline_same_steps")
     assert headings(reference)[:3] == ["bert-base-uncased on imdb: baseline\\_same\\_steps", "How to use it", "Data"]
     assert "95 % interval" not in reference
+    assert "The intervals range over" not in reference
 
 
 def test_a_generator_s_card():
@@ -165,6 +166,15 @@ def test_images_have_another_way_in():
     results["data"]["kind"] = "image"
     assert "import hf_augment" in model_card(results, "instruct")
     assert "DCGANGenerator.from_pretrained" in generator_card(results, "instruct")
+
+
+def test_time_is_told_as_a_multiple_of_the_reference_s():
+    results = make_results()
+    for run in results["runs"]:
+        run["seconds"] = {"baseline": 5.0, "instruct": 30.0}.get(run["arm"], 20.0)
+    content = model_card(results, "instruct")
+    assert "| baseline | 16 | 5 | 0.25 × |" in content
+    assert "| instruct | 64 | 30 | 1.50 × |" in content
 
 
 def test_of_many_classes_some_are_named():
