@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from hf_augment.extras import optional_imports
+
 
 class Generator(ABC):
     """
@@ -67,3 +69,15 @@ class Generator(ABC):
         Identifies what is generated: weights, prompt, sampling settings. Two generators with the same fingerprint
         must make the same examples, because shards and checkpoints are recognised by it.
         """
+
+
+def detached(example: dict[str, Any]) -> dict[str, Any]:
+    """
+    Returns an example whose Pillow images are apart from the files that they were opened from, and the right way up,
+    as those of a dataset are. Of a file, `datasets` would keep the path, or a copy with the loss of its format.
+    """
+    if not any(hasattr(value, "filename") for value in example.values()):
+        return example
+    with optional_imports("images"):
+        from PIL import ImageOps
+    return {k: ImageOps.exif_transpose(v) if hasattr(v, "filename") else v for k, v in example.items()}

@@ -12,7 +12,7 @@ import numpy as np
 
 from hf_augment.filters.base import Filter, Verdict
 from hf_augment.filters.unencodable import Unencodable, escaped
-from hf_augment.generators.base import Generator
+from hf_augment.generators.base import Generator, detached
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.synthesis.memory import Examples, FilterMemory
 from hf_augment.synthesis.shards import Shard
@@ -155,7 +155,7 @@ class SynthesisPipeline:
                     f"{name}.generate returned an example with the keys {sorted(example)}, but its columns are "
                     f"{sorted(columns)}: make them agree."
                 )
-        return examples
+        return [detached(example) for example in examples]
 
     def _filter(
         self,

@@ -192,8 +192,7 @@ class ShardStore:
 
     def _dataset(self, shard: Shard) -> datasets.Dataset:
         names = list(shard.examples[0]) if shard.examples else []
-        # Of what was opened from a file, `datasets` would keep the path, or a copy with the loss of the file's format.
-        raw = {name: [v.copy() if hasattr(v := e[name], "filename") else v for e in shard.examples] for name in names}
+        raw = {name: [e[name] for e in shard.examples] for name in names}
         ours = {
             self.label_column: datasets.ClassLabel(names=list(self.label_names)),
             "slot": datasets.Value("int64"),

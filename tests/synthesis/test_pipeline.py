@@ -1,7 +1,9 @@
 import json
 
+import datasets
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from hf_augment import Filter, Generator, Memorization, NearDuplicates, ShardStore, Verdict
 from hf_augment.synthesis.pipeline import SynthesisPipeline, class_weights
@@ -193,3 +195,33 @@ def test_texts_within_columns_are_looked_at_too():
     shard = pipeline(Nested(), max_attempts=1).make(0)
     assert shard.rejected == {"unencodable": 8}
     assert shard.reject_sample[0]["example"]["turns"] == [{"role": "user", "said": ["\\udfff"]}]
+
+
+class Photographs(Generator):
+    label_names, columns = ("a", "b"), ("photograph", "note")
+
+    def __init__(self, path):
+        self.path = path
+
+    def generate(self, labels, seed):
+        return [{"photograph": Image.open(self.path), "note": "x"} for _ in labels]
+
+    def fingerprint(self):
+        return "0"
+
+
+def test_pictures_of_files_are_kept_themselves_and_the_right_way_up(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Lies on its side.
+    Image.fromarray(noise).save(tmp_path / "a.jpg", exif=exif)
+    pixels = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
+    assert pixels.shape == (6, 8, 3)
+    made = pipeline(Photographs(tmp_path / "a.jpg"), shard_size=2)
+    store = ShardStore(tmp_path / "shards", made.identity(), "label", ("a", "b"))
+    store.write(made.make(0))
+    (tmp_path / "a.jpg").unlink()
+    for example in store.read(0).examples:
+        np.testing.assert_array_equal(np.asarray(example["photograph"]), pixels)
+    encoded = store.dataset().cast_column("photograph", datasets.Image(decode=False))
+    assert [row["photograph"]["path"] for row in encoded] == [None, None]

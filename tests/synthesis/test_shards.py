@@ -89,17 +89,6 @@ def test_pictures_come_back_as_they_went(store, mode):
         np.testing.assert_array_equal(np.asarray(row["half"]), np.asarray(picture.resize((3, 4))))
 
 
-def test_pictures_of_files_are_kept_themselves(store, tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "a.jpg")
-    pixels = np.asarray(Image.open(tmp_path / "a.jpg"))
-    store.write(array_shard([Image.open(tmp_path / "a.jpg"), Image.open(tmp_path / "a.jpg")]))
-    (tmp_path / "a.jpg").unlink()
-    for example in store.read(0).examples:
-        np.testing.assert_array_equal(np.asarray(example["x"]), pixels)
-    assert store.dataset().cast_column("x", datasets.Image(decode=False))[0]["x"]["path"] is None
-
-
 def test_all_shards_are_one_dataset_anybody_can_open(store, toy):
     shards = [toy_shard(toy, 0), Shard(1), toy_shard(toy, 2)]
     for each in shards:
