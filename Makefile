@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart quickstart-images few-shot test test-slow lint types check clean
+.PHONY: quickstart quickstart-images few-shot test test-slow lint types check findings clean
 
 quickstart: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml $(ARGS)
@@ -43,6 +43,10 @@ types: .venv/installed
 	$(BIN)/mypy
 
 check: lint types test test-slow
+
+# Surprises of libraries that we build on: each script fails when what it shows has changed.
+findings:
+	set -e; for script in findings/*.sh; do echo "$$script"; $$script; done
 
 clean:
 	rm -rf .venv runs

@@ -9,12 +9,22 @@ from pathlib import Path
 import pytest
 
 from hf_augment import CausalLMGenerator, LabelPrompt, SamplingConfig
+from tests.test_extras import OPTIONAL
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toys import LABELS, TEXT
 
 
 SCRIPTS = Path(__file__).parent / "scripts"
 BEFORE, AFTER = SCRIPTS / "text_classification.py", SCRIPTS / "text_classification_augmented.py"
+
+
+#: Runs a script as if no extra was installed.
+WITHOUT_EXTRAS = f"""
+import runpy, sys
+sys.modules.update(dict.fromkeys({sorted(OPTIONAL)}))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def changes():
@@ -30,7 +40,7 @@ def test_the_change_is_five_lines():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [BEFORE, AFTER], ids=["before", "after"])
-def test_both_scripts_run(tmp_path, script):
+def test_both_scripts_run_without_any_extra(tmp_path, script):
     tokenizer = tiny_tokenizer()
     tiny_classifier().save_pretrained(tmp_path / "model")
     tokenizer.save_pretrained(tmp_path / "model")
@@ -40,7 +50,7 @@ def test_both_scripts_run(tmp_path, script):
     )
     generator.save_pretrained(tmp_path / "my-generator")
     done = subprocess.run(
-        [sys.executable, str(script), "model", "train.parquet", "out"],
+        [sys.executable, "-c", WITHOUT_EXTRAS, str(script), "model", "train.parquet", "out"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
