@@ -413,6 +413,18 @@ def test_hostile_text_is_read_character_for_character():
     assert "49" not in body(content)
 
 
+def test_the_title_of_a_folded_table_is_text():
+    """Around it is HTML, in which Markdown's escapes mean nothing."""
+    name = "<script>{{ 7 }}_"
+    results = say(make_results(), "")
+    results["differences"] = [d | {"evaluation": name} for d in results["differences"] if d["evaluation"] == "sst2"]
+    for run in results["runs"]:
+        run["metrics"][name] = run["metrics"].pop("sst2")
+    content = model_card(results, "instruct")
+    title = "&lt;script&gt;&#123;&#123; 7 &#125;&#125;_: tests against baseline_same_steps"
+    assert f"<summary>{title}</summary>" in content.splitlines()
+
+
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in MEASURED.glob("*/results.json")))
 def test_cards_of_measured_runs(folder):
     results = Results.load(MEASURED / folder / "results.json")
