@@ -81,16 +81,10 @@ def trained_source(args: ImageExperimentArguments) -> TrainedDCGAN:
 
 def build(args: ImageExperimentArguments, training: AugmentingTrainingArguments) -> Study:
     """Puts the study together; nothing is trained yet, and what cannot work is refused."""
-    # 1. The labelled images, the test set and the hold-outs.
-    data = load_image_data(args, training.seed)
-
-    # 2. The classifier that every arm trains anew.
-    classifier = ImageClassifier(data.label_names, data.train.features["image"].shape, args.width, args.dropout)
-
-    # 3. What generates: a DCGAN that learns the labelled images.
+    # 1. What generates: a DCGAN that learns the labelled images.
     source = trained_source(args)
 
-    # 4. What judges the images. The judges of labels were each trained without one fold of the labelled images,
+    # 2. What judges the images. The judges of labels were each trained without one fold of the labelled images,
     #    because one that has seen an image confirms a copy of it.
     filters = ImageFilters(
         min_copy_distance=args.min_copy_distance,
@@ -99,13 +93,17 @@ def build(args: ImageExperimentArguments, training: AugmentingTrainingArguments)
         judge_folds=args.judge_folds,
     )
 
-    # 5. The arms: classic augmentation, the generator by its names on the command line, and both together.
-    by_name = arms_by_name([source], filters)
+    # 3. The arms: classic augmentation, the generator by its names on the command line, and both together.
     arms = [Arm(name, augment=name) for name in args.classic]
-    for name in args.generators:
-        arms.append(by_name[name])
-        if name == source.name:
-            arms += [dataclasses.replace(by_name[name], name=f"{name}_{kind}", augment=kind) for kind in args.classic]
+    for arm in arms_by_name(args.generators, [source], filters):
+        both = args.classic if arm.name == source.name else []
+        arms += [arm, *(dataclasses.replace(arm, name=f"{arm.name}_{kind}", augment=kind) for kind in both)]
+
+    # 4. The labelled images, the test set and the hold-outs.
+    data = load_image_data(args, training.seed)
+
+    # 5. The classifier that every arm trains anew.
+    classifier = ImageClassifier(data.label_names, data.train.features["image"].shape, args.width, args.dropout)
     return Study(data, classifier, training, arms, **args.comparison())
 
 

@@ -94,17 +94,11 @@ def asked_model(args: TextExperimentArguments) -> AskedModel | None:
 
 def build(args: TextExperimentArguments, training: AugmentingTrainingArguments) -> Study:
     """Puts the study together; nothing is trained yet, and what cannot work is refused."""
-    # 1. The labelled texts, the test set and the hold-outs.
-    data = load_text_data(args, training.seed)
-
-    # 2. The classifier that every arm trains anew.
-    classifier = TextClassifier(args.model, data.label_names, args.max_length, args.dropout)
-
-    # 3. What generates: a model that learns the labelled texts, one that is only prompted, or both.
+    # 1. What generates: a model that learns the labelled texts, one that is only prompted, or both.
     trained, instruct = trained_source(args), instruct_source(args)
     sources = [trained, instruct, Mixture("both", [trained, instruct])]
 
-    # 4. What judges the texts. The judges of labels were each trained without one fold of the labelled texts, because
+    # 2. What judges the texts. The judges of labels were each trained without one fold of the labelled texts, because
     #    one that has seen a text confirms a copy of it; the prompted model's texts are judged by the baseline.
     filters = TextFilters(
         duplicate_threshold=args.duplicate_threshold,
@@ -115,9 +109,14 @@ def build(args: TextExperimentArguments, training: AugmentingTrainingArguments) 
         asked=asked_model(args) if args.label_judge == "prompted" else None,
     )
 
-    # 5. The arms: classic augmentation, and the generators by their names on the command line.
-    by_name = arms_by_name(sources, filters)
-    arms = [Arm(name, augment=name) for name in args.classic] + [by_name[name] for name in args.generators]
+    # 3. The arms: classic augmentation, and the generators by their names on the command line.
+    arms = [Arm(name, augment=name) for name in args.classic] + arms_by_name(args.generators, sources, filters)
+
+    # 4. The labelled texts, the test set and the hold-outs.
+    data = load_text_data(args, training.seed)
+
+    # 5. The classifier that every arm trains anew.
+    classifier = TextClassifier(args.model, data.label_names, args.max_length, args.dropout)
     return Study(data, classifier, training, arms, **args.comparison())
 
 

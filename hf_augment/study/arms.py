@@ -264,19 +264,22 @@ BASELINES = (Arm("baseline", same_steps=False), Arm(REFERENCE))
 VARIANTS: dict[str, dict[str, Any]] = {"": {}, "_unfiltered": {"filters": ()}, "_guarded": {"guarded": True}}
 
 
-def arm_names(sources: Iterable[str]) -> list[str]:
-    """Returns the names that a command line may give to the arms of such sources, and of real rows."""
-    return [RealRows.name, *(name + variant for name in sources for variant in VARIANTS)]
+def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:
+    """
+    Returns arms by the names that a command line gives them: each source, also without filters and with a guard, and
+    real rows.
 
-
-def arms_by_name(sources: Iterable[Source], filters: Filters) -> dict[str, Arm]:
-    """Returns the arms of sources and of real rows by the names that a command line may give them."""
+    Raises:
+        ValueError: If a name is none of these.
+    """
     arms = {RealRows.name: Arm(RealRows.name, RealRows())}
     for source in sources:
         for variant, how in VARIANTS.items():
             name = source.name + variant
             arms[name] = dataclasses.replace(Arm(name, source, filters), **how)
-    return arms
+    if unknown := sorted(set(names) - arms.keys()):
+        raise ValueError(f"generators has {unknown}: it must be some of {list(arms)}.")
+    return [arms[name] for name in names]
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hf_augment.neighbours.features import COPY_DISTANCE
-from hf_augment.study.arms import arm_names
 from hf_augment.study.image_classifier import CLASSIC
 from hf_augment.study.settings import ExperimentArguments
 
@@ -62,9 +61,6 @@ class ImageExperimentArguments(ExperimentArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = arm_names(["trained"])
-        if unknown := sorted(set(self.generators) - set(known)):
-            raise ValueError(f"generators has {unknown}: it must be some of {known}, or none of them.")
         if unknown := sorted(set(self.classic) - set(CLASSIC)):
             raise ValueError(f"classic has {unknown}, which is none of {list(CLASSIC)}.")
         if self.model != "small_resnet18":

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from hf_augment.progress import PERIOD, last_words
+from hf_augment.progress import PERIOD, last_words, working
 
 
 _do: Callable[..., Any] | None = None
@@ -64,7 +64,8 @@ def run_jobs(
                 logs = sorted(set(log_folder.iterdir()) - earlier)
                 progress.set_postfix_str("; ".join(filter(None, map(last_words, logs))))
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            with working("Waiting for the processes to end"):
+                pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start(make: Callable[[], Callable[..., Any]], threads: int, log_folder: Path) -> None:

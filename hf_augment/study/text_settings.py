@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.judges.prompted import check_question
 from hf_augment.neighbours.texts import COPY_SIMILARITY
-from hf_augment.study.arms import arm_names
 from hf_augment.study.settings import ExperimentArguments
 
 
@@ -91,9 +90,6 @@ class TextExperimentArguments(ExperimentArguments):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = arm_names(["trained", "instruct", "both"])
-        if unknown := sorted(set(self.generators) - set(known)):
-            raise ValueError(f"generators has {unknown}: it must be some of {known}.")
         if unknown := sorted(set(self.classic) - {"eda"}):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         if self.label_judge not in ("classifier", "prompted"):

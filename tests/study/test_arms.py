@@ -1,7 +1,9 @@
 """Arms and sources as objects."""
 
+import pytest
+
 from hf_augment import Generator, NearDuplicates
-from hf_augment.study.arms import Arm, Given, Mixture, Source, arm_names, arms_by_name
+from hf_augment.study.arms import Arm, Given, Mixture, Source, arms_by_name
 
 
 class Says(Generator):
@@ -41,9 +43,10 @@ def test_a_generator_is_a_source_of_its_own():
 
 def test_the_command_line_names_arms_in_one_place():
     sources = [Given(Says("so"), "given"), Learned()]
-    arms = arms_by_name(sources, filters)
-    assert set(arms) == set(arm_names(["given", "learned"]))
-    assert {name: (arm.source.name, arm.filtered, arm.guarded) for name, arm in arms.items()} == {
+    variants = ("", "_unfiltered", "_guarded")
+    names = ["real", *(source.name + variant for source in sources for variant in variants)]
+    arms = arms_by_name(names, sources, filters)
+    assert {arm.name: (arm.source.name, arm.filtered, arm.guarded) for arm in arms} == {
         "real": ("real", False, False),
         "given": ("given", True, False),
         "given_unfiltered": ("given", False, False),
@@ -52,6 +55,17 @@ def test_the_command_line_names_arms_in_one_place():
         "learned_unfiltered": ("learned", False, False),
         "learned_guarded": ("learned", True, True),
     }
+
+
+def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
+    assert [arm.name for arm in arms_by_name(["learned_guarded", "real", "learned"], [Learned()], filters)] == [
+        "learned_guarded",
+        "real",
+        "learned",
+    ]
+    known = r"\['real', 'learned', 'learned_unfiltered', 'learned_guarded'\]"
+    with pytest.raises(ValueError, match=rf"generators has \['given'\]: it must be some of {known}"):
+        arms_by_name(["given", "real"], [Learned()], filters)
 
 
 def test_a_mixture_is_what_its_parts_are():

@@ -56,7 +56,6 @@ def make(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"generators": ["instruct"]}, r"generators has \['instruct'\]: it must be some of \['real', 'trained'"),
         ({"classic": ["crop", "crop"]}, r"classic=\['crop', 'crop'\] and generators=\['trained'\] name an arm twice"),
         ({"processes": 0}, "processes=0 must be 1 or more"),
         ({"robustness_rows": -1}, "robustness_rows=-1 must be 0 or more"),
@@ -83,6 +82,7 @@ def test_arguments_that_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"generators": ["instruct"]}, r"generators has \['instruct'\]: it must be some of \['real', 'trained'"),
         ({"train": {"labels": [0] * 20}}, "The training set has 0 rows of 'warm', but there must be 1 of every class"),
         ({"train": {"labels": [0] * 19 + [1]}}, "The training set has 1 rows of 'warm', but there must be 2"),
         ({"train_per_class": 4, "judge_folds": 5}, "The training set has 4 rows of 'cool', but there must be 5"),
