@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from hf_augment.files import write_atomically
 from hf_augment.reporting import plots
@@ -14,12 +12,10 @@ from hf_augment.reporting.html import check_pictures, render_html
 from hf_augment.reporting.markdown import render_report
 from hf_augment.reporting.results import Results
 from hf_augment.reporting.sections import make_sections
-from hf_augment.reporting.terminal import closing_lines, print_results
+from hf_augment.reporting.terminal import print_results
 
 
-def write_report(
-    folder: Path, results: Results, console: Console | None = None, models: Mapping[str, Path] | None = None
-) -> Results:
+def write_report(folder: Path, results: Results, console: Console | None = None) -> Results:
     """
     Prints the results and writes them: `report.html`, a page that needs no network; `report.md`; `results.json`;
     `report.png`, and where there is something to show `curves.png`, `robustness.png` and `generalization.png`.
@@ -45,8 +41,6 @@ def write_report(
             Results of a comparison.
         console (`rich.console.Console`, *optional*):
             Console to print on. Defaults to the terminal.
-        models (`Mapping[str, Path]`, *optional*):
-            Folders of the classifiers that were saved, by arm: the last lines name one and say how to use it.
 
     Returns:
         [`Results`]: What is in `results.json`, and so may be published.
@@ -64,9 +58,5 @@ def write_report(
         write_atomically(folder / picture.file, picture.content)
     write_atomically(folder / "report.md", render_report(results).encode())
     write_atomically(folder / "report.html", render_html(results, sections, folder).encode())
-    console = console or Console()
-    print_results(console, results)
-    console.print()
-    for line in closing_lines(results, folder / "report.html", models):
-        console.print(Text(line), soft_wrap=True)
+    print_results(console or Console(), results)
     return Results.load(folder / "results.json")

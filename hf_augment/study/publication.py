@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelerate import PartialState
 from rich.console import Console
+from rich.text import Text
 
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
@@ -23,6 +24,7 @@ from hf_augment.progress import working
 from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
 from hf_augment.reporting.results import Data, Results
+from hf_augment.reporting.terminal import closing_lines
 from hf_augment.study import identity
 from hf_augment.study.arms import REFERENCE, Arm, LearnedSource, Source
 
@@ -41,9 +43,12 @@ def write(study: Study, settings: dict[str, Any], more: dict[str, Any]) -> Resul
     with working("Comparing the arms"):
         results = results_of(study, settings, more)
     console = Console(width=None if sys.stdout.isatty() else 100)
-    models = {arm: study.split(0).folder / f"{arm}-0/model" for arm in study.arms}
-    results = write_report(study.folder / "report", results, console, models)
+    results = write_report(study.folder / "report", results, console)
     publish(study, results)
+    # Where a terminal stands at the end.
+    models = {arm: study.split(0).folder / f"{arm}-0/model" for arm in study.arms}
+    for line in ["", *closing_lines(results, study.folder / "report/report.html", models)]:
+        console.print(Text(line), soft_wrap=True)
     return results
 
 

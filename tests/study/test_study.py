@@ -79,6 +79,11 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     assert "6 runs: 3 arms, 1 draws of the labelled rows, 2 seeds; 12 labelled rows, 12 test rows." in told
     assert "Run 6 of 6: said, split 0, seed 1: accuracy" in told
     study.report({"origin": "a list"})
+    last = capsys.readouterr().out.splitlines()[-5:]
+    assert last[0].startswith("On test, against baseline_same_steps: ")
+    assert last[2] == f"Report: {study.folder / 'report/report.html'}"
+    assert last[3].startswith(f"Model: {study.folder / 'split-0'}")
+    assert last[4].startswith("Use it: from transformers import pipeline; pipeline(")
     results = json.loads((study.folder / "report/results.json").read_text())
     assert results["data"]["name"] == "toys"
     assert results["settings"]["origin"] == "a list"
