@@ -6,9 +6,14 @@ import inspect
 import json
 import re
 import statistics
+from functools import partial
 from pathlib import Path
 
+import datasets
+import numpy as np
 import pytest
+from torchvision.transforms import v2
+from transformers import ViTImageProcessor
 
 import hf_augment
 from hf_augment.reporting.results import Results
@@ -19,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 MEASURED = ROOT / "model_cards/README.md"
 SCRIPTS = [ROOT / "tests/scripts" / name for name in ("text_classification.py", "text_classification_augmented.py")]
+#: Arguments of a training in a test.
+QUIET = {"report_to": "none", "use_cpu": True, "dataloader_pin_memory": False}
 #: Labelled sentences of each class.
 FEW_SHOT = (8, 32, 100, 3300)
 
@@ -137,6 +144,32 @@ def test_the_code_of_a_page_uses_names_and_arguments_that_exist(page):
 def test_the_links_of_a_page_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_image_example_of_the_readme_trains_and_evaluates(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    features = datasets.Features({"img": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
+    images = [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(32)]
+    dataset = datasets.Dataset.from_dict({"img": images, "label": [0, 1] * 16}, features=features)
+    names = {name: getattr(hf_augment, name) for name in hf_augment.__all__} | {
+        "names": ["cat", "dog"],
+        "dataset": dataset,
+        "processor": ViTImageProcessor(do_resize=False),
+        "v2": v2,
+        "GANTrainingArguments": partial(
+            hf_augment.GANTrainingArguments, max_steps=2, per_device_train_batch_size=16, **QUIET
+        ),
+        "AugmentingTrainingArguments": partial(hf_augment.AugmentingTrainingArguments, max_steps=3, **QUIET),
+    }
+    exec(
+        re.search(r"^```python\n(config = DCGANConfig.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)[1], names
+    )
+    trainer = names["trainer"]
+    trainer.train()
+    assert len(trainer.shards.dataset()) > 0
+    assert trainer.evaluate(hf_augment.ImageRows(dataset, "img"))["eval_loss"] > 0
 
 
 if __name__ == "__main__":
