@@ -2,6 +2,8 @@
 
 import ast
 import difflib
+import doctest
+import importlib
 import inspect
 import json
 import re
@@ -128,16 +130,40 @@ def test_the_readme_is_short_and_its_table_has_six_rows():
 PAGES = [README, *(ROOT / "model_cards").glob("*.md"), ROOT / "recipes/README.md", ROOT / "CONTRIBUTING.md"]
 
 
+MODULES = sorted((ROOT / "hf_augment").rglob("*.py"))
+
+
+def blocks(text):
+    """The Python of a page or a docstring, without prompts and outputs."""
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        prompted = doctest.DocTestParser().get_examples(block)
+        yield "".join(example.source for example in prompted) if prompted else block
+
+
+def check_code(code):
+    """What is imported from the package exists, and so do the arguments that its public objects are given by name."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "hf_augment":
+            module = importlib.import_module(node.module)
+            assert not (missing := [alias.name for alias in node.names if not hasattr(module, alias.name)]), missing
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in hf_augment.__all__:
+            parameters = inspect.signature(getattr(hf_augment, node.func.id)).parameters
+            unknown = {keyword.arg for keyword in node.keywords} - {None} - set(parameters)
+            assert not unknown or any(p.kind is p.VAR_KEYWORD for p in parameters.values()), (node.func.id, unknown)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_of_a_page_uses_names_and_arguments_that_exist(page):
-    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-        for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and node.module == "hf_augment":
-                assert {alias.name for alias in node.names} <= set(hf_augment.__all__)
-            if isinstance(node, ast.Call) and getattr(node.func, "id", None) in hf_augment.__all__:
-                parameters = inspect.signature(getattr(hf_augment, node.func.id)).parameters
-                given = {keyword.arg for keyword in node.keywords}
-                assert given <= set(parameters) or "kwargs" in parameters, f"{node.func.id}: {given - set(parameters)}"
+    for code in blocks(page.read_text(encoding="utf-8")):
+        check_code(code)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_examples_of_a_module_use_names_and_arguments_that_exist(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            for code in blocks(ast.get_docstring(node) or ""):
+                check_code(code)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -42,7 +42,7 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
 
     results = Results.load("runs/imdb/report/results.json")
     models = {"trained": Path("runs/imdb/split-0/trained-0/model")}
-    print(*closing_lines(results, Path("runs/imdb/report/report.html"), models), sep="\n")
+    print(*closing_lines(results, Path("runs/imdb/report/report.html"), models), sep="\\n")
     ```
 
     Args:
