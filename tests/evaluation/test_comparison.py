@@ -378,7 +378,8 @@ def share_found(world, times, arms=1):
     """The share of "helps" where the effect is what the comparison says that it could have seen."""
     said = [compare_all(world.runs(arms), "baseline", "test")[0].detectable for _ in range(times)]
     found = [compare_all(world.runs(arms, gain), "baseline", "test")[0] for gain in said]
-    assert np.mean([d.verdict == "hurts" for d in found]) <= 0.01
+    # The wrong direction is half of the errors, at most: as often where the effect that is said is next to none.
+    assert sum(d.verdict == "hurts" for d in found) <= at_most(0.025, times, tests=7)
     return np.mean([d.verdict == "helps" for d in found])
 
 
