@@ -97,8 +97,8 @@ def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
     """Returns the course of a training."""
     course: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds}
     course["wait"] = trainer.waited_seconds / seconds
-    if trainer._run is not None:
-        course["shown"] = trainer._run.shown_share(trainer.state.global_step)
+    if trainer.shown_share is not None:
+        course["shown"] = trainer.shown_share
     course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
     if trainer.shards is not None:
         course["shards"] = trainer.shards.folder.name

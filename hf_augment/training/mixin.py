@@ -96,6 +96,9 @@ class AugmentingMixin(WeighingMixin):
             The synthetic examples of the run; `None` where nothing is blended.
         baseline_steps (`int`):
             Optimizer steps of this run, which an honest baseline needs as well.
+        shown_share (`float`, *optional*):
+            The share of the synthetic rows scheduled so far that were shown: filters and a guard leave slots to real
+            rows.
 
     Raises:
         ValueError: At construction, for what cannot work: with the argument, its value and the remedy.
@@ -180,6 +183,11 @@ class AugmentingMixin(WeighingMixin):
     def waited_seconds(self) -> float:
         """How long training has waited for generation, since `train` was called."""
         return self._run.producer.waited_seconds if self._run is not None else 0.0
+
+    @property
+    def shown_share(self) -> float | None:
+        """The share of the synthetic rows scheduled so far that were shown, in `[0, 1]`; `None` without any."""
+        return None if self._run is None else self._run.shown_share(self.state.global_step)
 
     def _new_blend(self, shape: RunShape) -> Blend:
         generator, dataset, args = self.generator, self.train_dataset, self.args
