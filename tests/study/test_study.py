@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, NearDuplicates, Study, TextClassifier
 from hf_augment.study import identity
+from hf_augment.study.arms import RealRows
 from hf_augment.study.data import sample_per_class
 from hf_augment.study.split import classifier_seed
 from tests.tiny import tiny_classifier, tiny_tokenizer
@@ -93,6 +94,15 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     again = make(seeds=2)
     again.run()
     assert len(again.stages.reused) == 6
+
+
+def test_nothing_is_published_of_real_rows_and_no_example_that_no_filter_saw(make):
+    said = Arm("said", TEXT.generator(), filters=[NearDuplicates()])
+    study = make([said, Arm("raw", TEXT.generator("raw")), Arm("real", RealRows())])
+    study.run()
+    study.report()
+    staged = json.loads((study.folder / "hub/push.json").read_text())["repositories"]
+    assert {entry["suffix"] for entry in staged} == {"said", "said-synthetic", "raw", "results"}
 
 
 def test_what_is_changed_is_done_again_alone_or_refused_with_words(make):
