@@ -131,16 +131,6 @@ class SynthesisPipeline:
         shard.seconds = time.perf_counter() - start
         return shard
 
-    def remember(self, examples: Sequence[dict[str, Any]]) -> None:
-        """Tells the filters what all of them accepted."""
-        for f in self.filters:
-            f.remember(examples)
-
-    def forget(self) -> None:
-        """Makes the filters as they were at the start."""
-        for f in self.filters:
-            f.forget()
-
     def _candidates(self, labels: list[int], seed: int) -> list[dict[str, Any]]:
         examples = self.generator.generate(labels, seed)
         name, columns = type(self.generator).__name__, set(self.generator.columns)

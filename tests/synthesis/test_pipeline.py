@@ -9,6 +9,8 @@ from hf_augment import Filter, Generator, Memorization, NearDuplicates, ShardSto
 from hf_augment.synthesis.pipeline import SynthesisPipeline, class_weights
 from hf_augment.synthesis.shards import acceptance
 from tests.toys import (
+    TEXT,
+    WORDS,
     EveryThird,
     comparable,
     each_toy,  # noqa: F401 - the fixture `toy`
@@ -63,7 +65,10 @@ def test_labels_follow_the_weights_over_shards(toy):
     assert all(sorted(made.labels(i)) != made.labels(i) for i in range(20)), "in random order"
     counts = np.bincount(np.concatenate([made.labels(i) for i in range(200)]))
     assert counts.tolist() == [1400, 400, 200]
-    assert set(np.bincount(pipeline(toy.generator(), shard_size=7).labels(0))) == {3, 4}
+    odd = pipeline(toy.generator(), shard_size=7)
+    assert {tuple(np.bincount(odd.labels(i))) for i in range(20)} == {(3, 4), (4, 3)}, (
+        "each class in turn has one more"
+    )
 
 
 def test_rejected_slots_are_tried_again_and_then_stay_empty(toy):
@@ -76,6 +81,34 @@ def test_rejected_slots_are_tried_again_and_then_stay_empty(toy):
     assert all(toy.number(example) % 3 for example in shard.examples)
     assert [set(reject) for reject in shard.reject_sample] == [{"filter", "reason", "score", "label", "example"}] * 3
     assert set(shard.label_probabilities) == {(0.75, 0.25), (0.25, 0.75)}
+
+
+def test_slots_are_those_of_the_shard_and_labels_are_theirs(toy):
+    made = pipeline(toy.generator(), [EveryThird(toy)], max_attempts=1)
+    shard = made.make(3)
+    assert 0 < len(shard.slots) < 8
+    assert shard.slots == sorted(set(shard.slots) & set(range(24, 32)))
+    assert shard.labels == [made.labels(3)[slot - 24] for slot in shard.slots]
+
+
+def test_retries_and_rejects_are_of_the_class_that_was_asked_for():
+    shard = pipeline(TEXT.generator(), [EveryThird(TEXT)], weights=(0.3, 0.7), shard_size=30).make(0)
+    assert shard.candidates > 30
+    told = [(example, label) for example, label in zip(shard.examples, shard.labels, strict=True)]
+    told += [(reject["example"], reject["label"]) for reject in shard.reject_sample]
+    assert {label for _, label in told[-3:]} == {0, 1}
+    for example, label in told:
+        assert set(example["text"].split()[1:-1]) <= set(WORDS[label])
+
+
+def test_the_identity_names_all_that_a_shard_depends_on(toy):
+    def identity(generator="toy", filters=(), **options):
+        return json.dumps(pipeline(toy.generator(generator), filters, **options).identity())
+
+    others = [{"seed": 2}, {"shard_size": 9}, {"max_attempts": 4}, {"weights": (0.4, 0.6)}, {"generator": "other"}]
+    others += [{"filters": [Nothing()]}, {"filters": [Nothing(), EveryThird(toy)]}]
+    assert identity() == identity()
+    assert len({identity(), *(identity(**options) for options in others)}) == 1 + len(others)
 
 
 def test_a_filter_that_rejects_all_ends_after_the_attempts(toy):

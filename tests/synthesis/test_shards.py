@@ -15,7 +15,7 @@ from PIL import Image
 
 from hf_augment.files import write_json
 from hf_augment.synthesis.prepared import PreparedShards
-from hf_augment.synthesis.shards import Shard, ShardStore
+from hf_augment.synthesis.shards import Shard, ShardStore, acceptance
 from hf_augment.training.preparing import RowMaker
 from hf_augment.training.task import ClassTask
 from tests.toys import (
@@ -100,6 +100,18 @@ def test_all_shards_are_one_dataset_anybody_can_open(store, toy):
     assert dataset.features == toy.features | {"label": datasets.ClassLabel(names=list(LABELS))} | ours
     assert store.indices() == [0, 1, 2]
     assert [account.candidates for account in store.accounts()] == [6, 0, 6]
+
+
+def test_acceptance_is_a_share_of_what_reached_each_filter():
+    accounts = [
+        Shard(0, candidates=8, rejected={"fluency": 4, "near_duplicates": 1}, seconds=0.5),
+        Shard(1, candidates=2, rejected={"fluency": 0, "near_duplicates": 2}, seconds=1.0),
+        Shard(2, candidates=0, rejected={}, seconds=0.5),
+    ]
+    expected = {"acceptance": 0.3, "acceptance_fluency": 0.6, "acceptance_near_duplicates": 0.5, "per_second": 1.5}
+    assert acceptance(accounts) == pytest.approx(expected)
+    assert acceptance([Shard(0, candidates=2, rejected={"a": 2, "b": 0}, seconds=1.0)])["acceptance_b"] == 0
+    assert acceptance(accounts[2:]) == {}
 
 
 def test_a_store_of_nothing_says_so(store):

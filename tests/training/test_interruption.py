@@ -7,10 +7,19 @@ import sys
 import time
 
 import pytest
+from transformers import TrainerCallback
 
 from hf_augment import NearDuplicates
 from hf_augment.study.stages import last_checkpoint
 from tests.toys import TEXT, assert_equal_weights, weights
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step >= self.step
 
 
 def train(folder, generator, resume=None, **options):
@@ -94,3 +103,20 @@ def test_a_signal_ends_the_process_at_once_and_what_was_done_is_kept(tmp_path, w
     assert_equal_weights(weights(resumed.model), whole[0])
     assert files(folder) == whole[1]
     assert done.items() <= whole[1].items()
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+def test_a_damaged_shard_ends_a_resumed_run_and_deleted_it_is_made_again(tmp_path, whole, shard):
+    cut = train(tmp_path, TEXT.generator(), callbacks=[StopAt(3)])
+    path = cut.shards.folder / f"shard-{shard:06d}.arrow"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    # One is shown again, the other is read to the filter by the thread.
+    with pytest.raises((ValueError, RuntimeError), match=rf"{path} is damaged: its SHA-256 is .*Delete {path.name}"):
+        train(tmp_path, TEXT.generator(), resume=True)
+    path.unlink()
+    path.with_suffix(".json").unlink()
+    resumed = train(tmp_path, TEXT.generator(), resume=True)
+    assert_equal_weights(weights(resumed.model), whole[0])
+    assert files(tmp_path) == whole[1]
