@@ -246,6 +246,14 @@ def test_texts_keep_their_markup_and_tokens_are_lists(store):
     assert isinstance(row["input_ids"], list)
 
 
+def test_a_shard_is_prepared_once(store):
+    calls = []
+    store.write(toy_shard(TEXT))
+    prepared = prepare(store, lambda columns: calls.append(len(columns["text"])) or tokenize(columns))
+    assert [prepared.accepted(0).tolist() for _ in range(3)] == [[True, False, True, False]] * 3
+    assert calls == [2]
+
+
 def test_prepared_rows_leave_no_file_whatever_ends_the_process(store, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
