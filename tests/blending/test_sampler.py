@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, WeightedRandomSampler
 
 from hf_augment.blending.rows import MapRows, StreamRows
-from hf_augment.blending.sampler import BlendedBatchSampler, DrawLayout, Slot
+from hf_augment.blending.sampler import BlendedBatchSampler, BlendProgress, DrawLayout, Slot
 from hf_augment.blending.schedule import BlendPlan, batches_per_epoch
 
 
@@ -86,6 +86,22 @@ def test_every_batch_has_a_seed_of_its_own_and_keeps_it_on_resume():
     assert [batch.seed for batch in batches(1, 2, epoch=1, skip=3)[0]] == seeds[3][3:]
     rejecting = batches(1, 2, epoch=1, accepted=lambda shard: np.zeros(8, dtype=bool))[0]
     assert [batch.seed for batch in rejecting] == seeds[3]
+
+
+def test_ranks_fill_empty_slots_with_rows_of_their_own():
+    none = lambda shard: np.zeros(8, dtype=bool)  # noqa: E731
+    dealt, plan = [], None
+    for rank in (0, 1):
+        made, plan, _ = batches(rank, 2, rows=40, accepted=none)
+        dealt.append([row for m, batch in enumerate(made) for row in batch[plan.batch_size - int(plan.slots[m]) :]])
+    assert len(dealt[0]) == len(dealt[1]) == 20
+    assert len({*dealt[0], *dealt[1]}) == 40, "no row fills twice before each has filled once"
+
+
+def test_a_share_of_the_slots_is_exact():
+    progress = BlendProgress(BlendPlan(2, 0.5, 100, 100), DrawLayout(8, 1, seed=0))
+    progress.scale(0, 0.29)  # As a binary number times 100 it is a little less than 29.
+    assert progress.first_draw[-1] == 29
 
 
 def test_rejected_slots_become_real_rows_and_nothing_else_moves():

@@ -144,6 +144,62 @@ def test_waiting_ends_with_the_argument_to_raise(tmp_path):
     one.close()
 
 
+def test_waiting_adds_up(tmp_path):
+    class Slow(ToyGenerator):
+        def generate(self, labels, seed):
+            time.sleep(0.1)
+            return super().generate(labels, seed)
+
+    one = producer(InlineProducer, tmp_path, Slow(TEXT))
+    for shard in (0, 1, 1):
+        one.wait_for(shard)
+    assert one.waited_seconds >= 0.2
+
+
+def test_the_thread_computes_with_as_many_threads_as_its_caller(tmp_path):
+    class Counts(ToyGenerator):
+        def generate(self, labels, seed):
+            counted.append(torch.get_num_threads())
+            return super().generate(labels, seed)
+
+    counted, before = [], torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        one = producer(ThreadProducer, tmp_path, Counts(TEXT), shards=[0])
+        one.wait_for(0)
+        one.close()
+    finally:
+        torch.set_num_threads(before)
+    assert counted == [3]
+
+
+def test_interrupted_it_gives_up_the_shard_at_once_and_another_one_makes_it(tmp_path):
+    class Endless(ToyGenerator):
+        def generate(self, labels, seed):
+            if len(self.calls) == 1:
+                busy.set()
+                while True:
+                    torch.ones(2) + 1
+            return super().generate(labels, seed)
+
+    busy = threading.Event()
+    one = producer(ThreadProducer, tmp_path, Endless(TEXT))
+    one.wait_for(0)
+    assert busy.wait(60)
+    one.close(wait=False)
+    one.close(wait=False)
+    assert not running()
+    assert one.store.indices() == [0]
+    with pytest.raises(RuntimeError, match="was asked for after training had ended"):
+        one.wait_for(1)
+    other = producer(ThreadProducer, tmp_path, TEXT.generator())
+    other.wait_for(5)
+    other.close()
+    whole = producer(InlineProducer, tmp_path / "whole", TEXT.generator())
+    whole.wait_for(5)
+    assert examples(other.store, range(6)) == examples(whole.store, range(6))
+
+
 def test_an_interpreter_that_ends_while_the_thread_works_ends_cleanly(tmp_path):
     script = f"""
         import pathlib, torch
