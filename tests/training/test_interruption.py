@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 
 from hf_augment import NearDuplicates
 from hf_augment.study.stages import last_checkpoint
+from hf_augment.training.blend import SHARD_FOLDER
 from tests.toys import TEXT, assert_equal_weights, weights
 
 
@@ -53,7 +54,7 @@ if __name__ == "__main__":
 
 
 def files(folder):
-    return {path.name: path.read_bytes() for path in folder.glob("synthetic/*/*.arrow")}
+    return {path.name: path.read_bytes() for path in (folder / SHARD_FOLDER).rglob("*.arrow")}
 
 
 @pytest.fixture(scope="module", name="whole")
@@ -96,7 +97,7 @@ def test_a_signal_ends_the_process_at_once_and_what_was_done_is_kept(tmp_path, w
     assert ("KeyboardInterrupt" in error) == interrupted
     assert not any(words in error for words in ("terminate called", "Fatal Python error"))
     assert [name for name in os.listdir(temporary) if name.startswith("hf_augment")] == []
-    assert not list(folder.glob("synthetic/*/*.partial"))
+    assert not list(folder.rglob("*.partial"))
     done = files(folder)
     assert len(done) == 3
     resumed = train(folder, TEXT.generator(), resume=last_checkpoint(folder), **options)
