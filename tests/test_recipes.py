@@ -94,7 +94,7 @@ class Parts(ABC):
 
 class TextParts(Parts):
     kind, recipe, column, shards = "text", "imdb.py", "text", "instruct_unfiltered-shards"
-    short = ("--generators", "trained", "instruct", "--generator_lora_rank", "2")
+    short = ("--generator_lora_rank", "2", "--generators", "trained", "instruct")
     story = (*WATCHED, "--classic", "eda", "--label_judge", "prompted", "--judge_template", "{text}:")
     story += ("--generators", "trained", "instruct", "instruct_unfiltered", "both", "real")
     arms = ("baseline", "baseline_same_steps", "eda", "trained", "instruct", "instruct_unfiltered", "both", "real")
