@@ -61,7 +61,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         path (`Path`):
             The file.
         remedy (`str`):
-            What the user is to do if the file is damaged, a sentence without its full stop; ends the error's message.
+            Remedy for a damaged file, a sentence without its full stop; ends the error's message.
 
     Returns:
         `dict[str, Any]`: The content.

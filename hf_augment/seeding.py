@@ -31,9 +31,9 @@ def derive_seed(seed: int, purpose: str, *counters: int) -> int:
         seed (`int`):
             The base seed, zero or more.
         purpose (`str`):
-            What is drawn with it. Two purposes never share a stream.
+            Name of what is drawn with it. Two purposes never share a stream.
         counters (`int`):
-            What is counted: a shard, an attempt, an epoch. Each zero or more. One purpose always takes the same
+            Counters, such as a shard, an attempt, an epoch; zero or more each. One purpose always takes the same
             number of them: a `SeedSequence` takes no notice of zeros at the end.
 
     Returns:
@@ -53,8 +53,8 @@ def isolated_rng(seed: int) -> Iterator[None]:
     """
     Seeds Python, NumPy and torch (CPU and CUDA) inside the block and restores all of them after it.
 
-    What runs inside is repeatable and cannot change what is drawn outside. Only for the main thread: the states are
-    process-wide, so in a background thread this would race with training.
+    Makes what runs inside repeatable, and keeps it from changing what is drawn outside. Only for the main thread: the
+    states are process-wide, so in a background thread this would race with training.
 
     Args:
         seed (`int`):

@@ -100,7 +100,7 @@ class StreamRows(RealRows):
         seed (`int`):
             Base seed of the choice of fills.
         remembered (`int`, *optional*, defaults to 1024):
-            How many of the last rows a fill is chosen from.
+            Number of last rows that a fill is chosen from.
     """
 
     def __init__(self, stream: torch_data.IterableDataset, seed: int, remembered: int = 1024) -> None:

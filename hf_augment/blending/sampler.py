@@ -52,7 +52,7 @@ class DrawLayout:
         shard_size (`int`):
             Slots in a shard.
         reuse (`int`):
-            How often each example is shown.
+            Number of times each example is shown.
         seed (`int`):
             Base seed of the orders.
         rank (`int`, *optional*, defaults to 0):
@@ -93,7 +93,7 @@ class DrawLayout:
 
 class BlendProgress:
     """
-    What the batches of this rank are made of, kept by batch number: the loader runs ahead of the training step.
+    The contents of this rank's batches, kept by batch number: the loader runs ahead of the training step.
 
     Args:
         plan (`BlendPlan`):

@@ -12,7 +12,7 @@ import numpy as np
 
 
 class RatioSchedule(StrEnum):
-    """How the share of live slots moves over the run; see [`BlendPlan`]."""
+    """The course of the share of live slots over the run; see [`BlendPlan`]."""
 
     CONSTANT = "constant"
     LINEAR_WARMUP = "linear_warmup"
@@ -74,7 +74,7 @@ class BlendPlan:
         total_batches (`int`):
             Batches of one rank in the run, on which the schedule's progress is measured.
         schedule (`RatioSchedule`, *optional*, defaults to `RatioSchedule.CONSTANT`):
-            How the share of live slots moves.
+            Course of the share of live slots.
         schedule_fraction (`float`, *optional*, defaults to 1.0):
             See [`RatioSchedule.factor`].
     """

@@ -31,7 +31,7 @@ class CachedGenerator(Generator):
         generator (`Generator`):
             Makes the examples; they must be JSON serialisable, as texts are.
         folder (`str` or `Path`):
-            Where they are kept.
+            Folder to keep them in.
     """
 
     def __init__(self, generator: Generator, folder: str | Path) -> None:

@@ -40,7 +40,7 @@ def encode_open(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], **opti
 
 
 def longest_input(model: PreTrainedModel) -> int:
-    """How many tokens a model can read; practically endless where it does not say."""
+    """Returns the number of tokens a model can read; practically endless where it does not say."""
     return getattr(model.config.get_text_config(), "max_position_embeddings", None) or 2**31
 
 

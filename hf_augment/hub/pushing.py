@@ -55,7 +55,7 @@ def push(
         run_dir (`str` or `Path`):
             The folder of the run.
         repo_id (`str`, *optional*):
-            What the names of all repositories begin with, such as `"user/name"`; without a user it is the token's.
+            Beginning of the names of all repositories, such as `"user/name"`; without a user it is the token's.
             Defaults to the folder's name.
         private (`bool`, *optional*):
             Whether new repositories are private; with `True`, one that exists and is public is an error. Defaults to

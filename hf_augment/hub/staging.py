@@ -40,11 +40,11 @@ ROWS = "data/train.parquet"
 @dataclass(frozen=True)
 class Repository:
     """
-    What one repository of a run is made of.
+    One repository of a run.
 
     Args:
         suffix (`str`):
-            What its name adds to that of the run, after a hyphen; also the name of its staged folder.
+            Addition to the name of the run, after a hyphen; also the name of its staged folder.
         repo_type (`str`):
             `"model"` or `"dataset"`.
         source (`Path` or [`ShardStore`]):
@@ -101,7 +101,7 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
         run_dir (`str` or `Path`):
             The folder of the run.
         repositories (`Sequence[Repository]`):
-            What to publish.
+            Repositories to publish.
 
     Returns:
         `Path`: `RUN_DIR/hub`.

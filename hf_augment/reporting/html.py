@@ -86,7 +86,7 @@ def _words(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _shown(value: Any) -> Any:
-    """What a variable of the template becomes: one line of printable text, unless it is a part of the template."""
+    """Returns a variable of the template as one line of printable text, unless it is a part of the template."""
     return value if isinstance(value, Markup) else plain(str(value))
 
 

@@ -35,9 +35,9 @@ class SynthesisPipeline:
         shard_size (`int`):
             Slots in a shard.
         max_attempts (`int`):
-            How often an empty slot is tried for before it stays empty, at least 1.
+            Number of tries for an empty slot before it stays empty, at least 1.
         rejects_kept (`int`, *optional*, defaults to 20):
-            How many rejected candidates of a shard are kept for a person to read.
+            Number of rejected candidates of a shard that are kept for a person to read.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SynthesisPipeline:
         self._lock = threading.Lock()
 
     def identity(self) -> dict[str, Any]:
-        """What the content of a slot depends on, JSON serialisable."""
+        """Returns what the content of a slot depends on, JSON serialisable."""
         return {
             "generator": self.generator.fingerprint(),
             "filters": [f"{f.name}:{f.fingerprint()}" for f in self.filters],

@@ -105,7 +105,7 @@ class ThreadProducer(Producer):
         timeout (`float`, *optional*, defaults to 1800.0):
             Seconds to wait for one shard before giving up.
         ahead (`int`, *optional*, defaults to 4):
-            How many shards to make beyond the one asked for, which bounds what an early stop wastes.
+            Number of shards to make beyond the one asked for, which bounds what an early stop wastes.
     """
 
     def __init__(

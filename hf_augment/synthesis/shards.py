@@ -36,7 +36,7 @@ class Shard:
         label_probabilities (`list[tuple[float, ...] | None]`):
             Their soft labels, where a filter gave one.
         candidates (`int`):
-            How many examples were generated.
+            Number of examples that were generated.
         rejected (`dict[str, int]`):
             Rejections by the name of the filter.
         seconds (`float`):
@@ -80,10 +80,10 @@ class ShardStore:
 
     Args:
         root (`str` or `Path`):
-            Where stores live. This one is in a subfolder named after its identity, so shards of another generator,
+            Folder of all stores. This one is in a subfolder named after its identity, so shards of another generator,
             filter, seed or shard size are never mistaken for its own.
         identity (`dict[str, Any]`):
-            What the content of a slot depends on, JSON serialisable; must have the key `shard_size`.
+            Everything that the content of a slot depends on, JSON serialisable; must have the key `shard_size`.
         label_column (`str`):
             The name of the label column.
         label_names (`Sequence[str]`):
@@ -290,6 +290,6 @@ def acceptance(accounts: list[Shard]) -> dict[str, float]:
 
 
 def summarise_array(value: Any) -> Any:
-    """What stands for an array where only text can stand: among the rejects of an account, and in tables."""
+    """Returns what stands for an array where only text can stand: among the rejects of an account, and in tables."""
     array = np.asarray(value)
     return array.item() if array.ndim == 0 else f"{array.dtype} array of {'×'.join(map(str, array.shape))}"

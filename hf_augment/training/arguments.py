@@ -32,7 +32,7 @@ class AugmentationArguments:
         synthetic_shard_size (`int`, *optional*, defaults to 256):
             Examples made at a time. Training waits for the first shard; more make generation more efficient.
         synthetic_reuse (`int`, *optional*, defaults to 1):
-            How often each example is shown, at least 1. Generation costs that many times less.
+            Number of times each example is shown, at least 1. Generation costs that many times less.
         synthetic_producer (`str`, *optional*, defaults to `"thread"`):
             `"thread"` generates ahead of training, `"inline"` while training waits. The result is the same.
         synthetic_weight (`float`, *optional*, defaults to 1.0):
@@ -44,11 +44,11 @@ class AugmentationArguments:
             `"dataset"`: as in the dataset. `"uniform"`: equal. `"rare_first"`: only classes rarer than the most
             frequent one, in proportion to what they lack.
         synthetic_max_attempts (`int`, *optional*, defaults to 3):
-            How often a slot whose candidate was rejected is tried for, at least 1. Then a real row takes its place.
+            Number of tries for a slot whose candidate is rejected, at least 1. Then a real row takes its place.
         synthetic_timeout (`float`, *optional*, defaults to 1800.0):
             Seconds that training waits for one shard of the thread before it ends with an error.
         synthetic_dir (`str`, *optional*, defaults to `output_dir/.cache/huggingface/hf_augment`):
-            Where shards are kept. Shards that are there from a run of the same stream are used: generator, filters,
+            Folder of the shards. Shards that are there from a run of the same stream are used: generator, filters,
             seed, class balance, shard size and attempts.
     """
 

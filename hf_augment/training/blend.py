@@ -131,7 +131,7 @@ class Blend:
         args (`TrainingArguments`):
             Those of the trainer: seed, ranks and `output_dir`.
         augmentation (`AugmentationArguments`):
-            How to augment.
+            Arguments of augmentation.
         generator (`Generator`):
             Makes candidates.
         filters (`Sequence[Filter]`):
@@ -190,7 +190,7 @@ class Blend:
         self.shards = ShardStore(root, identity, column, generator.label_names)
 
     def settings(self) -> dict[str, Any]:
-        """What a resumed run may change, with a warning: it decides which examples are shown, when and how."""
+        """Returns what a resumed run may change, with a warning: it decides which examples are shown, when and how."""
         names = ("ratio", "schedule", "schedule_fraction", "reuse", "weight", "labels")
         settings = {f"synthetic_{name}": getattr(self.augmentation, f"synthetic_{name}") for name in names}
         return settings | {
@@ -210,7 +210,7 @@ class BlendedRun:
 
     Args:
         blend (`Blend`):
-            What is shown.
+            The plan, the rows and the shards.
         rows (`RealRows`):
             The real rows.
     """

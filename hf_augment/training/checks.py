@@ -190,7 +190,7 @@ def check_checkpoint(checkpoint: Path, state: dict[str, Any] | None, has_generat
         checkpoint (`Path`):
             Its folder.
         state (`dict[str, Any]`, *optional*):
-            What this trainer would write into a checkpoint; `None` if it blends nothing.
+            State that this trainer would write into a checkpoint; `None` if it blends nothing.
         has_generator (`bool`):
             Whether the trainer was given a generator, be it at ratio 0.
 

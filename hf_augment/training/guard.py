@@ -39,11 +39,11 @@ class GuardDecision:
         from_step (`int`):
             The number of steps done when it takes effect: step `from_step + 1` is the first with the new factor.
         factor (`float`):
-            What is left of the scheduled synthetic rows, in `[0, 1]`.
+            Share of the scheduled synthetic rows that is left, in `[0, 1]`.
         reason (`str`):
             One sentence for a person.
         figures (`dict[str, float]`):
-            What it was judged by: `accuracy`, `rows`, `reference` and `p_value`, `acceptance`, as far as known.
+            Figures that it rests on: `accuracy`, `rows`, `reference` and `p_value`, `acceptance`, as far as known.
     """
 
     step: int
@@ -171,13 +171,13 @@ class AugmentationGuard(TrainerCallback):
         self.decisions = [GuardDecision(**decision) for decision in saved["decisions"]]
 
     def settings(self) -> dict[str, Any]:
-        """What decisions depend on, JSON serialisable."""
+        """Returns what decisions depend on, JSON serialisable."""
         names = ("metric", "warmup_steps", "alpha", "patience", "factors", "min_acceptance")
         baseline = self.baseline and [list(point) for point in sorted(self.baseline.items())]
         return {name: getattr(self, name) for name in names} | {"baseline": baseline}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, JSON serialisable."""
+        """Returns what a checkpoint keeps, JSON serialisable."""
         return {
             "begin": self._begin,
             "seen": self._seen,
@@ -188,7 +188,7 @@ class AugmentationGuard(TrainerCallback):
         }
 
     def factor(self, step: int) -> float:
-        """What was left of the scheduled synthetic rows in optimizer step `step`, counted from 1."""
+        """Returns what was left of the scheduled synthetic rows in optimizer step `step`, counted from 1."""
         return next((d.factor for d in reversed(self.decisions) if d.from_step < step), 1.0)
 
     def check(self, args: TrainingArguments, augments: bool, eval_dataset: Any, has_metrics: bool) -> None:
@@ -197,7 +197,7 @@ class AugmentationGuard(TrainerCallback):
 
         Args:
             args (`TrainingArguments`):
-                Of the trainer.
+                The trainer's arguments.
             augments (`bool`):
                 Whether it blends.
             eval_dataset (`Any`):
@@ -312,7 +312,7 @@ class AugmentationGuard(TrainerCallback):
         return False
 
     def _reasons(self, right: int, rows: int, figures: dict[str, float], step: int, since: int) -> list[str]:
-        """What speaks against the generator at this evaluation; adds to `figures` what was looked at."""
+        """Returns what speaks against the generator at this evaluation; adds to `figures` what was looked at."""
         reasons = []
         reference = self._reference_at(step, rows)
         if reference is not None:

@@ -19,7 +19,7 @@ from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, labe
 @dataclass
 class RowWeights:
     """
-    What the collator says of a batch's rows.
+    The collator's account of a batch's rows.
 
     Args:
         weights (`torch.Tensor` of shape `(batch,)`):

@@ -91,7 +91,7 @@ class AugmentingMixin(WeighingMixin):
 
     Attributes:
         blend (`Blend`, *optional*):
-            What is planned, made and kept; `None` where nothing is blended.
+            The plan, the producer and the shards; `None` where nothing is blended.
         shards (`ShardStore`, *optional*):
             The synthetic examples of the run; `None` where nothing is blended.
         baseline_steps (`int`):
@@ -158,7 +158,7 @@ class AugmentingMixin(WeighingMixin):
 
     @property
     def blend(self) -> Blend | None:
-        """What is planned, made and kept, by the arguments as they are now: a search changes them between trials."""
+        """The plan, the producer and the shards, by the present arguments: a search changes them between trials."""
         if not self.augments or self.train_dataset is None:
             return None
         shape, made_of = self._shape(self.train_dataset), (self.train_dataset, self.generator, *self.filters)
@@ -181,7 +181,7 @@ class AugmentingMixin(WeighingMixin):
 
     @property
     def waited_seconds(self) -> float:
-        """How long training has waited for generation, since `train` was called."""
+        """Seconds that training has waited for generation since `train` was called."""
         return self._run.producer.waited_seconds if self._run is not None else 0.0
 
     @property
@@ -329,7 +329,7 @@ class AugmentingMixin(WeighingMixin):
         super()._save_checkpoint(model, trial)
 
     def _state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, JSON serialisable."""
+        """Returns what a checkpoint keeps, JSON serialisable."""
         assert self.blend is not None
         plan = self.blend.settings()
         state: dict[str, Any] = {"identity": self.blend.shards.identity, "plan": plan}

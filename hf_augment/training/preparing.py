@@ -26,7 +26,7 @@ class RowMaker:
 
     Args:
         task (`Task`):
-            What a label is.
+            The task, which says what a label is.
         columns (`Sequence[str]`):
             The generator's columns.
         known (`Iterable[str]`):
@@ -91,7 +91,7 @@ class RowMaker:
             ) from error
 
     def _tried(self, raw: dict[str, Any], name: str, in_words: bool, labels: Sequence[int]) -> dict[str, Any] | None:
-        """What the function makes if `name` is the label; `None` where that cannot be."""
+        """Returns what the function makes if `name` is the label; `None` where that cannot be."""
         assert self.preprocess is not None
         assert isinstance(self.task, ClassTask)
         try:
@@ -112,8 +112,8 @@ class RowMaker:
         """
         Returns the transform that `set_transform` or `with_transform` gave a dataset, for columns of synthetic rows.
 
-        Of the columns it is given those that the dataset's format names, and with `output_all_columns` the others are
-        kept beside what it makes.
+        It is given the columns that the dataset's format names. With `output_all_columns` the others are kept beside
+        what it makes.
 
         Args:
             dataset (`Any`):
