@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from hf_augment.cli import main
+from hf_augment.files import write_json
 from hf_augment.hub.pushing import PushError
+from hf_augment.hub.staging import FORMAT_VERSION
 from tests.fake_hub import TOKEN, FakeHub
 
 
@@ -63,8 +65,8 @@ def test_as_a_process_a_refusal_is_one_line_and_exit_code_1(tmp_path):
     folder = tmp_path / "demo/hub/trained"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
-    entry = '{"folder": "trained", "suffix": "trained", "repo_type": "model", "files": ["config.json"]}'
-    (folder.parent / "push.json").write_text(f'{{"format_version": 1, "repositories": [{entry}]}}')
+    entry = {"folder": "trained", "suffix": "trained", "repo_type": "model", "files": ["config.json"]}
+    write_json(folder.parent / "push.json", {"format_version": FORMAT_VERSION, "repositories": [entry]})
     with FakeHub() as hub:
         environment = hub.environment(tmp_path / "home") | {"PYTHONPATH": str(ROOT), "HF_TOKEN": "hf_secretButOld"}
         command = [sys.executable, "-m", "hf_augment", "push", "demo"]

@@ -9,6 +9,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -38,6 +39,8 @@ class Producer(ABC):
         self.pipeline, self.store, self.shards = pipeline, store, shards
         self.waited_seconds = 0.0
         self.made: list[Shard] = []  # The accounts of what was made here, for the log.
+        # Held while files are open, in which nobody is interrupted.
+        self._files = threading.Lock()
 
     def wait_for(self, shard: int) -> None:
         """Returns when the shard is on disk; raises the error that keeps it from being made."""
@@ -68,10 +71,15 @@ class Producer(ABC):
 
     def _make(self, index: int) -> None:
         earlier = self.shards[: self.shards.index(index)]
-        shard = self.pipeline.make(index, earlier, read=lambda known: self.store.read(known).examples)
-        self.store.write(shard)
+        shard = self.pipeline.make(index, earlier, read=self._read)
+        with self._files:
+            self.store.write(shard)
         shard.examples = []
         self.made.append(shard)
+
+    def _read(self, index: int) -> list[dict[str, Any]]:
+        with self._files:
+            return self.store.read(index).examples
 
 
 class InlineProducer(Producer):
@@ -162,7 +170,7 @@ class ThreadProducer(Producer):
             self._thread.join()
         thread, self._thread = self._thread, None
         atexit.unregister(self.close)
-        _interrupt(thread)
+        _interrupt(thread, self._files)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopping:
@@ -199,16 +207,20 @@ class _Interrupted(SystemExit):
     """Raised in a producer's thread by [`_interrupt`]; `threading` says nothing of a `SystemExit`."""
 
 
-def _interrupt(thread: threading.Thread) -> None:
+def _interrupt(thread: threading.Thread, files: threading.Lock) -> None:
     """
     Ends a thread as Ctrl-C ends the main one: with an exception between two of its Python instructions, so that any
-    generator and filter can be interrupted. A thread that sleeps in one long call for `GRACE` seconds is left behind.
+    generator and filter can be interrupted, but not while it holds `files`. A thread that sleeps in one long call for
+    `GRACE` seconds is left behind.
     """
     deadline, impatience = time.monotonic() + GRACE, None
     while thread.is_alive() and time.monotonic() < deadline:
         # Again and again: an exception inside a finaliser is lost.
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Interrupted))
         try:
+            if files.acquire(timeout=GRACE):
+                ident, kind = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Interrupted)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, kind)
+                files.release()
             thread.join(0.05)
         except KeyboardInterrupt as error:
             # Ended now, with the thread inside torch, the process would abort.

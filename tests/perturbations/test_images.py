@@ -79,7 +79,7 @@ WRONG = {
     "fraction": ({"severity": 2.0}, r"severity=2.0: choose one of"),
     "seed": ({"seed": -1}, "seed=-1: it must be zero or more"),
     "none": ({"images": IMAGES[:0]}, "There is no image: pass at least one"),
-    "floats": ({"images": IMAGES / 255}, "Row 0 is of type float64: give images as uint8"),
+    "floats": ({"images": IMAGES / 255}, "Row 0 is of type float64: scale images to 0 to 255, and make them uint8"),
     "one image": ({"images": IMAGES[0]}, "images of 10×3 pixels: resize"),
     "small": ({"images": IMAGES[:, :, :7]}, "images of 12×7 pixels: resize them to 8×8 or more"),
     "unlike": ({"images": [IMAGES[0], IMAGES[0, :9]]}, "Row 1 is 9×10 RGB and row 0 is 12×10 RGB"),
