@@ -1,9 +1,11 @@
 """Signals and damage: the process is gone at once, nothing is left behind, and only the shard in progress is lost."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -32,7 +34,7 @@ def train(folder, generator, resume=None, **options):
 
 # The first three shards are made at once; the next would take many minutes, in one way or another.
 SCRIPT = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 import torch
 from tests.toys import TEXT, ToyGenerator
 from tests.training.test_interruption import train
@@ -49,6 +51,8 @@ class Slow(ToyGenerator):
         return super().generate(labels, seed)
 
 if __name__ == "__main__":
+    # Tests in several processes ignore Ctrl-C, and what they start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     train(folder, Slow(TEXT), **options)
 """
 
@@ -75,28 +79,33 @@ def uninterrupted(tmp_path_factory):
     ],
 )
 def test_a_signal_ends_the_process_at_once_and_what_was_done_is_kept(tmp_path, whole, way, signals, options):
-    folder, temporary, interrupted = tmp_path / "run", tmp_path / "temporary", signals[0] == signal.SIGINT
-    temporary.mkdir()
+    folder, interrupted = tmp_path / "run", signals[0] == signal.SIGINT
+    # A short name: workers put sockets there, whose paths have to be.
+    temporary = tempfile.mkdtemp()
     (tmp_path / "script.py").write_text(SCRIPT)
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "script.py"), str(folder), way, repr(options)],
-        env=os.environ | {"TMPDIR": str(temporary)},
+        env=os.environ | {"TMPDIR": temporary},
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not folder.with_suffix(".busy").exists() or last_checkpoint(folder) is None:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    for number in signals:
-        process.send_signal(number)
-        time.sleep(0.1)
-    # A tenth of what the generator would take.
-    error = process.communicate(timeout=60)[1]
+    try:
+        while not folder.with_suffix(".busy").exists() or last_checkpoint(folder) is None:
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.05)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.1)
+        # A tenth of what the generator would take.
+        error = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
     # Python would say that a signal ended it, but torch has it run code that makes it forget so.
     assert process.returncode in ([-signal.SIGINT, 1] if interrupted else [-signal.SIGTERM]), error
     assert ("KeyboardInterrupt" in error) == interrupted
     assert not any(words in error for words in ("terminate called", "Fatal Python error"))
     assert [name for name in os.listdir(temporary) if name.startswith("hf_augment")] == []
+    shutil.rmtree(temporary)
     assert not list(folder.rglob("*.partial"))
     done = files(folder)
     assert len(done) == 3
