@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -97,15 +96,10 @@ def test_two_processes_share_the_real_rows_and_no_synthetic_one_and_resume_exact
 
 @pytest.mark.slow
 def test_a_producer_that_fails_on_one_rank_ends_the_run_with_its_error(tmp_path, toy):
-    start = time.time()
+    # A rank that waits for the other one for ever would meet the time limit of `launch_script`, which is an error.
     failed = launch(toy, tmp_path / "run", fails=1)
-    took = time.time() - start
     assert failed.returncode != 0
     assert "the toy broke" in failed.stderr
-    # Thirty seconds for the failure, and what starting two interpreters takes on a slow machine.
-    baseline = time.time()
-    subprocess.run([sys.executable, "-c", "import hf_augment"], check=True, env=environment())
-    assert took < 30 + 4 * (time.time() - baseline)
 
 
 GAN = """
