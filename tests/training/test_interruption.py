@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from transformers import TrainerCallback
@@ -85,7 +86,7 @@ def test_a_signal_ends_the_process_at_once_and_what_was_done_is_kept(tmp_path, w
     (tmp_path / "script.py").write_text(SCRIPT)
     process = subprocess.Popen(
         [sys.executable, str(tmp_path / "script.py"), str(folder), way, repr(options)],
-        env=os.environ | {"TMPDIR": temporary},
+        env=os.environ | {"TMPDIR": temporary, "PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.PIPE,
         text=True,
     )
