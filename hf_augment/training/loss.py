@@ -153,7 +153,13 @@ class WeighingMixin(_Base):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels = inputs[label_input(inputs, self.label_names)]
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[1]
+        logits = outputs.get("logits") if isinstance(outputs, dict) else outputs[1]
+        if logits is None:
+            raise ValueError(
+                f"Rows have weights or soft labels, but {type(self.model).__name__} returns {list(outputs)}, no logits "
+                "to weigh: pass a compute_loss_func with a parameter row_weights, or synthetic_weight=1 and "
+                "synthetic_labels='hard'."
+            )
         loss = weigh_loss(loss, logits, labels, self._weights.look())
         return (loss, outputs) if return_outputs else loss
 

@@ -76,7 +76,7 @@ class RowMaker:
         if self._as is not None:
             raw = raw | self._label_column(*self._as, labels)
         try:
-            return dict(self.preprocess(self._given(raw, len(labels))))
+            return self._call(self.preprocess, self._given(raw, len(labels)))
         except KeyError as error:
             missing = error.args[0] if error.args else None
             if self._as is None and isinstance(self.task, ClassTask) and isinstance(missing, str):
@@ -105,6 +105,18 @@ class RowMaker:
         assert isinstance(self.task, ClassTask)
         return {name: [self.task.names[label] if in_words else label for label in labels]}
 
+    def _call(self, function: Preprocess, columns: dict[str, list[Any]]) -> dict[str, Any]:
+        try:
+            return dict(function(columns))
+        except Exception as error:
+            nothing = [name for name in self.known if name in columns and all(v is None for v in columns[name])]
+            if nothing:
+                error.add_note(
+                    f"Synthetic examples hold None in {nothing}, columns of train_dataset that the generator does not "
+                    "make: make them columns of the generator, or let the function pass over None."
+                )
+            raise
+
     def _given(self, raw: dict[str, list[Any]], rows: int) -> dict[str, list[Any]]:
         return {name: [None] * rows for name in self.known} | raw
 
@@ -128,7 +140,7 @@ class RowMaker:
         def apply(columns: dict[str, list[Any]]) -> dict[str, Any]:
             rows = len(next(iter(columns.values())))
             given = self._given(columns, rows)
-            made = dict(function({name: given[name] for name in names if name in given}))
+            made = self._call(function, {name: given[name] for name in names if name in given})
             others = {name: given[name] for name in known if name in given and name not in names}
             return others | made if form["output_all_columns"] else made
 

@@ -226,6 +226,24 @@ def test_weights_reach_a_loss_of_a_subclass_and_one_that_does_not_look_is_refuse
         own_loss(Blind, tmp_path / "half", 0.5).train()
 
 
+def test_a_model_that_returns_no_logits_cannot_be_weighed_and_says_so(tmp_path):
+    class Scores(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = torch.nn.Embedding(64, 2)
+
+        def forward(self, input_ids, attention_mask=None, labels=None):
+            scores = self.embedding(input_ids).mean(1)
+            return {"loss": torch.nn.functional.cross_entropy(scores, labels), "scores": scores}
+
+    options = {"model": Scores(), "max_steps": 2}
+    train(tmp_path / "a", TEXT, TEXT.generator(), **options)
+    with pytest.raises(
+        ValueError, match=r"Scores returns \['loss', 'scores'\], no logits to weigh: pass a"
+    ):
+        train(tmp_path / "b", TEXT, TEXT.generator(), synthetic_weight=0.5, **options)
+
+
 def test_a_subclass_that_calls_the_loss_above_it_is_weighed(tmp_path):
     class Scaled(AugmentingTrainer):
         def compute_loss(self, *args, **kwargs):

@@ -97,5 +97,13 @@ def test_a_transform_may_read_or_keep_a_column_that_the_generator_lacks():
     assert made == {"length": [4, 6], "id": [None, None], "labels": [0, 1]}
 
 
+def test_a_function_that_cannot_do_without_such_a_column_is_told_of_it():
+    with pytest.raises(TypeError) as caught:
+        transformed(
+            lambda columns: {"text": [t + str(i + 1) for t, i in zip(columns["text"], columns["id"], strict=True)]}
+        )
+    assert "Synthetic examples hold None in ['id']" in caught.value.__notes__[0]
+
+
 def test_without_a_transform_there_is_none():
     assert maker(None).transform(TEXT.dataset()) is None
