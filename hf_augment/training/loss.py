@@ -156,8 +156,8 @@ class WeighingMixin(_Base):
         logits = outputs.get("logits") if isinstance(outputs, dict) else outputs[1]
         if logits is None:
             raise ValueError(
-                f"Rows have weights or soft labels, but {type(self.model).__name__} returns {list(outputs)}, no logits "
-                "to weigh: pass a compute_loss_func with a parameter row_weights, or synthetic_weight=1 and "
+                f"Rows have weights or soft labels, but {type(self.model).__name__} returns {list(outputs)}, no "
+                "logits to weigh: pass a compute_loss_func with a parameter row_weights, or synthetic_weight=1 and "
                 "synthetic_labels='hard'."
             )
         loss = weigh_loss(loss, logits, labels, self._weights.look())

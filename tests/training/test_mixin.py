@@ -238,9 +238,7 @@ def test_a_model_that_returns_no_logits_cannot_be_weighed_and_says_so(tmp_path):
 
     options = {"model": Scores(), "max_steps": 2}
     train(tmp_path / "a", TEXT, TEXT.generator(), **options)
-    with pytest.raises(
-        ValueError, match=r"Scores returns \['loss', 'scores'\], no logits to weigh: pass a"
-    ):
+    with pytest.raises(ValueError, match=r"Scores returns \['loss', 'scores'\], no logits to weigh: pass a"):
         train(tmp_path / "b", TEXT, TEXT.generator(), synthetic_weight=0.5, **options)
 
 
