@@ -79,11 +79,13 @@ class RowMaker:
             return self._call(self.preprocess, self._given(raw, len(labels)))
         except KeyError as error:
             missing = error.args[0] if error.args else None
-            if self._as is None and isinstance(self.task, ClassTask) and isinstance(missing, str):
+            if self._as is None and isinstance(self.task, ClassTask):
+                # A function that misses no column has looked up a number among words, which it has replaced.
+                name = missing if isinstance(missing, str) else self.task.label_key
                 for in_words in (False, True):
-                    found = self._tried(raw, missing, in_words, labels)
+                    found = self._tried(raw, name, in_words, labels)
                     if found is not None:
-                        self._as = (missing, in_words)
+                        self._as = (name, in_words)
                         return found
             raise ValueError(
                 f"preprocess found no {error}: for synthetic examples it is given the columns {list(raw)}. Let the "

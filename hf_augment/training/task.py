@@ -95,7 +95,7 @@ class ClassTask(Task):
         if values.ndim == 1 and not np.array_equal(values, labels):
             wrong = int(np.flatnonzero(values != np.asarray(labels))[0])
             raise ValueError(
-                f"preprocess gives {self.label_key}={values[wrong].item()!r} to an example of class "
+                f"preprocess gives {self.label_key}={values.tolist()[wrong]!r} to an example of class "
                 f"{self.names[labels[wrong]]!r}, which is number {labels[wrong]} of the generator's label_names "
                 f"{self.names}: put label_names in the order of the dataset's numbers."
             )
@@ -222,7 +222,8 @@ def _forms(dataset: Any, first: Mapping[str, Any], key: str, generator: Generato
             # Most columns fail on the first rows.
             parts = (rows[:200], rows[:]) if len(rows) > 200 else (rows[:],)
             found = [_values(part[key], part[column]) for part in parts]
-            if all(values is not None and len(values) == len(names) for values in found):
+            # Rows that are sorted by class begin with one class alone.
+            if all(values is not None for values in found) and len(found[-1]) == len(names):  # type: ignore[arg-type]
                 forms[column] = [found[-1][label] for label in range(len(names))]  # type: ignore[index]
         elif first[column] in names[first[key] : first[key] + 1]:
             forms[column] = names

@@ -39,6 +39,11 @@ def test_a_preprocess_that_also_writes_labels_is_given_the_raw_label_it_reads(la
         assert made.prepare(shard, TEXTS, [1, 0])["labels"] == [1, 0]
 
 
+def test_words_that_were_replaced_by_their_numbers_are_given_again():
+    made = maker(lambda columns: {"labels": [{"negative": 0, "positive": 1}[word] for word in columns["labels"]]})
+    assert made.prepare(0, TEXTS, [1, 0])["labels"] == [1, 0]
+
+
 def test_a_label_column_that_is_still_there_has_its_form():
     forms = {"labels": [0, 1], "verdict": ["rotten", "fresh"]}
     made = maker(lambda columns: {"labels": [int(word == "fresh") for word in columns["verdict"]]}, forms)

@@ -46,6 +46,12 @@ def test_columns_that_say_the_class_in_another_way_are_found():
     assert columns == {"labels": [1, 0], "label": [1, 0], "verdict": ["fresh", "rotten"]}
 
 
+def test_rows_that_are_sorted_by_class_have_their_label_columns_too():
+    label = [0] * 300 + [1] * 300
+    dataset = datasets.Dataset.from_dict({"text": ["a"] * 600, "labels": label, "label": label})
+    assert find(dataset).label_columns([1, 0]) == {"labels": [1, 0], "label": [1, 0]}
+
+
 def test_labels_in_words_need_a_function_that_makes_numbers_of_them():
     dataset = rows(label=["negative", "positive", "positive"])
     task = find(dataset)
