@@ -36,6 +36,7 @@ from .perturbations.images import IMAGE_CORRUPTIONS, corrupt_images, load_corrup
 from .perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from .reporting.results import Results
 from .study.arms import Arm, LabelledData
+from .study.data import load_texts, split_by_label
 from .study.image_classifier import ImageClassifier
 from .study.study import Study
 from .study.text_classifier import TextClassifier
@@ -108,10 +109,12 @@ __all__ = [
     "generalization",
     "load_corrupted_set",
     "load_metric",
+    "load_texts",
     "metric_path",
     "perturb_texts",
     "predict_with_pipeline",
     "predict_with_trainer",
     "push",
     "robustness",
+    "split_by_label",
 ]

@@ -20,6 +20,8 @@ from transformers import ViTImageProcessor
 import hf_augment
 from hf_augment.reporting.results import Results
 from hf_augment.reporting.terminal import closing_lines
+from tests.tiny import tiny_classifier, tiny_tokenizer
+from tests.toys import TEXT, ToyGenerator
 
 
 ROOT = Path(__file__).parent.parent
@@ -173,7 +175,7 @@ def test_the_links_of_a_page_lead_somewhere(page):
 
 
 @pytest.mark.slow
-def test_the_image_example_of_the_readme_trains_and_evaluates(tmp_path, monkeypatch):
+def test_the_image_example_of_the_recipes_trains_and_evaluates(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     features = datasets.Features({"img": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
@@ -189,13 +191,31 @@ def test_the_image_example_of_the_readme_trains_and_evaluates(tmp_path, monkeypa
         ),
         "AugmentingTrainingArguments": partial(hf_augment.AugmentingTrainingArguments, max_steps=3, **QUIET),
     }
-    exec(
-        re.search(r"^```python\n(config = DCGANConfig.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)[1], names
-    )
+    page = (ROOT / "recipes/README.md").read_text()
+    exec(re.search(r"^```python\n(config = DCGANConfig.*?)^```", page, re.DOTALL | re.MULTILINE)[1], names)
     trainer = names["trainer"]
     trainer.train()
     assert len(trainer.shards.dataset()) > 0
     assert trainer.evaluate(hf_augment.ImageRows(dataset, "img"))["eval_loss"] > 0
+
+
+@pytest.mark.slow
+def test_the_study_of_the_readme_tells_its_findings(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("reviews.csv").write_text("text,label\n" + "".join(f"a {w} film {i},{w}\n" for w in "ab" for i in range(9)))
+    tokenizer = tiny_tokenizer()
+    for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
+        part.save_pretrained("google-bert/bert-base-uncased")
+    names = {name: getattr(hf_augment, name) for name in hf_augment.__all__} | {
+        "prompted": ToyGenerator(TEXT),
+        "AugmentingTrainingArguments": partial(hf_augment.AugmentingTrainingArguments, max_steps=2, **QUIET),
+    }
+    code = re.search(
+        r"^```python\n(train, test = split_by_label.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE
+    )
+    names["prompted"].label_names = ("a", "b")
+    exec(code[1], names)
+    assert "prompted against baseline_same_steps on test: " in capsys.readouterr().out.splitlines()[-1]
 
 
 if __name__ == "__main__":

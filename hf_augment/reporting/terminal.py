@@ -63,8 +63,8 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
     if differences:
         found = f"On {results.test}, against {results.reference}: {_by_verdict(differences)}."
         rests = (
-            f"The verdicts rest on {differences[0].pairs} pairs of runs. Of comparisons without any effect, at most "
-            "5 % find one."
+            f"The verdicts rest on {differences[0].pairs} pairs of runs. Where no arm has an effect, at most 5 % of "
+            "such comparisons say that one has."
         )
     if any(d.pairs == 1 for d in differences):
         rests = "One pair of runs gives no verdict. For one, pass --seeds 3, or --splits 5 with train_per_class."
@@ -75,11 +75,13 @@ def _use(results: Results, models: Mapping[str, Path]) -> list[str]:
     """Names the model's folder and the code that loads it."""
     arm, kind = results.best_arm(list(models)), results.data.kind
     accuracy = results.mean(arm, lambda run: run.metrics[results.test]["accuracy"])
+    verdicts = {d.verdict for d in results.on(results.test)}
+    why = ", since no arm is seen to help" if verdicts and "helps" not in verdicts else ""
     # Transformers learns the architecture of the small image classifier from the package.
     imports = "import hf_augment; " if kind == "image" else ""
     example = "picture.png" if kind == "image" else "A text to classify."
     return [
-        f"Model: {models[arm]} ({arm}, mean accuracy {accuracy:.3f})",
+        f"Model: {models[arm]} ({arm}{why}; mean accuracy {accuracy:.3f})",
         f"Use it: {imports}from transformers import pipeline; "
         f'pipeline("{kind}-classification", model="{models[arm].as_posix()}")("{example}")',
     ]

@@ -29,9 +29,9 @@ def parse_map(text: str | None) -> dict[str, str]:
 
 def load_texts(
     source: str,
-    split: str,
-    text_column: str,
-    label_column: str,
+    split: str = "train",
+    text_column: str = "text",
+    label_column: str = "label",
     label_map: str | None = None,
     label_names: list[str] | None = None,
     keep_columns: tuple[str, ...] = (),
@@ -44,11 +44,11 @@ def load_texts(
         source (`str`):
             A Hub id, a folder, a parquet, CSV, TSV or JSON file, or a `wheel://` source. What a CSV or TSV file writes
             is what arrives: `NA` and `None` are words, and `007` stays as it is.
-        split (`str`):
+        split (`str`, *optional*, defaults to `"train"`):
             The split, or a part of one as in `"train[:80%]"`; a single file is the split `"train"`.
-        text_column (`str`):
+        text_column (`str`, *optional*, defaults to `"text"`):
             The column of the texts.
-        label_column (`str`):
+        label_column (`str`, *optional*, defaults to `"label"`):
             The column of the labels.
         label_map (`str`, *optional*):
             `"theirs=ours,…"`. With a map, rows with other labels are left out; without one, names stay.

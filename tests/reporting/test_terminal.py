@@ -18,9 +18,10 @@ def test_five_lines_say_what_was_found_and_how_to_use_it():
     assert closing_lines(results, REPORT, MODELS) == [
         "On test, against baseline_same_steps: helps: instruct (+7.0 points); hurts: baseline (-10.0 points); "
         "no detectable effect: trained (+0.7 points).",
-        "The verdicts rest on 3 pairs of runs. Of comparisons without any effect, at most 5 % find one.",
+        "The verdicts rest on 3 pairs of runs. Where no arm has an effect, at most 5 % of such comparisons say "
+        "that one has.",
         "Report: runs/imdb/report/report.html",
-        "Model: runs/imdb/split-0/instruct-0/model (instruct, mean accuracy 0.770)",
+        "Model: runs/imdb/split-0/instruct-0/model (instruct; mean accuracy 0.770)",
         'Use it: from transformers import pipeline; pipeline("text-classification", '
         'model="runs/imdb/split-0/instruct-0/model")("A text to classify.")',
     ]
@@ -35,8 +36,14 @@ def test_the_model_is_the_most_accurate_that_was_saved_of_those_that_help():
     results = Results.from_dict(make_results())
     without = {arm: folder for arm, folder in MODELS.items() if arm != "instruct"}
     assert closing_lines(results, REPORT, without)[3] == (
-        "Model: runs/imdb/split-0/baseline_same_steps-0/model (baseline_same_steps, mean accuracy 0.700)"
+        "Model: runs/imdb/split-0/baseline_same_steps-0/model (baseline_same_steps; mean accuracy 0.700)"
     )
+
+
+def test_the_reference_is_the_model_where_no_arm_helps():
+    results = Results.from_dict(make_results())
+    results = replace(results, differences=[replace(d, p_holm=1.0) for d in results.differences])
+    assert "(baseline_same_steps, since no arm is seen to help; mean" in closing_lines(results, REPORT, MODELS)[3]
 
 
 def test_one_pair_of_runs_names_no_winner_and_what_to_pass():
