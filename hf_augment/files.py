@@ -11,21 +11,35 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, content: Any) -> None:
-    """Writes a file that is there whole or not at all, whatever kills the process."""
+def write_atomically(path: Path, content: Any, durable: bool = True) -> None:
+    """
+    Writes a file that is there whole or not at all, whatever kills the process.
+
+    Args:
+        path (`Path`):
+            The file; its folder must exist.
+        content (`Any`):
+            Bytes, or a buffer of them.
+        durable (`bool`, *optional*, defaults to `True`):
+            Whether to wait until the disk has it, so that a power failure takes nothing away: some milliseconds. If
+            not, such a failure may leave a file that is empty or damaged.
+    """
     # The name is this thread's alone: two producers may write the same shard.
     partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     try:
         with open(partial, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: dict[str, Any], default: Callable[[Any], Any] | None = None) -> None:
+def write_json(
+    path: Path, content: dict[str, Any], default: Callable[[Any], Any] | None = None, durable: bool = True
+) -> None:
     """
     Writes a JSON file that is there whole or not at all, and that [`read_json`] can check.
 
@@ -36,11 +50,13 @@ def write_json(path: Path, content: dict[str, Any], default: Callable[[Any], Any
             JSON serialisable, without a key `"checksum"`.
         default (`Callable`, *optional*):
             As for `json.dumps`: what stands for a value that JSON has not.
+        durable (`bool`, *optional*, defaults to `True`):
+            As for [`write_atomically`].
     """
     # What is read back is hashed: JSON has no tuples, and no keys but texts.
     content = json.loads(json.dumps(content, default=default))
     text = json.dumps({"checksum": _checksum(content), **content}, indent=1)
-    write_atomically(path, text.encode())
+    write_atomically(path, text.encode(), durable)
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from hf_augment.files import read_json, write_atomically, write_json
+from hf_augment.synthesis.columns import as_dataset, decode, encode
 
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 @dataclass
@@ -119,24 +121,27 @@ class ShardStore:
         return store
 
     def has(self, index: int) -> bool:
-        """Whether the shard is on disk."""
-        return self._arrow(index).is_file()
+        """Whether the shard is on disk. An empty file is what a power failure leaves, and counts as none."""
+        return all(_size(path) for path in (self._arrow(index), self._account(index)))
 
     def write(self, shard: Shard) -> None:
-        """Writes a shard; the account first, the examples last, since they mark it as done."""
+        """
+        Writes a shard; the account first, the examples last, since they mark it as done. Nobody waits for the disk:
+        what a power failure takes is made again.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "store.json").exists():
             about = {"identity": self.identity, "label_column": self.label_column, "label_names": self.label_names}
             write_json(self.folder / "store.json", about)
         sink = pa.BufferOutputStream()
-        table = self._dataset(shard).with_format("arrow")[:]
+        table = self._table(shard)
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         examples = sink.getvalue()
         account = {name: value for name, value in vars(shard).items() if name not in _AMONG_THE_EXAMPLES}
         account["examples_sha256"] = hashlib.sha256(examples).hexdigest()
-        write_json(self._account(shard.index), account, default=summarise_array)
-        write_atomically(self._arrow(shard.index), examples)
+        write_json(self._account(shard.index), account, default=summarise_array, durable=False)
+        write_atomically(self._arrow(shard.index), examples, durable=False)
 
     def read(self, index: int) -> Shard:
         """
@@ -145,13 +150,12 @@ class ShardStore:
         Raises:
             `ValueError`: If one of its files is missing or damaged.
         """
-        shard = self.account(index)
-        stored = self._examples(index)
-        columns = {name: _values(stored, name) for name in stored.column_names}
-        raw = [name for name in columns if name not in (self.label_column, "slot", "label_probabilities")]
-        shard.slots, shard.labels = columns["slot"], columns[self.label_column]
-        shard.examples = [{name: columns[name][i] for name in raw} for i in range(len(columns["slot"]))]
-        shard.label_probabilities = [p and tuple(p) for p in columns["label_probabilities"]]
+        shard, (_, table) = self.account(index), self._examples(index)
+        features = datasets.Features.from_arrow_schema(table.schema)
+        columns = {name: decode(table[name], features[name]) for name in table.column_names}
+        shard.slots, shard.labels = columns.pop("slot"), columns.pop(self.label_column)
+        shard.label_probabilities = [p and tuple(p) for p in columns.pop("label_probabilities")]
+        shard.examples = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         return shard
 
     def account(self, index: int) -> Shard:
@@ -174,11 +178,11 @@ class ShardStore:
         Raises:
             `ValueError`: If a shard is damaged, or none holds an example.
         """
-        parts = [self._examples(index) for index in self.indices()]
-        filled = [part for part in parts if len(part)]
+        filled = [(digest, table) for digest, table in map(self._examples, self.indices()) if len(table)]
         if not filled:
             raise ValueError(f"{self.folder} holds no accepted synthetic example: loosen the filters.")
-        return datasets.concatenate_datasets(filled)
+        digests, tables = zip(*filled, strict=True)
+        return as_dataset(tables, fingerprint=hashlib.sha256("".join(digests).encode()).hexdigest()[:16])
 
     def accounts(self) -> Iterator[Shard]:
         """The accounts of all shards on disk, in order."""
@@ -190,35 +194,37 @@ class ShardStore:
         mask[np.array(shard.slots, dtype=np.int64) - shard.index * self.shard_size] = True
         return mask
 
-    def _dataset(self, shard: Shard) -> datasets.Dataset:
+    def _table(self, shard: Shard) -> pa.Table:
         names = list(shard.examples[0]) if shard.examples else []
-        raw = {name: [e[name] for e in shard.examples] for name in names}
-        ours = {
-            self.label_column: datasets.ClassLabel(names=list(self.label_names)),
-            "slot": datasets.Value("int64"),
-            "label_probabilities": datasets.List(datasets.Value("float64")),
+        encoded = {name: encode([example[name] for example in shard.examples]) for name in names}
+        probabilities = [p and list(p) for p in shard.label_probabilities]
+        label = datasets.ClassLabel(names=list(self.label_names))
+        encoded |= {
+            self.label_column: (pa.array(shard.labels, pa.int64()), label),
+            "slot": (pa.array(shard.slots, pa.int64()), datasets.Value("int64")),
+            "label_probabilities": (
+                pa.array(probabilities, pa.list_(pa.float64())),
+                datasets.List(datasets.Value("float64")),
+            ),
         }
-        columns = {
-            **raw,
-            self.label_column: shard.labels,
-            "slot": shard.slots,
-            "label_probabilities": [p and list(p) for p in shard.label_probabilities],
-        }
-        return datasets.Dataset.from_dict(columns, features=datasets.Features({**_features(raw), **ours}))
+        features = datasets.Features({name: feature for name, (_, feature) in encoded.items()})
+        return pa.table([column for column, _ in encoded.values()], schema=features.arrow_schema)
 
-    def _examples(self, index: int) -> datasets.Dataset:
-        """The examples of a shard, of which every byte is as it was written."""
+    def _examples(self, index: int) -> tuple[str, pa.Table]:
+        """The SHA-256 of a shard's examples and themselves, mapped memory of which every byte is as it was written."""
         expected, path, remedy = self._read_account(index)["examples_sha256"], self._arrow(index), self._remedy(index)
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            # The memory outlives the file, which thousands of shards must not keep open.
+            with pa.memory_map(str(path)) as file:
+                content = file.read_buffer()
         except OSError as error:
             raise ValueError(f"{path} cannot be read ({error}). {remedy}.") from error
+        found = hashlib.sha256(content).hexdigest()
         if found != expected:
             raise ValueError(
                 f"{path} is damaged: its SHA-256 is {found[:12]}…, its account says {expected[:12]}…. {remedy}."
             )
-        return datasets.Dataset.from_file(str(path))
+        return found, pa.ipc.open_stream(content).read_all()
 
     def _read_account(self, index: int) -> dict[str, Any]:
         path, remedy = self._account(index), self._remedy(index)
@@ -238,28 +244,12 @@ class ShardStore:
         return self.folder / f"shard-{index:06d}.json"
 
 
-ARRAYS = {2: datasets.Array2D, 3: datasets.Array3D, 4: datasets.Array4D, 5: datasets.Array5D}
-
-
-def _features(columns: dict[str, list[Any]]) -> dict[str, Any]:
-    """The features that `datasets` infers, but arrays of one shape stay arrays instead of nested lists."""
-    features: dict[str, Any] = {}
-    for name, values in columns.items():
-        shapes = {value.shape if isinstance(value, np.ndarray) else None for value in values}
-        kind = ARRAYS.get(np.ndim(values[0])) if len(shapes) == 1 and None not in shapes else None
-        if kind is None:
-            features[name] = datasets.Dataset.from_dict({name: values}).features[name]
-        else:
-            features[name] = kind(shape=values[0].shape, dtype=str(np.result_type(*values)))
-    return features
-
-
-def _values(dataset: datasets.Dataset, name: str) -> list[Any]:
-    feature: Any = dataset.features[name]
-    if type(feature) in ARRAYS.values():
-        # Left to itself, the format makes int64 of every integer.
-        return list(dataset.with_format("numpy", dtype=np.dtype(feature.dtype))[name][:])
-    return dataset[name][:]
+def _size(path: Path) -> int:
+    """The bytes of a file; 0 if there is none."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
 
 
 def acceptance(accounts: list[Shard]) -> dict[str, float]:

@@ -139,6 +139,40 @@ def test_what_a_kill_left_half_written_is_not_a_shard(store, toy):
     assert store.indices() == [0]
 
 
+@pytest.mark.parametrize("suffix", ["arrow", "json"])
+def test_what_a_power_failure_left_empty_is_not_a_shard(store, toy, suffix):
+    store.write(toy_shard(toy))
+    (store.folder / f"shard-000000.{suffix}").write_bytes(b"")
+    assert not store.has(0)
+    store.write(toy_shard(toy))
+    assert comparable(store.read(0).examples) == comparable(toy_shard(toy).examples)
+
+
+def test_a_shard_of_images_is_hardly_larger_than_its_pixels_and_anybody_reads_it(store):
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    store.write(array_shard(list(images)))
+    path = store.folder / "shard-000000.arrow"
+    assert images.nbytes < path.stat().st_size < 1.1 * images.nbytes
+    assert np.array_equal(datasets.Dataset.from_file(str(path))["x"][:], images)
+
+
+def test_thousands_of_shards_do_not_keep_thousands_of_files_open(store):
+    for index in range(3):
+        store.write(toy_shard(IMAGE, index))
+    before = len(os.listdir("/dev/fd"))
+    dataset = store.dataset()
+    assert len(os.listdir("/dev/fd")) == before
+    assert len(dataset) == 6
+
+
+def test_other_shards_of_a_store_are_another_dataset(store):
+    store.write(toy_shard(TEXT, 0))
+    one = store.dataset()._fingerprint
+    assert store.dataset()._fingerprint == one
+    store.write(toy_shard(TEXT, 1))
+    assert store.dataset()._fingerprint != one
+
+
 def prepare(store, preprocess=None):
     """Prepared shards as a trainer has them."""
     return PreparedShards(store, RowMaker(ClassTask("label", LABELS), [], [], preprocess).prepare)
@@ -209,7 +243,7 @@ def test_a_shard_without_its_account_is_refused(store):
         (flipped, "is damaged"),
         (cut, "is damaged: it is no JSON"),
         (lambda path: path.write_text('{"identity": {"format_version": 1}}'), "has no checksum"),
-        (lambda path: write_json(path, {"identity": {"format_version": 1}}), "is of format 1, not 2"),
+        (lambda path: write_json(path, {"identity": {"format_version": 1}}), "is of format 1, not 3"),
     ],
 )
 def test_a_store_of_another_format_or_a_damaged_one_is_not_opened(store, damage, what):
