@@ -15,7 +15,7 @@ import numpy as np
 import scipy.special
 import torch
 from huggingface_hub import HfApi
-from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_augment.fingerprints import weights_fingerprint
 from hf_augment.generators.base import Generator
@@ -27,9 +27,10 @@ from hf_augment.generators.pretrained import (
     write_generator_config,
 )
 from hf_augment.generators.prompts import Prompt
-from hf_augment.generators.sampling import GumbelSampler, SamplingConfig, cut_unfinished, pad_rows
-from hf_augment.generators.scoring import encode_open, evaluating, log_likelihoods, longest_input
-from hf_augment.seeding import derive_rng, derive_seed
+from hf_augment.generators.sampling import SamplingConfig, cut_unfinished
+from hf_augment.generators.scoring import encode_open, log_likelihoods, longest_input
+from hf_augment.generators.torch_backend import DRAWS, complete
+from hf_augment.seeding import derive_rng
 
 
 class CausalLMGenerator(Generator):
@@ -126,7 +127,8 @@ class CausalLMGenerator(Generator):
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """
-        Makes one text per label. The same labels and seed give the same texts on the same machine.
+        Makes one text per label. The same labels and seed give the same texts on the same machine. A text depends on
+        its label, its place among the labels and the seed, and on the texts beside it only by rounding.
 
         Args:
             labels (`Sequence[int]`):
@@ -142,13 +144,20 @@ class CausalLMGenerator(Generator):
         """
         if unknown := set(labels) - set(range(len(self.label_names))):
             raise ValueError(f"labels has {sorted(unknown)}, but label_names has only {len(self.label_names)} names.")
-        rows = self.encode_prompts(self.prompt.prompts(labels, self.label_names, derive_rng(seed, "prompts")))
-        size = self.sampling.batch_size
-        texts: list[str] = []
-        for index, start in enumerate(range(0, len(rows), size)):
-            rng = torch.Generator().manual_seed(derive_seed(seed, "gumbel", index))
-            texts += self._complete(rows[start : start + size], rng)
-        return [{self.text_column: text} for text in texts]
+        # A row has a stream of its own, for its prompt and then for its text: neither depends on the other rows.
+        rngs = [derive_rng(seed, "row", row) for row in range(len(labels))]
+        prompts = (
+            self.prompt.prompts([label], self.label_names, rng) for label, rng in zip(labels, rngs, strict=True)
+        )
+        rows = self.encode_prompts([prompt for (prompt,) in prompts])
+        room = longest_input(self.model) - max(map(len, rows), default=0)
+        if room < self.sampling.max_new_tokens:
+            raise ValueError(
+                f"max_new_tokens={self.sampling.max_new_tokens} is more than the {room} tokens that the longest "
+                "prompt leaves. Lower it, or shorten the prompt (`num_examples`)."
+            )
+        written = complete(self.model, rows, rngs, self.sampling, self._end_ids, self.tokenizer.pad_token_id)
+        return [{self.text_column: self._text(row)} for row in written]
 
     def encode_prompts(self, prompts: Sequence[str]) -> list[list[int]]:
         """Token ids of prompts, in the chat template where the prompt is a chat."""
@@ -170,35 +179,6 @@ class CausalLMGenerator(Generator):
             return []
         completions = [self.prompt.completion(text) for text in texts]
         return self.tokenizer(completions, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-
-    def _complete(self, rows: list[list[int]], rng: torch.Generator) -> list[str]:
-        input_ids = pad_rows(rows, self.tokenizer.pad_token_id, left=True).to(self.model.device)
-        mask = pad_rows([[1] * len(row) for row in rows], 0, left=True).to(self.model.device)
-        room = longest_input(self.model) - input_ids.shape[1]
-        if room < self.sampling.max_new_tokens:
-            raise ValueError(
-                f"max_new_tokens={self.sampling.max_new_tokens} is more than the {room} tokens that the longest "
-                "prompt leaves. Lower it, or shorten the prompt (`num_examples`)."
-            )
-        config = GenerationConfig(
-            max_new_tokens=self.sampling.max_new_tokens,
-            do_sample=False,
-            use_cache=True,
-            eos_token_id=self._end_ids,
-            pad_token_id=self.tokenizer.pad_token_id,
-        )
-        # A shallow copy shares every weight. With a generation config of its own, nothing in the model's (a repetition
-        # penalty, say) joins the sampling, and the model's stays as it is.
-        view: Any = copy.copy(self.model)
-        view.generation_config = GenerationConfig()
-        with evaluating(self.model):
-            output = view.generate(
-                input_ids=input_ids,
-                attention_mask=mask,
-                generation_config=config,
-                logits_processor=LogitsProcessorList([GumbelSampler(self.sampling, rng)]),
-            )
-        return [self._text(row) for row in output[:, input_ids.shape[1] :].tolist()]
 
     def _text(self, row: list[int]) -> str:
         end = next((i for i, token in enumerate(row) if token in self._end_ids), None)
@@ -270,7 +250,7 @@ class CausalLMGenerator(Generator):
         if self._weights_fingerprint is None:
             self._weights_fingerprint = weights_fingerprint(self.model)
         vocabulary = sorted(self.tokenizer.get_vocab().items())
-        facts = [self._weights_fingerprint, vocabulary, self.tokenizer.chat_template, self._config()]
+        facts = [self._weights_fingerprint, vocabulary, self.tokenizer.chat_template, self._config(), DRAWS]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _config(self) -> dict[str, Any]:

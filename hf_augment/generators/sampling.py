@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import regex
 import torch
 from transformers import LogitsProcessor
 
 from hf_augment.words import drop_last
 
+
+#: Random numbers that are drawn together for a row.
+_DRAWN_AT_ONCE = 2048
 
 _CLOSING = r"[\p{Pe}\p{Pf}\"']*"
 #: A terminal mark of Unicode with what belongs to it and what closes after it. A space follows those that are written
@@ -27,8 +31,8 @@ class SamplingConfig:
 
     Args:
         max_new_tokens (`int`, *optional*, defaults to 64):
-            The most tokens of a completion; at least 1. Near the 95th percentile of the real texts is best: every
-            completion of a batch takes as long as the longest.
+            The most tokens of a completion; at least 1. Near the 95th percentile of the real texts is best: on a GPU
+            every completion of a batch takes as long as the longest.
         temperature (`float`, *optional*, defaults to 1.0):
             Divides the logits; above 0. Below 1 texts are safer and more alike.
         top_k (`int`, *optional*, defaults to 50):
@@ -67,24 +71,26 @@ class SamplingConfig:
 
 class GumbelSampler(LogitsProcessor):
     """
-    Makes greedy decoding an exact sample that draws from its own generator.
+    Makes greedy decoding an exact sample in which each row draws from a generator of its own.
 
     The argmax of logits plus Gumbel noise is distributed like their softmax (the Gumbel-max trick: [A* Sampling,
     Maddison et al. 2014](https://arxiv.org/abs/1411.0030)). `generate(do_sample=True)` would draw from the process's
-    global random state instead, which a classifier that trains at the same time also draws from.
+    global random state instead, which a classifier that trains at the same time also draws from, and one stream for
+    all rows would make a text depend on how many others are made with it.
 
     The warpers are applied here, not before: noise and `top_p` then cost `top_k` values a row, not a vocabulary.
 
     Args:
         config (`SamplingConfig`):
             Its `temperature`, `top_k` and `top_p` are used.
-        rng (`torch.Generator`):
-            On the CPU, so that a GPU draws the same noise.
+        rngs (`Sequence[np.random.Generator]`):
+            One for each row of the batch, on the CPU, so that a GPU draws the same noise.
     """
 
-    def __init__(self, config: SamplingConfig, rng: torch.Generator) -> None:
+    def __init__(self, config: SamplingConfig, rngs: Sequence[np.random.Generator]) -> None:
         self.config = config
-        self.rng = rng
+        self.rngs = rngs
+        self._noise: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """
@@ -95,24 +101,38 @@ class GumbelSampler(LogitsProcessor):
                 Logits.
 
         Returns:
-            `torch.Tensor` of shape `(batch_size, vocab_size)`: 0 at the token drawn and minus infinity elsewhere.
+            `torch.Tensor` of shape `(batch_size, vocab_size)`: `scores`, changed in place to infinity at the token
+            drawn: no second tensor of that size is written.
         """
-        values, tokens = self._candidates(scores.float() / self.config.temperature)
-        # Minus the logarithm of an exponential variable is a Gumbel one. Noise of infinity on a token that was ruled
-        # out would be NaN, which argmax prefers.
-        noise = torch.empty(values.shape).exponential_(generator=self.rng).clamp_(min=1e-30).log_().neg_()
-        choice = (values + noise.to(values.device)).argmax(-1, keepdim=True)
+        values, tokens = self._candidates(scores)
+        choice = (values + self._draw(values)).argmax(-1, keepdim=True)
         if tokens is not None:
             choice = tokens.gather(-1, choice)
-        return torch.full_like(scores, -float("inf")).scatter_(-1, choice, 0.0)
+        return scores.scatter_(-1, choice, float("inf"))
+
+    def select(self, rows: torch.Tensor) -> None:
+        """Goes on with some rows of the batch, given by their indices."""
+        self.rngs = [self.rngs[row] for row in rows.tolist()]
+        self._noise = [noise[rows] for noise in self._noise]
+
+    def _draw(self, values: torch.Tensor) -> torch.Tensor:
+        """Noise for one token of each row, drawn for several at once: a call for each row and token would be felt."""
+        if not self._noise:
+            shape = (max(1, _DRAWN_AT_ONCE // values.shape[1]), values.shape[1])
+            drawn = np.stack([rng.standard_exponential(shape, dtype=np.float32) for rng in self.rngs], axis=1)
+            # Minus the logarithm of an exponential variable is a Gumbel one. Noise of infinity on a token that was
+            # ruled out would be NaN, which argmax prefers.
+            noise = torch.from_numpy(drawn).clamp_(min=1e-30).log_().neg_().to(values.device)
+            self._noise = [*noise.flip(0)]
+        return self._noise.pop()
 
     def _candidates(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Logits that may be drawn, and their tokens where they are not in the vocabulary's order."""
+        """Logits that may be drawn, by temperature, and their tokens where they are not in the vocabulary's order."""
         config = self.config
         if not config.top_k and config.top_p == 1:
-            return scores, None
-        width = min(config.top_k or scores.shape[-1], scores.shape[-1])
-        values, tokens = scores.topk(width)
+            return scores.float() / config.temperature, None
+        values, tokens = scores.topk(min(config.top_k or scores.shape[-1], scores.shape[-1]))
+        values = values.float() / config.temperature
         if config.top_p < 1:
             probabilities = values.softmax(-1)
             # A token goes when those ahead of it have `top_p` already, so that the first always stays.

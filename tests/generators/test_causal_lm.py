@@ -48,9 +48,13 @@ def texts(generator, labels, seed):
 # The draw
 
 
+def streams(n):
+    return [np.random.default_rng(seed) for seed in range(n)]
+
+
 def draws(scores, n, **settings):
     """Counts of `n` draws from one row of logits."""
-    sampler = GumbelSampler(SamplingConfig(**settings), torch.Generator().manual_seed(0))
+    sampler = GumbelSampler(SamplingConfig(**settings), streams(n))
     drawn = sampler(None, scores.repeat(n, 1)).argmax(-1)
     return torch.bincount(drawn, minlength=len(scores)).double()
 
@@ -89,7 +93,7 @@ def test_top_k_of_one_is_greedy():
 def test_a_token_ruled_out_is_never_drawn_whatever_the_noise():
     scores = torch.full((200, 1000), -float("inf"))
     scores[:, 7] = -50.0
-    sampler = GumbelSampler(SamplingConfig(top_k=0), torch.Generator().manual_seed(0))
+    sampler = GumbelSampler(SamplingConfig(top_k=0), streams(200))
     assert (sampler(None, scores).argmax(-1) == 7).all()
 
 
@@ -118,8 +122,19 @@ def test_the_same_labels_and_seed_give_the_same_texts(generator):
     assert len(first) == 6
     assert first == texts(generator, labels, seed=7)
     assert first != texts(generator, labels, seed=8)
-    # Batches of one call do not repeat each other.
-    assert len(set(texts(generator, [0] * 16, seed=7))) > 6
+    # Rows of one call do not repeat each other.
+    assert len(set(texts(generator, [0] * 64, seed=7))) > 12
+
+
+def test_a_text_depends_on_its_row_its_label_and_the_seed_alone(generator):
+    generator.prompt = InstructPrompt("{label} {word}:", attributes={"word": list("abcdefghij")}, style="continue")
+    several = texts(generator, [0, 1, 1, 0, 1, 0], seed=7)
+    assert texts(generator, [0, 1], seed=7) == several[:2]
+    others = texts(generator, [1, 1, 0, 1, 1, 1], seed=7)
+    assert (others[1], others[4]) == (several[1], several[4])
+    assert others != several
+    generator.sampling = SamplingConfig(max_new_tokens=8, batch_size=1)
+    assert texts(generator, [0, 1, 1, 0, 1, 0], seed=7) == several
 
 
 def test_generating_leaves_every_global_random_state_as_it_was(generator):
