@@ -15,7 +15,8 @@ import torch.utils.data as torch_data
 from hf_augment.seeding import derive_rng, derive_seed, isolated_rng
 
 
-_END = object()
+#: Gives so many of the next keys, fewer where they end.
+Take = Callable[[int], list[Any]]
 
 
 class RealRows(ABC):
@@ -33,8 +34,8 @@ class RealRows(ABC):
         self.seed = seed
 
     @abstractmethod
-    def base(self, epoch: int) -> Iterator[Any]:
-        """The keys of one pass over the real data; of a stream, endless."""
+    def base(self, epoch: int) -> Take:
+        """The keys of one pass over the real data, as a function that takes the next ones; of a stream, endless."""
 
     @abstractmethod
     def fill(self, epoch: int, position: int) -> Any:
@@ -71,15 +72,15 @@ class MapRows(RealRows):
         self.sampler, self.num_rows = sampler, num_rows
         self._fills: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
-    def base(self, epoch: int) -> Iterator[int]:
+    def base(self, epoch: int) -> Take:
         seed = derive_seed(self.seed, "order", epoch)
         generator = getattr(self.sampler, "generator", None)
         if isinstance(generator, torch.Generator):
             # A checkpoint does not keep its state.
             generator.manual_seed(seed)
         with isolated_rng(seed):
-            order = list(self.sampler)
-        return iter(order)
+            order = iter(list(self.sampler))
+        return lambda count: list(itertools.islice(order, count))
 
     def fill(self, epoch: int, position: int) -> int:
         if self._fills[0] != epoch:
@@ -108,25 +109,32 @@ class StreamRows(RealRows):
         self.stream = stream
         self._recent: deque[Any] = deque(maxlen=remembered)
 
-    def base(self, epoch: int) -> Iterator[Any]:
+    def base(self, epoch: int) -> Take:
         self._recent.clear()
-        passes = 0
-        while True:
+        rows, taken = self._rows(), 0
+
+        def take(count: int) -> list[Any]:
+            nonlocal taken
+            # A stream may change its rows at random, those of a batch alike after a resume.
+            with isolated_rng(derive_seed(self.seed, "stream", taken)):
+                keys = list(itertools.islice(rows, count))
+            taken += count
+            self._recent.extend(keys)
+            return keys
+
+        return take
+
+    def _rows(self) -> Iterator[Any]:
+        for passes in itertools.count():
             set_epoch: Callable[[int], None] | None = getattr(self.stream, "set_epoch", None)
             if set_epoch is not None:
                 set_epoch(passes)
-            rows = iter(self.stream)
-            for seen in itertools.count():
-                # A stream may change its rows at random, each alike after a resume.
-                with isolated_rng(derive_seed(self.seed, "stream", passes, seen)):
-                    row = next(rows, _END)
-                if row is _END:
-                    break
-                self._recent.append(row)
+            empty = True
+            for row in self.stream:
+                empty = False
                 yield row
-            if seen == 0:
+            if empty:
                 raise ValueError("train_dataset is a stream without a row: check its filters and its source.")
-            passes += 1
 
     def fill(self, epoch: int, position: int) -> Any:
         choice = derive_rng(self.seed, "fill", epoch, position).integers(len(self._recent))

@@ -67,23 +67,41 @@ class DrawLayout:
     rank: int = 0
     world_size: int = 1
 
-    def slot(self, draw: int) -> Slot:
-        """The slot of a draw, counted from 0 on this rank."""
-        shard, times_shown, position = self.locate(draw)
-        return Slot(shard * self.shard_size + int(self._order(shard, times_shown)[position]))
+    @property
+    def draws_per_shard(self) -> int:
+        """The draws that show a shard as often as it is shown."""
+        return self.shard_size * self.reuse
 
-    def locate(self, draw: int) -> tuple[int, int, int]:
-        """The shard of a draw, how often its examples were shown before, and the position in this showing."""
-        block, within = divmod(draw, self.shard_size * self.reuse)
+    def slots(self, draws: range) -> Iterator[tuple[int, np.ndarray]]:
+        """
+        The slots of draws, which are counted from 0 on this rank.
+
+        Yields:
+            A shard and the places of the next slots in it, int64 of shape `(number,)`: its `shard_size` slots in the
+            order of the showing, as far as the draws go.
+        """
+        first = draws.start
+        while first < draws.stop:
+            shard, times_shown, position = self.locate(first)
+            last = min(position + draws.stop - first, self.shard_size)
+            yield shard, self._order(shard, times_shown)[position:last]
+            first += last - position
+
+    def locate(self, draw: Any) -> tuple[Any, Any, Any]:
+        """
+        The shard of a draw, how often its examples were shown before, and the position in this showing; of an int, or
+        of each in an array.
+        """
+        block, within = divmod(draw, self.draws_per_shard)
         return block * self.world_size + self.rank, *divmod(within, self.shard_size)
 
-    def first_draw(self, shard: int) -> int:
-        """The draw with which this rank begins a shard."""
-        return shard // self.world_size * self.shard_size * self.reuse
+    def first_draw(self, shard: Any) -> Any:
+        """The draw with which this rank begins a shard; of an int, or of each in an array."""
+        return shard // self.world_size * self.draws_per_shard
 
     def shards(self, total_draws: int) -> range:
         """The shards that this rank's first `total_draws` draws need, in order."""
-        blocks = -(-total_draws // (self.shard_size * self.reuse))
+        blocks = -(-total_draws // self.draws_per_shard)
         return range(self.rank, blocks * self.world_size, self.world_size)
 
     @lru_cache(maxsize=4)  # noqa: B019 - a layout lives as long as its run
@@ -150,13 +168,14 @@ class BlendProgress:
         rows = self.plan.batch_size * (last - first)
         summary = {"ratio": float(self._shown[first:last].sum() / rows)} if rows else {}
         if draws := self.draws(first, last):
-            located = [self.layout.locate(draw) for draw in draws]
-            summary["reuse"] = float(np.mean([times_shown + 1 for _, times_shown, _ in located]))
-            begun = self._batches([self.layout.first_draw(shard) for shard, _, _ in located])
-            summary["age"] = float(np.mean(self._batches(list(draws)) - begun))
+            numbers = np.arange(draws.start, draws.stop)
+            shards, times_shown, _ = self.layout.locate(numbers)
+            summary["reuse"] = float(np.mean(times_shown + 1))
+            begun = self._batches(self.layout.first_draw(shards))
+            summary["age"] = float(np.mean(self._batches(numbers) - begun))
         return summary
 
-    def _batches(self, draws: list[int]) -> np.ndarray:
+    def _batches(self, draws: np.ndarray) -> np.ndarray:
         return np.searchsorted(self.first_draw, draws, side="right") - 1
 
 
@@ -181,6 +200,10 @@ class BlendedBatchSampler(torch_data.Sampler[Batch]):
         epoch (`Callable[[], int]`):
             Called when an iteration starts. `set_epoch` does not reach a sampler under accelerate's skipping and
             sharding ones, so the epoch is asked for.
+
+    Attributes:
+        first_batch (`int`):
+            Batches of the run before this one only advance the real rows, too: a resumed loader throws them away.
     """
 
     def __init__(
@@ -193,7 +216,7 @@ class BlendedBatchSampler(torch_data.Sampler[Batch]):
     ) -> None:
         self.plan, self.layout, self.rows = plan, layout, rows
         self.accepted, self.epoch = accepted, epoch
-        self.progress = BlendProgress(plan, layout)
+        self.progress, self.first_batch = BlendProgress(plan, layout), 0
         # What accelerate asks of a batch sampler: full batches, a multiple of the number of ranks.
         self.batch_size, self.drop_last = plan.batch_size, False
 
@@ -202,15 +225,15 @@ class BlendedBatchSampler(torch_data.Sampler[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch()
-        base = self.rows.base(epoch)
+        take = self.rows.base(epoch)
         for index in range(len(self)):
             local, rank = divmod(index, self.layout.world_size)
             batch = epoch * self.plan.batches_per_epoch + local
             if batch == self.plan.total_batches:
                 return  # The loader runs ahead of the last step: nothing is made for batches nobody trains on.
             num_slots = int(self.plan.slots[batch])
-            keys = [key for _, key in zip(range(self.plan.batch_size - num_slots), base, strict=False)]
-            if rank != self.layout.rank:
+            keys = take(self.plan.batch_size - num_slots)
+            if rank != self.layout.rank or batch < self.first_batch:
                 yield Batch([None] * self.plan.batch_size, seed=0)
                 continue
             slots = self._slots(batch)
@@ -224,11 +247,9 @@ class BlendedBatchSampler(torch_data.Sampler[Batch]):
         return slots_before(self.plan.batch_size, self.plan.synthetic_ratio, batch)
 
     def _slots(self, batch: int) -> list[Slot]:
-        shown = []
-        for draw in self.progress.draws(batch, batch + 1):
-            slot = self.layout.slot(draw)
-            shard, offset = divmod(slot, self.layout.shard_size)
-            if self.accepted(shard)[offset]:
-                shown.append(slot)
+        shown: list[Slot] = []
+        for shard, places in self.layout.slots(self.progress.draws(batch, batch + 1)):
+            filled = places[self.accepted(shard)[places]]
+            shown += map(Slot, (shard * self.layout.shard_size + filled).tolist())
         self.progress.record(batch, len(shown))
         return shown

@@ -19,28 +19,28 @@ class RatioSchedule(StrEnum):
     COSINE_DECAY = "cosine_decay"
     STOP_AFTER = "stop_after"
 
-    def factor(self, progress: float, fraction: float) -> float:
+    def factor(self, progress: np.ndarray, fraction: float) -> np.ndarray:
         """
         The share of the slots that are live.
 
         Args:
-            progress (`float`):
-                Share of the run that lies behind, in `[0, 1)`.
+            progress (`np.ndarray`):
+                Shares of the run that lie behind, float in `[0, 1)`, of any shape.
             fraction (`float`):
                 Share of the run, in `(0, 1]`: the length of the warm-up, or where the decay ends, or where to stop.
                 `constant` ignores it.
 
         Returns:
-            `float`: In `[0, 1]`.
+            `np.ndarray`: Float in `[0, 1]`, of the shape of `progress`.
         """
         if self is RatioSchedule.CONSTANT:
-            return 1.0
-        inside = min(progress / fraction, 1.0)
+            return np.ones_like(progress)
+        inside = np.minimum(progress / fraction, 1.0)
         if self is RatioSchedule.LINEAR_WARMUP:
             return inside
         if self is RatioSchedule.COSINE_DECAY:
-            return 0.5 * (1.0 + math.cos(math.pi * inside))
-        return 1.0 if inside < 1.0 else 0.0
+            return 0.5 * (1.0 + np.cos(np.pi * inside))
+        return np.where(inside < 1.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -101,20 +101,22 @@ class BlendPlan:
     @cached_property
     def slots(self) -> np.ndarray:
         """Slots of each batch, int64 of shape `(total_batches,)`."""
+        share = self.batch_size * _exact(self.synthetic_ratio)
+        # Of some ratios only Python's own integers hold the products.
+        whole = max(self.batches_per_epoch * share.numerator, share.denominator) < 2**63
+        batches = np.arange(self.batches_per_epoch + 1, dtype=np.int64 if whole else object)
         # Every epoch starts the pattern anew, so that each has the same number of base rows.
-        edges = [slots_before(self.batch_size, self.synthetic_ratio, m) for m in range(self.batches_per_epoch + 1)]
-        return np.resize(np.diff(np.array(edges, dtype=np.int64)), self.total_batches)
+        slots = np.diff(batches * share.numerator // share.denominator).astype(np.int64)
+        return np.resize(slots, self.total_batches)
 
     @cached_property
     def live(self) -> np.ndarray:
         """Live slots of each batch, int64 of shape `(total_batches,)`: what rounding cuts off is carried on."""
-        live = np.empty(self.total_batches, dtype=np.int64)
-        carried = 0.0
-        for m, slots in enumerate(self.slots.tolist()):
-            carried += slots * self.schedule.factor(m / self.total_batches, self.schedule_fraction)
-            live[m] = min(math.floor(carried), slots)
-            carried -= live[m]
-        return live
+        progress = np.arange(self.total_batches) / self.total_batches
+        wanted = np.cumsum(self.slots * self.schedule.factor(progress, self.schedule_fraction))
+        # The tiny addend: what adds up to 10 may be just below.
+        live = np.diff(np.floor(wanted + 1e-9).astype(np.int64), prepend=0)
+        return np.minimum(live, self.slots)
 
     @cached_property
     def first_draw(self) -> np.ndarray:

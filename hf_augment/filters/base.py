@@ -95,4 +95,4 @@ class Filter(ABC):
         """
 
     #: The shards that the filter remembers, as noted by the pipeline that used it last.
-    _remembered_shards: Sequence[int] | None = None
+    _remembered_shards: Any = None

@@ -23,7 +23,8 @@ class FilterMemory:
 
     def __init__(self, filters: Sequence[Filter]) -> None:
         self.filters = [f for f in filters if getattr(f.remember, "__func__", None) is not Filter.remember]
-        self._shards: list[int] | None = None  # `None`: nobody can say what the filters remember.
+        # Of shards in order the first ones and the last one; `None`: nobody can say what the filters remember.
+        self._shards: tuple[Sequence[int], int] | None = None
 
     @contextlib.contextmanager
     def before(self, index: int, earlier: Sequence[int], read: Callable[[int], Examples]) -> Iterator[None]:
@@ -39,20 +40,25 @@ class FilterMemory:
             read (`Callable[[int], Sequence[dict]]`):
                 Gives the examples of an earlier one. It is only called for those that are not remembered yet.
         """
+        if not self.filters:
+            yield
+            return
         shards, self._shards = self._shards, None
-        # Another pipeline that has used a filter since has put its own list there.
-        mine = shards is not None and all(f._remembered_shards is shards for f in self.filters)
-        if shards is None or not mine or shards != list(earlier[: len(shards)]):
-            shards = []
+        known = 0 if shards is None else len(shards[0]) + 1
+        # Another pipeline that has used a filter since has put its own note there.
+        mine = all(f._remembered_shards is shards for f in self.filters)
+        # Of ranges, which these are in a run, it takes no time to cut and compare thousands of shards.
+        if shards is None or not mine or shards != (earlier[: known - 1], *earlier[known - 1 : known]):
+            known = 0
             for f in self.filters:
                 f.forget()
-                f._remembered_shards = shards
-        for shard in earlier[len(shards) :] if self.filters else ():
+                f._remembered_shards = None
+        for shard in earlier[known:]:
             self.remember(read(shard))
-            shards.append(shard)
         yield
-        shards.append(index)
-        self._shards = shards
+        self._shards = earlier, index
+        for f in self.filters:
+            f._remembered_shards = self._shards
 
     def remember(self, examples: Examples) -> None:
         """Tells the filters of examples that all filters accepted."""

@@ -57,6 +57,11 @@ class SynthesisPipeline:
         # Generators and filters serve one thread at a time: two producers of one pipeline take turns.
         self._lock = threading.Lock()
 
+    @property
+    def remembering(self) -> list[str]:
+        """The names of the filters that have a memory: no shard can be made without those before it."""
+        return [f.name for f in self._memory.filters]
+
     def identity(self) -> dict[str, Any]:
         """Returns what the content of a slot depends on, JSON serialisable."""
         return {

@@ -23,8 +23,11 @@ from hf_augment.synthesis.shards import ShardStore
 #: A shard's number, the raw columns of its examples and their labels to the columns of rows.
 Prepare = Callable[[int, dict[str, list[Any]], Sequence[int]], dict[str, Any]]
 
-# The number of a shard and the bytes that follow, padded so that Arrow's buffers are aligned.
-_HEADER = struct.Struct("<qq48x")
+# The number of a shard, the bytes that follow and those of the extent, padded so that Arrow's buffers are aligned.
+_HEADER = struct.Struct("<qqq40x")
+
+# Shards of which a process keeps the columns at hand: of these it reads row by row.
+_OPEN = 8
 
 # Columns beside those of the row; no dataset has names like these.
 _SLOT, _PROBABILITIES = "hf_augment.slot", "hf_augment.label_probabilities"
@@ -38,7 +41,8 @@ class PreparedShards:
 
     They are made anew in each run from the raw examples, in the main process, when a shard is first needed: a few
     hundred texts take milliseconds, a row can never be stale when the preprocessing has changed, and a user's
-    tokenizer is never used by two threads at a time.
+    tokenizer is never used by two threads at a time. What has been trained on is freed, so a long run takes no more
+    room than a short one.
 
     Args:
         store (`ShardStore`):
@@ -50,19 +54,30 @@ class PreparedShards:
     def __init__(self, store: ShardStore, prepare: Prepare) -> None:
         self.store, self.prepare = store, prepare
         self._accepted: dict[int, np.ndarray] = {}
+        self._freed = -1
         self.reader = PreparedRows(store.shard_size)
 
     def accepted(self, index: int) -> np.ndarray:
         """Prepares a shard that is in the store; returns which slots hold an example, bool `(shard_size,)`."""
         if index not in self._accepted:
+            if index <= self._freed:
+                raise RuntimeError(
+                    f"Synthetic shard {index} was asked for after training had left it: use a new loader."
+                )
             shard = self.store.read(index)
             if shard.examples:
                 columns = {name: [e[name] for e in shard.examples] for name in shard.examples[0]}
                 made = self.prepare(index, columns, shard.labels)
                 made |= {_SLOT: shard.slots, _PROBABILITIES: shard.label_probabilities}
-                self.reader.append(index, _table(made))
+                self.reader.write(index, _table(made))
             self._accepted[index] = self.store.accepted(shard)
         return self._accepted[index]
+
+    def free(self, index: int) -> None:
+        """Gives up the rows of a shard, after those of the shards before it; nobody may ask for them any more."""
+        self._freed = index
+        if self._accepted.pop(index, np.zeros(0)).any():
+            self.reader.free(index)
 
     def digest(self, index: int) -> str:
         """Identifies the rows of a shard: another preprocessing gives another digest."""
@@ -72,10 +87,12 @@ class PreparedShards:
 
 class PreparedRows:
     """
-    A file of prepared rows, to which the main process appends shards and from which any process reads.
+    A file of prepared rows, to which the main process writes shards and from which any process reads.
 
-    The file has no name: whatever ends the process, even a kill, nothing is left of it. Workers inherit it. A shard is
-    a record at the start of a page: its number and length, then an Arrow file, which is read as mapped memory.
+    The file has no name: whatever ends the process, even a kill, nothing is left of it. Workers inherit it. It is cut
+    into extents of whole pages, each with a header and then an Arrow file, which is read as mapped memory. A shard
+    that is freed leaves its extent to another one. So the file grows with the shards in use, not with all of them, and
+    a worker finds a shard that was written after it began by the headers.
 
     Args:
         shard_size (`int`):
@@ -89,26 +106,41 @@ class PreparedRows:
     def _start(self, shard_size: int, descriptor: int) -> None:
         self.shard_size, self._descriptor = shard_size, descriptor
         weakref.finalize(self, os.close, descriptor)
-        self._end = 0  # Where the next record will begin, as far as this process knows.
-        self._records: dict[int, tuple[int, int]] = {}
-        self._open: dict[int, dict[str, Callable[[int], Any]]] = {}
-        self._positions: dict[int, int] = {}
+        self._end = 0  # Where the next extent will begin, as far as this process knows.
+        self._extents: dict[int, int] = {}  # The bytes of each, by where it begins.
+        self._free: list[int] = []
+        self._begins: dict[int, int] = {}  # Where the extent of each shard begins.
+        self._open: dict[int, tuple[dict[str, Callable[[int], Any]], dict[int, int]]] = {}
 
     def __reduce__(self) -> Any:
         # For workers that are not forked.
         return _inherited, (self.shard_size, reduction.DupFd(self._descriptor))
 
-    def append(self, index: int, table: pa.Table) -> None:
+    def write(self, index: int, table: pa.Table) -> None:
         """Adds a shard."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
         content = sink.getvalue()
+        size = _HEADER.size + content.size
+        fitting = [begin for begin in self._free if self._extents[begin] >= size]
+        if fitting:
+            begin = min(fitting, key=self._extents.__getitem__)
+            self._free.remove(begin)
+        else:
+            begin, pages = self._end, -(-size // mmap.ALLOCATIONGRANULARITY)
+            self._extents[begin] = pages * mmap.ALLOCATIONGRANULARITY
+            self._end += self._extents[begin]
         with open(self._descriptor, "r+b", closefd=False) as file:
-            file.seek(self._end)
-            file.write(_HEADER.pack(index, content.size))
+            file.seek(begin)
+            file.write(_HEADER.pack(index, content.size, self._extents[begin]))
             file.write(content)
-        self._next_record()
+        self._begins[index] = begin
+
+    def free(self, index: int) -> None:
+        """Leaves the place of a shard, which no process will read any more, to others."""
+        self._open.pop(index, None)
+        self._free.append(self._begins.pop(index))
 
     def read(self, slot: int) -> dict[str, Any]:
         """The columns of the row in a slot."""
@@ -125,24 +157,32 @@ class PreparedRows:
         if index not in self._open:
             table = pa.ipc.open_file(self.content(index)).read_all()
             features = datasets.Features.from_dict(json.loads(table.schema.metadata[_FEATURES]))
-            self._open[index] = {
-                name: _column(table[name].combine_chunks(), features.get(name)) for name in table.column_names
-            }
-            self._positions |= {s: i for i, s in enumerate(table[_SLOT].to_pylist())}
-        return self._open[index], self._positions[slot]
+            columns = {name: _column(table[name].combine_chunks(), features.get(name)) for name in table.column_names}
+            if len(self._open) == _OPEN:
+                del self._open[next(iter(self._open))]
+            self._open[index] = columns, {s: i for i, s in enumerate(table[_SLOT].to_pylist())}
+        columns, positions = self._open[index]
+        return columns, positions[slot]
 
     def content(self, index: int) -> pa.Buffer:
         """The Arrow file of a shard, without a copy."""
-        while index not in self._records:
-            self._next_record()
-        start, length = self._records[index]
-        return pa.py_buffer(mmap.mmap(self._descriptor, length, access=mmap.ACCESS_READ, offset=start))[_HEADER.size :]
+        if index not in self._begins:
+            self._look(index)
+        begin = self._begins[index]
+        length = _HEADER.size + self._header(begin)[1]
+        return pa.py_buffer(mmap.mmap(self._descriptor, length, access=mmap.ACCESS_READ, offset=begin))[_HEADER.size :]
 
-    def _next_record(self) -> None:
-        index, size = _HEADER.unpack(os.pread(self._descriptor, _HEADER.size, self._end))
-        length = _HEADER.size + size
-        self._records[index] = self._end, length
-        self._end += -(-length // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+    def _look(self, index: int) -> None:
+        """Looks for what another process has written since, in new extents and then in old ones."""
+        while header := os.pread(self._descriptor, _HEADER.size, self._end):
+            number, _, extent = _HEADER.unpack(header)
+            self._begins[number], self._extents[self._end] = self._end, extent
+            self._end += extent
+        if index not in self._begins:
+            self._begins = {self._header(begin)[0]: begin for begin in self._extents}
+
+    def _header(self, begin: int) -> tuple[int, int, int]:
+        return _HEADER.unpack(os.pread(self._descriptor, _HEADER.size, begin))
 
 
 def _inherited(shard_size: int, descriptor: Any) -> PreparedRows:

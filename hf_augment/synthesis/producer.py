@@ -15,7 +15,7 @@ import torch
 
 from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.synthesis.pipeline import SynthesisPipeline
-from hf_augment.synthesis.shards import Shard, ShardStore
+from hf_augment.synthesis.shards import ShardStore
 
 
 #: Seconds that `close(wait=False)` gives a thread inside one long call, such as a sleep, before it goes on without it.
@@ -38,9 +38,14 @@ class Producer(ABC):
     def __init__(self, pipeline: SynthesisPipeline, store: ShardStore, shards: Sequence[int]) -> None:
         self.pipeline, self.store, self.shards = pipeline, store, shards
         self.waited_seconds = 0.0
-        self.made: list[Shard] = []  # The accounts of what was made here, for the log.
+        self._whole = 0  # So many of the first shards are on disk, or will not be asked for.
         # Held while files are open, in which nobody is interrupted.
         self._files = threading.Lock()
+
+    def begin(self, shard: int) -> None:
+        """None of the shards before this one will be asked for; only filters with a memory need them on disk."""
+        if not self.pipeline.remembering:
+            self._whole = self.shards.index(shard)
 
     def wait_for(self, shard: int) -> None:
         """Returns when the shard is on disk; raises the error that keeps it from being made."""
@@ -69,13 +74,21 @@ class Producer(ABC):
             atexit.unregister(gc.freeze)
             atexit.register(gc.freeze)
 
+    def _missing(self, last: int) -> int | None:
+        """The first shard that is not on disk, among those up to the position `last`; `None` where all are."""
+        while self._whole <= min(last, len(self.shards) - 1):
+            index = self.shards[self._whole]
+            if not self.store.has(index):
+                return index
+            # Never looked at again: there may be thousands.
+            self._whole += 1
+        return None
+
     def _make(self, index: int) -> None:
         earlier = self.shards[: self.shards.index(index)]
         shard = self.pipeline.make(index, earlier, read=self._read)
         with self._files:
             self.store.write(shard)
-        shard.examples = []
-        self.made.append(shard)
 
     def _read(self, index: int) -> list[dict[str, Any]]:
         with self._files:
@@ -89,10 +102,9 @@ class InlineProducer(Producer):
     """
 
     def _wait_for(self, shard: int) -> None:
-        for index in self.shards[: self.shards.index(shard) + 1]:
-            if not self.store.has(index):
-                with isolated_rng(derive_seed(self.pipeline.seed, "inline", index)):
-                    self._make(index)
+        while (index := self._missing(self.shards.index(shard))) is not None:
+            with isolated_rng(derive_seed(self.pipeline.seed, "inline", index)):
+                self._make(index)
 
 
 class ThreadProducer(Producer):
@@ -184,16 +196,8 @@ class ThreadProducer(Producer):
         # OpenMP keeps the number per thread, and sums depend on it: as many as the inline producer would have.
         torch.set_num_threads(num_threads)
         try:
-            for position, index in enumerate(self.shards):
-                with self._changed:
-                    while not self._stopping and position > self._asked + self.ahead:
-                        self._changed.wait()
-                    if self._stopping:
-                        return
-                if not self.store.has(index):
-                    self._make(index)
-                with self._changed:
-                    self._changed.notify_all()
+            while (index := self._next()) is not None:
+                self._make(index)
         except _Interrupted:
             # Where it came is unknown, so that the lock may be held for ever: nothing is touched any more.
             return
@@ -201,6 +205,19 @@ class ThreadProducer(Producer):
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
+
+    def _next(self) -> int | None:
+        """Waits for something to make; `None` where there will be nothing more."""
+        with self._changed:
+            while True:
+                index = self._missing(self._asked + self.ahead)
+                # Somebody may wait for what is there by now, whoever made it.
+                self._changed.notify_all()
+                if self._stopping or self._whole == len(self.shards):
+                    return None
+                if index is not None:
+                    return index
+                self._changed.wait()
 
 
 class _Interrupted(SystemExit):

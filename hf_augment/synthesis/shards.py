@@ -122,26 +122,40 @@ class ShardStore:
 
     def has(self, index: int) -> bool:
         """Whether the shard is on disk. An empty file is what a power failure leaves, and counts as none."""
-        return all(_size(path) for path in (self._arrow(index), self._account(index)))
+        return _size(self._arrow(index)) > 0 and self.was_made(index)
+
+    def was_made(self, index: int) -> bool:
+        """Whether there is an account of the shard, whose examples may have been dropped since."""
+        return _size(self._account(index)) > 0
 
     def write(self, shard: Shard) -> None:
         """
         Writes a shard; the account first, the examples last, since they mark it as done. Nobody waits for the disk:
-        what a power failure takes is made again.
+        what a power failure takes is made again. What was made before keeps its account.
+
+        Raises:
+            `ValueError`: If the shard was made before with other examples.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "store.json").exists():
             about = {"identity": self.identity, "label_column": self.label_column, "label_names": self.label_names}
             write_json(self.folder / "store.json", about)
-        sink = pa.BufferOutputStream()
-        table = self._table(shard)
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
-        examples = sink.getvalue()
+        examples = self._encoded(shard)
         account = {name: value for name, value in vars(shard).items() if name not in _AMONG_THE_EXAMPLES}
         account["examples_sha256"] = hashlib.sha256(examples).hexdigest()
-        write_json(self._account(shard.index), account, default=summarise_array, durable=False)
+        if self.was_made(shard.index):
+            self._compare(shard.index, account["examples_sha256"])
+        else:
+            write_json(self._account(shard.index), account, default=summarise_array, durable=False)
         write_atomically(self._arrow(shard.index), examples, durable=False)
+
+    def compare(self, shard: Shard) -> None:
+        """Raises `ValueError` if a shard that was made again has other examples than its account tells of."""
+        self._compare(shard.index, hashlib.sha256(self._encoded(shard)).hexdigest())
+
+    def drop(self, index: int) -> None:
+        """Deletes the examples of a shard, if they are there; its account stays, and what is made again must match."""
+        self._arrow(index).unlink(missing_ok=True)
 
     def read(self, index: int) -> Shard:
         """
@@ -166,7 +180,7 @@ class ShardStore:
 
     def indices(self) -> list[int]:
         """The shards on disk, ascending."""
-        return sorted(int(path.stem.removeprefix("shard-")) for path in self.folder.glob("shard-*.arrow"))
+        return self._numbers("arrow")
 
     def dataset(self) -> datasets.Dataset:
         """
@@ -185,8 +199,8 @@ class ShardStore:
         return as_dataset(tables, fingerprint=hashlib.sha256("".join(digests).encode()).hexdigest()[:16])
 
     def accounts(self) -> Iterator[Shard]:
-        """The accounts of all shards on disk, in order."""
-        return (self.account(index) for index in self.indices())
+        """The accounts of all shards that were made, in order, also of those whose examples were dropped."""
+        return (self.account(index) for index in sorted({*self._numbers("json"), *self.indices()}))
 
     def accepted(self, shard: Shard) -> np.ndarray:
         """Which slots of a shard hold an example, bool of shape `(shard_size,)`."""
@@ -194,7 +208,8 @@ class ShardStore:
         mask[np.array(shard.slots, dtype=np.int64) - shard.index * self.shard_size] = True
         return mask
 
-    def _table(self, shard: Shard) -> pa.Table:
+    def _encoded(self, shard: Shard) -> pa.Buffer:
+        """The Arrow file of a shard's examples."""
         names = list(shard.examples[0]) if shard.examples else []
         encoded = {name: encode([example[name] for example in shard.examples]) for name in names}
         probabilities = [p and list(p) for p in shard.label_probabilities]
@@ -208,7 +223,23 @@ class ShardStore:
             ),
         }
         features = datasets.Features({name: feature for name, (_, feature) in encoded.items()})
-        return pa.table([column for column, _ in encoded.values()], schema=features.arrow_schema)
+        table = pa.table([column for column, _ in encoded.values()], schema=features.arrow_schema)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return sink.getvalue()
+
+    def _compare(self, index: int, digest: str) -> None:
+        expected = self._read_account(index)["examples_sha256"]
+        if digest != expected:
+            raise ValueError(
+                f"Synthetic shard {index} was made again and is another one: the SHA-256 of its examples is "
+                f"{digest[:12]}…, its account says {expected[:12]}…. The generator or a filter depends on more than "
+                f"its arguments, or a library has changed. Delete {self._account(index)} to go on with other examples."
+            )
+
+    def _numbers(self, suffix: str) -> list[int]:
+        return sorted(int(path.stem.removeprefix("shard-")) for path in self.folder.glob(f"shard-*.{suffix}"))
 
     def _examples(self, index: int) -> tuple[str, pa.Table]:
         """The SHA-256 of a shard's examples and themselves, mapped memory of which every byte is as it was written."""

@@ -11,6 +11,7 @@ from hf_augment.blending.schedule import RatioSchedule
 
 CLASS_BALANCES = ("dataset", "uniform", "rare_first")
 PRODUCERS = ("thread", "inline")
+KEEP = ("all", "recent")
 
 
 @dataclass
@@ -50,6 +51,11 @@ class AugmentationArguments:
         synthetic_dir (`str`, *optional*, defaults to `output_dir/.cache/huggingface/hf_augment`):
             Folder of the shards. Shards that are there from a run of the same stream are used: generator, filters,
             seed, class balance, shard size and attempts.
+        synthetic_keep (`str`, *optional*, defaults to `"all"`):
+            `"all"` keeps every shard. `"recent"` deletes those that a checkpoint has left behind, or that training has
+            in a run without checkpoints, so that a long run takes no more room than a short one. Accounts stay, and
+            [`~Blend.shard`] makes a shard again, as does a resume from an older checkpoint. Not for filters that
+            compare with earlier examples, nor for runs that share a folder at the same time.
     """
 
     synthetic_ratio: float = field(
@@ -92,6 +98,10 @@ class AugmentationArguments:
         default=None,
         metadata={"help": "Where shards are kept. Default: where no push of output_dir looks."},
     )
+    synthetic_keep: str = field(
+        default="all",
+        metadata={"help": "Keep every shard, or those since the last checkpoint.", "choices": list(KEEP)},
+    )
 
     def __post_init__(self) -> None:
         self.validate()
@@ -109,7 +119,7 @@ class AugmentationArguments:
             _check(getattr(self, name) >= 1, self, name, "1 or more")
         _check(self.synthetic_weight >= 0.0, self, "synthetic_weight", "0 or more")
         _check(self.synthetic_timeout > 0.0, self, "synthetic_timeout", "seconds, more than 0")
-        for name in ("schedule", "producer", "labels", "class_balance"):
+        for name in ("schedule", "producer", "labels", "class_balance", "keep"):
             name = f"synthetic_{name}"
             choices = self.__dataclass_fields__[name].metadata["choices"]
             _check(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")

@@ -16,10 +16,11 @@ from hf_augment.blending.sampler import BlendedBatchSampler, DrawLayout
 from hf_augment.blending.schedule import BlendPlan, RatioSchedule, batches_per_epoch
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
+from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from hf_augment.synthesis.prepared import PreparedShards
 from hf_augment.synthesis.producer import InlineProducer, Producer, ThreadProducer
-from hf_augment.synthesis.shards import ShardStore, acceptance
+from hf_augment.synthesis.shards import Shard, ShardStore, acceptance
 from hf_augment.training.arguments import AugmentationArguments
 from hf_augment.training.preparing import RowMaker
 
@@ -152,7 +153,7 @@ class Blend:
             Keeps them.
 
     Raises:
-        ValueError: If no batch has a slot, or one has nothing else.
+        ValueError: If no batch has a slot, or one has nothing else; if shards are dropped that a filter needs.
     """
 
     def __init__(
@@ -188,6 +189,13 @@ class Blend:
             identity["world_size"] = args.world_size
         root = Path(augmentation.synthetic_dir or Path(args.output_dir or "trainer_output") / SHARD_FOLDER)
         self.shards = ShardStore(root, identity, column, generator.label_names)
+        self.drops = augmentation.synthetic_keep == "recent"
+        self.has_checkpoints = args.save_strategy != "no"
+        if self.drops and self.pipeline.remembering:
+            raise ValueError(
+                f"synthetic_keep='recent' does not go with the filters {self.pipeline.remembering}, which compare "
+                "with all earlier examples, also after a resume: pass synthetic_keep='all', or leave them out."
+            )
 
     def settings(self) -> dict[str, Any]:
         """Returns what a resumed run may change, with a warning: it decides which examples are shown, when and how."""
@@ -198,6 +206,20 @@ class Blend:
             "per_device_train_batch_size": self.shape.batch_size,
             "gradient_accumulation_steps": self.shape.accumulation,
         }
+
+    def shard(self, index: int) -> Shard:
+        """
+        Returns a shard by its number, for an audit: from the disk, or made again where it was dropped.
+
+        Raises:
+            ValueError: If it is damaged, or has other examples than its account says.
+        """
+        if self.shards.has(index):
+            return self.shards.read(index)
+        with isolated_rng(derive_seed(self.pipeline.seed, "inline", index)):
+            shard = self.pipeline.make(index)
+        self.shards.compare(shard)
+        return shard
 
     def open(self, rows: RealRows) -> BlendedRun:
         """Returns a run over real rows, for one loader."""
@@ -229,17 +251,23 @@ class BlendedRun:
         self.sampler = BlendedBatchSampler(self.plan, self.layout, rows, self.accepted, epoch=lambda: self.epoch)
         self.epoch, self._next_epoch = 0, 0
         self._last: int | None = None
+        # So many of the first shards have been given up: their rows, and their files.
+        self._freed, self._dropped = 0, 0
         self._since = (0, time.perf_counter(), 0.0)
 
     def accepted(self, shard: int) -> np.ndarray:
         """Waits for a shard; returns which of its slots hold an example, bool of shape `(shard_size,)`."""
-        self.producer.wait_for(shard)
-        self._last = shard
+        if self._last is None:
+            self.producer.begin(shard)
+        if shard != self._last:
+            self.producer.wait_for(shard)
+            self._last = shard
         return self.prepared.accepted(shard)
 
     def start(self, step: int) -> None:
         """Training starts at this optimizer step: what epoch comes next, and what stretch [`log`] reports first."""
         self._next_epoch = step // self.shape.steps_per_epoch
+        self.sampler.first_batch = self.shape.batches_before(step)
         self._since = (step, time.perf_counter(), self.producer.waited_seconds)
 
     def log(self, step: int) -> dict[str, float]:
@@ -266,16 +294,46 @@ class BlendedRun:
     def acceptance(self, since: int, step: int) -> dict[str, float]:
         """Shares accepted in the shards that this rank showed from step `since` to `step`; empty if there are none."""
         draws = self.sampler.progress.draws(self.shape.batches_before(since), self.shape.batches_before(step))
-        shards = sorted({self.layout.locate(draw)[0] for draw in draws})
-        return acceptance([self.store.account(shard) for shard in shards if self.store.has(shard)])
+        shards = np.unique(self.layout.locate(np.arange(draws.start, draws.stop))[0]).tolist()
+        return acceptance([self.store.account(shard) for shard in shards if self.store.was_made(shard)])
 
     def shown_share(self, step: int) -> float:
         """The share of the synthetic rows scheduled before optimizer step `step` that this rank was shown."""
         batches = self.shape.batches_before(step)
-        draws = self.sampler.progress.draws(0, batches)
-        slots = [divmod(self.layout.slot(draw), self.layout.shard_size) for draw in draws]
-        shown = sum(bool(self.prepared.accepted(shard)[offset]) for shard, offset in slots)
+        done, draws = self._shards_done(step), self.sampler.progress.draws(0, batches)
+        # With another ratio before a resume, not all of those that this plan names were.
+        whole = [self.store.account(shard) for shard in self.producer.shards[:done] if self.store.was_made(shard)]
+        shown = self.layout.reuse * sum(account.candidates - sum(account.rejected.values()) for account in whole)
+        begun = range(done * self.layout.draws_per_shard, draws.stop)
+        for shard, places in self.layout.slots(begun):
+            if self.store.has(shard):
+                shown += int(self.prepared.accepted(shard)[places].sum())
         return shown / max(int(self.plan.first_draw[batches]), 1)
+
+    def leave(self, step: int, saved: bool) -> None:
+        """
+        Gives up what optimizer step `step` and those before it have shown for the last time.
+
+        Args:
+            step (`int`):
+                All rows up to it have been trained on, so no worker reads them any more.
+            saved (`bool`):
+                Whether a checkpoint holds this step, so that a resume will not ask for them either.
+        """
+        # The last shard says in a checkpoint how rows were prepared.
+        done = 0 if self._last is None else min(self._shards_done(step), self.producer.shards.index(self._last))
+        for shard in self.producer.shards[self._freed : done]:
+            self.prepared.free(shard)
+        self._freed = max(self._freed, done)
+        if self.blend.drops and (saved or not self.blend.has_checkpoints):
+            for shard in self.producer.shards[self._dropped : done]:
+                self.store.drop(shard)
+            self._dropped = max(self._dropped, done)
+
+    def _shards_done(self, step: int) -> int:
+        """The number of this rank's shards that are shown for the last time before the end of a step."""
+        draw = self.sampler.progress.first_draw[self.shape.batches_before(step)]
+        return int(draw) // self.layout.draws_per_shard
 
     def scale(self, step: int, factor: float) -> None:
         """After optimizer step `step`, so much of the live slots stays live; see [`BlendProgress.scale`]."""

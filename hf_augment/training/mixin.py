@@ -357,6 +357,16 @@ class _Progress(TrainerCallback):
         if self.trainer._run is not None:
             self.trainer._run.start_epoch()
 
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.trainer._run is not None:
+            self.trainer._run.leave(state.global_step, saved=False)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.trainer._run is not None:
+            self.trainer._run.leave(state.global_step, saved=True)
+
     def on_push_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:

@@ -9,6 +9,7 @@ from torch.utils.data import IterableDataset, RandomSampler, SequentialSampler, 
 from hf_augment.blending.rows import MapRows, StreamRows
 from hf_augment.blending.sampler import BlendedBatchSampler, BlendProgress, DrawLayout, Slot
 from hf_augment.blending.schedule import BlendPlan, batches_per_epoch
+from hf_augment.seeding import derive_rng
 
 
 def all_accepted(shard_size):
@@ -27,6 +28,34 @@ def batches(
     for batch, factor in scales:
         sampler.progress.scale(batch, factor)
     return list(SkipBatchSampler(BatchSamplerShard(sampler, world_size, rank), skip)), plan, layout
+
+
+def slot(layout, draw):
+    """The slot of one draw, by a loop over the showings before it."""
+    block, within = divmod(draw, layout.shard_size * layout.reuse)
+    shard = range(layout.rank, 10**6, layout.world_size)[block]
+    for times_shown in range(layout.reuse):
+        order = derive_rng(layout.seed, "draw_order", shard, times_shown).permutation(layout.shard_size)
+        if within < layout.shard_size:
+            return shard * layout.shard_size + int(order[within])
+        within -= layout.shard_size
+    raise AssertionError
+
+
+def slots(layout, draws):
+    return [shard * layout.shard_size + place for shard, places in layout.slots(draws) for place in places.tolist()]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 9), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(0, 60), st.integers(0, 60)
+)
+def test_draws_in_one_go_are_those_one_by_one(shard_size, reuse, world_size, rank, first, number):
+    layout = DrawLayout(shard_size, reuse, 5, min(rank, world_size - 1), world_size)
+    draws = range(first, first + number)
+    assert slots(layout, draws) == [slot(layout, draw) for draw in draws]
+    located = layout.locate(np.arange(first, first + number))
+    assert [tuple(map(int, each)) for each in zip(*located, strict=True)] == [layout.locate(draw) for draw in draws]
 
 
 def split(keys):
@@ -64,10 +93,10 @@ def test_ranks_share_the_real_rows_and_no_slot(world_size, rows, batch_size, rat
 
 def test_each_example_is_shown_reuse_times_before_the_next_shard_and_in_another_order():
     layout = DrawLayout(shard_size=8, reuse=3, seed=0, rank=1, world_size=2)
-    slots = [layout.slot(draw) for draw in range(48)]
-    assert sorted(slots[:24]) == sorted(list(range(8, 16)) * 3), "rank 1 begins with shard 1"
-    assert sorted(slots[24:]) == sorted(list(range(24, 32)) * 3)
-    assert slots[:8] != slots[8:16] != slots[16:24]
+    drawn = slots(layout, range(48))
+    assert sorted(drawn[:24]) == sorted(list(range(8, 16)) * 3), "rank 1 begins with shard 1"
+    assert sorted(drawn[24:]) == sorted(list(range(24, 32)) * 3)
+    assert drawn[:8] != drawn[8:16] != drawn[16:24]
     assert layout.locate(17) == (1, 2, 1)
     assert list(layout.shards(25)) == [1, 3]
     assert layout.first_draw(3) == 24
@@ -77,6 +106,21 @@ def test_a_resumed_sampler_goes_on_with_the_same_keys():
     whole, _, _ = batches(0, 2, epoch=1)
     rest, _, _ = batches(0, 2, epoch=1, skip=3)
     assert rest == whole[3:]
+
+
+def test_batches_that_a_resumed_loader_throws_away_ask_for_no_shard():
+    def accepted(shard):
+        asked.append(shard)
+        return np.ones(8, dtype=bool)
+
+    whole, plan, layout = batches(0, 2, rows=80, epochs=1)
+    asked = []
+    real = MapRows(RandomSampler(range(80)), 80, seed=3)
+    sampler = BlendedBatchSampler(plan, layout, real, accepted, lambda: 0)
+    sampler.first_batch = 15
+    rest = list(SkipBatchSampler(BatchSamplerShard(sampler, 2, 0), 15))
+    assert rest == whole[15:]
+    assert set(asked) == {shard for shard, _ in layout.slots(range(plan.first_draw[15], plan.total_draws))} != {0}
 
 
 def test_every_batch_has_a_seed_of_its_own_and_keeps_it_on_resume():
@@ -228,17 +272,19 @@ def test_progress_tells_ratio_reuse_and_age():
 def test_any_sampler_is_seeded_by_the_epoch_whatever_the_global_state(sampler):
     rows = MapRows(sampler, 9, seed=5)
     torch.manual_seed(0)
-    first = list(rows.base(0))
+    first = rows.base(0)(20)
     state = torch.get_rng_state()
-    assert list(MapRows(sampler, 9, seed=5).base(0)) == first
+    take = MapRows(sampler, 9, seed=5).base(0)
+    assert [*take(2), *take(0), *take(9)] == first
+    assert take(1) == []
     assert torch.equal(torch.get_rng_state(), state)
-    assert list(rows.base(1)) != first
+    assert rows.base(1)(20) != first
     assert sorted(rows.fill(0, i) for i in range(9)) == list(range(9))
 
 
 def test_a_sampler_with_a_generator_of_its_own_orders_an_epoch_alike_whatever_was_drawn_before():
     rows = MapRows(RandomSampler(range(9), generator=torch.Generator().manual_seed(3)), 9, seed=0)
-    orders = [list(rows.base(epoch)) for epoch in (0, 1, 1, 0)]
+    orders = [rows.base(epoch)(20) for epoch in (0, 1, 1, 0)]
     assert orders[0] == orders[3] != orders[1] == orders[2]
     assert sorted(orders[0]) == list(range(9))
 
@@ -257,8 +303,8 @@ class Stream(IterableDataset):
 def test_a_stream_is_read_again_from_its_start_and_fills_are_rows_read_lately():
     stream = Stream(5)
     rows = StreamRows(stream, seed=0, remembered=3)
-    keys = rows.base(0)
-    assert [next(keys) for _ in range(12)] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    take = rows.base(0)
+    assert [*take(4), *take(0), *take(8)] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
     assert stream.epochs == [0, 1, 2]
     assert {rows.fill(0, i) for i in range(30)} == {4, 0, 1}
     assert [rows.fill(0, i) for i in range(30)] == [rows.fill(0, i) for i in range(30)]
@@ -266,4 +312,20 @@ def test_a_stream_is_read_again_from_its_start_and_fills_are_rows_read_lately():
 
 def test_an_empty_stream_is_an_error_not_a_hang():
     with pytest.raises(ValueError, match="a stream without a row"):
-        next(StreamRows(Stream(0), seed=0).base(0))
+        StreamRows(Stream(0), seed=0).base(0)(1)
+
+
+def test_a_stream_that_draws_is_alike_batch_by_batch_and_moves_nothing_outside():
+    class Draws(Stream):
+        def __iter__(self):
+            return (torch.rand(()).item() for _ in range(self.rows))
+
+    state = torch.get_rng_state()
+    one, other = (StreamRows(Draws(5), seed=0).base(0) for _ in range(2))
+    first = [one(3), one(4)]
+    torch.rand(1)
+    assert [other(3), other(4)] == first
+    assert len({number for taken in first for number in taken}) == 7
+    torch.set_rng_state(state)
+    one(3)
+    assert torch.equal(torch.get_rng_state(), state)

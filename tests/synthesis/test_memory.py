@@ -1,6 +1,7 @@
 """Filters with a memory, whoever else uses them, against a naive reference: everything made anew, in order."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -118,6 +119,32 @@ def test_half_a_shard_is_forgotten(tmp_path, toy, call):
     generator.fail_at_call = None
     one.wait_for(4)
     assert contents(one.store) == expected
+
+
+def test_thousands_of_earlier_shards_are_not_counted_for_each_new_one():
+    class Counts(Sequence):
+        """A range that cannot be walked."""
+
+        def __init__(self, shards):
+            self.shards = shards
+
+        def __getitem__(self, key):
+            return Counts(self.shards[key]) if isinstance(key, slice) else self.shards[key]
+
+        def __len__(self):
+            return len(self.shards)
+
+        def __eq__(self, other):
+            return self.shards == other.shards
+
+        def __iter__(self):
+            walked.append(len(self.shards))
+            return iter(self.shards)
+
+    made, walked = pipeline(TEXT.generator(), [Grows(TEXT)]), []
+    for index in range(4):
+        made.make(index, Counts(range(index)), read=lambda shard: [])
+    assert sum(walked) <= 4
 
 
 def test_only_filters_with_a_memory_have_old_shards_read_to_them(tmp_path, monkeypatch):

@@ -324,6 +324,92 @@ def test_workers_read_what_was_prepared_before_and_after_they_began(store, metho
     assert worker.exitcode == 0
 
 
+# --- what is given up --------------------------------------------------------------------------------------------
+
+
+def prepared_text(store, index, words):
+    """Prepares a shard whose rows are as long as it is told."""
+    store.write(shard([{"text": " ".join([f"{index}"] * words)}, {"text": "dull"}], index))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3000)), min_size=1, max_size=12))
+def test_rows_that_are_left_behind_make_room_and_the_others_stay(steps):
+    """Against a dict of rows. Two readers: one that reads as it goes, one that comes for the first time at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = ShardStore(folder, IDENTITY, "label", LABELS)
+        prepared, naive, first = prepare(store, tokenize), {}, 0
+        reader = pickle.loads(pickle.dumps(prepared.reader))
+        for index, (freed, words) in enumerate(steps):
+            prepared_text(store, index, words)
+            prepared.accepted(index)
+            naive |= {4 * index: [f"{index}"] * words, 4 * index + 2: ["dull"]}
+            for each in (reader, prepared.reader):
+                assert each.read(4 * index)["text"].split() == naive[4 * index]
+            for _ in range(min(freed, index - first)):
+                prepared.free(first)
+                del naive[4 * first], naive[4 * first + 2]
+                first += 1
+        late = pickle.loads(pickle.dumps(prepared.reader))
+        for slot, words in naive.items():
+            for each in (reader, late, prepared.reader):
+                row = each.read(slot)
+                assert row["text"].split() == words
+                assert row["input_ids"] == tokenize({"text": [" ".join(words)]})["input_ids"][0]
+
+
+def test_a_file_of_prepared_rows_grows_with_the_shards_in_use_alone(store):
+    prepared, sizes = prepare(store), []
+    for index in range(40):
+        store.write(toy_shard(IMAGE, index))
+        prepared.accepted(index)
+        prepared.reader.read(4 * index)
+        if index >= 2:
+            prepared.free(index - 2)
+        sizes.append(os.fstat(prepared.reader._descriptor).st_size)
+    assert sizes[2] == sizes[-1] > sizes[0]
+    assert len(prepared._accepted) == 2
+    assert len(prepared.reader._begins) == 2
+    assert len(prepared.reader._open) <= 2
+    with pytest.raises(RuntimeError, match="shard 3 was asked for after training had left it"):
+        prepared.accepted(3)
+
+
+def test_a_reader_of_many_shards_keeps_few_of_them_open(store):
+    prepared = prepare(store)
+    for index in range(20):
+        store.write(toy_shard(IMAGE, index))
+        prepared.accepted(index)
+    rows = [comparable(prepared.reader.read(4 * index)) for index in range(20)]
+    assert len(prepared.reader._open) == 8
+    assert [comparable(prepared.reader.read(4 * index)) for index in range(20)] == rows
+
+
+def test_a_dropped_shard_keeps_its_account_and_must_come_back_as_it_was(store, toy):
+    for index in (0, 1):
+        store.write(toy_shard(toy, index))
+    account = (store.folder / "shard-000000.json").read_bytes()
+    store.drop(0)
+    store.drop(0)
+    assert not store.has(0)
+    assert store.was_made(0)
+    assert store.indices() == [1]
+    assert [each.index for each in store.accounts()] == [0, 1]
+    assert store.account(0).candidates == 6
+    again = toy_shard(toy, 0)
+    again.seconds = 9.0
+    store.compare(again)
+    store.write(again)
+    assert comparable(store.read(0).examples) == comparable(again.examples)
+    assert (store.folder / "shard-000000.json").read_bytes() == account
+    store.drop(0)
+    other = shard(toy.generator().generate([1, 0], seed=99), 0)
+    for made_again in (store.write, store.compare):
+        with pytest.raises(ValueError, match=r"shard 0 was made again and is another one.*Delete .*000000\.json"):
+            made_again(other)
+    assert not store.has(0)
+
+
 # --- arrays ------------------------------------------------------------------------------------------------------
 
 

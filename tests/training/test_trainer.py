@@ -290,7 +290,7 @@ KILLED = """
     toy, folder = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2])
     trainer = toy.trainer(folder, toy.generator(log=folder.with_suffix(".calls")), callbacks=[Kill()],
                           save_strategy="steps", save_steps=5, gradient_accumulation_steps=2,
-                          dataloader_num_workers=2)
+                          dataloader_num_workers=2, synthetic_keep=sys.argv[3])
     trainer.train(resume_from_checkpoint=True if (folder / "checkpoint-5").exists() else None)
     trainer.save_model(str(folder / "final"))
 """
@@ -307,13 +307,14 @@ def run_killed(*arguments):
 
 
 @pytest.mark.slow
-def test_a_killed_process_goes_on_as_if_nothing_had_happened(tmp_path, toy):
+@pytest.mark.parametrize("keep", ["all", "recent"])
+def test_a_killed_process_goes_on_as_if_nothing_had_happened(tmp_path, toy, keep):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run_killed(toy.name, whole).returncode == 0
-    assert run_killed(toy.name, cut, "kill").returncode == -signal.SIGKILL
+    assert run_killed(toy.name, whole, keep).returncode == 0
+    assert run_killed(toy.name, cut, keep, "kill").returncode == -signal.SIGKILL
     done = {path.stem for path in cut.rglob("*.arrow")}
     before = cut.with_suffix(".calls").read_text().split()
-    result = run_killed(toy.name, cut)
+    result = run_killed(toy.name, cut, keep)
     assert result.returncode == 0, result.stderr
     assert (whole / "final/model.safetensors").read_bytes() == (cut / "final/model.safetensors").read_bytes()
     after = cut.with_suffix(".calls").read_text().split()[len(before) :]
