@@ -23,18 +23,12 @@ class ArmRun:
     One trained classifier of one arm.
 
     Args:
-        arm (`str`):
-            Name of the arm, such as `"baseline"`.
-        split (`int`):
-            Number of the draw of labelled rows.
-        seed (`int`):
-            Number of the run on this split; initialisation and order follow from both.
-        steps (`int`):
-            Number of optimizer steps.
-        seconds (`float`):
-            Wall time of training, waiting for generation included.
-        metrics (`dict[str, dict[str, float]]`):
-            Metrics, by evaluation set, then by name.
+        arm (`str`): Name of the arm, such as `"baseline"`.
+        split (`int`): Number of the draw of labelled rows.
+        seed (`int`): Number of the run on this split; initialisation and order follow from both.
+        steps (`int`): Number of optimizer steps.
+        seconds (`float`): Wall time of training, waiting for generation included.
+        metrics (`dict[str, dict[str, float]]`): Metrics, by evaluation set, then by name.
         correct (`dict[str, list[float]]`, *optional*):
             For each row 1 where the prediction was right, else 0, by evaluation set; for several versions of a row the
             share that was right. A comparison needs it.
@@ -50,8 +44,7 @@ class ArmRun:
         curve (`list[dict[str, float]]`, *optional*):
             Logs of the training, each with `step`: `loss`, and with a generator `synthetic_ratio`,
             `synthetic_acceptance`, `synthetic_wait`.
-        wait (`float`, *optional*, defaults to 0.0):
-            Share of training time spent waiting for generation, in `[0, 1]`.
+        wait (`float`, *optional*, defaults to 0.0): Share of training time spent waiting for generation, in `[0, 1]`.
         shown (`float`, *optional*):
             Share of the scheduled synthetic rows that the classifier was shown, in `[0, 1]`: filters and a guard leave
             the others to real rows. `None` without a generator.
@@ -83,28 +76,18 @@ class Difference:
     The difference between an arm's accuracy and another's on the same splits, seeds and rows.
 
     Args:
-        arm (`str`):
-            The arm.
-        reference (`str`):
-            The arm that it is compared with.
-        evaluation (`str`):
-            The evaluation set.
+        arm (`str`): The arm.
+        reference (`str`): The arm that it is compared with.
+        evaluation (`str`): The evaluation set.
         mean (`float`):
             Mean difference in accuracy, in `[-1, 1]`. Every split counts the same, however many seeds it has.
-        low (`float`):
-            Lower end of its 95 % interval, not corrected for the number of arms.
-        high (`float`):
-            Upper end.
-        pairs (`int`):
-            Number of pairs of runs.
-        unit (`str`):
-            Range of the interval: `"splits and rows"`, `"seeds and rows"` or, for one pair, `"test rows"`.
-        p_value (`float`):
-            Two-sided p-value, by the same error as the interval.
-        p_holm (`float`):
-            P-value after Holm's correction for the arms that were compared at once.
-        family (`int`):
-            Number of these arms.
+        low (`float`): Lower end of its 95 % interval, not corrected for the number of arms.
+        high (`float`): Upper end.
+        pairs (`int`): Number of pairs of runs.
+        unit (`str`): Range of the interval: `"splits and rows"`, `"seeds and rows"` or, for one pair, `"test rows"`.
+        p_value (`float`): Two-sided p-value, by the same error as the interval.
+        p_holm (`float`): P-value after Holm's correction for the arms that were compared at once.
+        family (`int`): Number of these arms.
         mcnemar_p (`float`):
             P-value of McNemar's exact test on the predictions of all pairs together. It takes them as independent,
             which several classifiers on the same rows are not, and knows nothing of how training runs differ: of two
@@ -222,16 +205,11 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     ```
 
     Args:
-        runs (`Sequence[ArmRun]`):
-            Runs of all arms, in any order.
-        arm (`str`):
-            Arm to compare.
-        reference (`str`):
-            Arm to compare it with.
-        evaluation (`str`):
-            The evaluation set.
-        seed (`int`, *optional*, defaults to 0):
-            Seed of the bootstrap.
+        runs (`Sequence[ArmRun]`): Runs of all arms, in any order.
+        arm (`str`): Arm to compare.
+        reference (`str`): Arm to compare it with.
+        evaluation (`str`): The evaluation set.
+        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap.
 
     Returns:
         `Difference`: `arm` minus `reference`, a family of its own.
@@ -253,16 +231,11 @@ def compare_all(
     sets: name the one that decides before you look.
 
     Args:
-        runs (`Sequence[ArmRun]`):
-            Runs of all arms, in any order.
-        reference (`str`):
-            Arm to compare them with.
-        evaluation (`str`):
-            The evaluation set.
-        arms (`Sequence[str]`, *optional*, defaults to all others in order of appearance):
-            Arms to compare.
-        seed (`int`, *optional*, defaults to 0):
-            Seed of the bootstrap.
+        runs (`Sequence[ArmRun]`): Runs of all arms, in any order.
+        reference (`str`): Arm to compare them with.
+        evaluation (`str`): The evaluation set.
+        arms (`Sequence[str]`, *optional*, defaults to all others in order of appearance): Arms to compare.
+        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap.
 
     Returns:
         `list[Difference]`: One for each arm, in the order of `arms`.

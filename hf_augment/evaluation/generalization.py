@@ -30,12 +30,9 @@ class HoldoutResult:
         metrics (`dict[str, float]`):
             The [`classification_metrics`]: `accuracy`, `f1`, `f1_macro` (over the classes that are predicted or
             present), `expected_calibration_error`.
-        correct (`list[int]`):
-            For each row that counts 1 where the prediction was right, else 0.
-        classes (`dict[str, dict[str, float]]`):
-            By class name: `precision`, `recall`, `f1` and `support`.
-        left_out (`dict[Any, int]`, *optional*):
-            Rows of each label that the label map does not name.
+        correct (`list[int]`): For each row that counts 1 where the prediction was right, else 0.
+        classes (`dict[str, dict[str, float]]`): By class name: `precision`, `recall`, `f1` and `support`.
+        left_out (`dict[Any, int]`, *optional*): Rows of each label that the label map does not name.
     """
 
     metrics: dict[str, float]
@@ -72,10 +69,8 @@ def generalization(
         predict (`Callable`):
             Values to logits or probabilities of shape `(values, classes)`. Rows that are all in `[0, 1]` with sum 1
             are taken for probabilities.
-        holdouts (`Mapping[str, tuple[Sequence, Sequence]]`):
-            By name, values and their labels.
-        label_names (`Sequence[str]`):
-            The classes that the classifier knows, in order.
+        holdouts (`Mapping[str, tuple[Sequence, Sequence]]`): By name, values and their labels.
+        label_names (`Sequence[str]`): The classes that the classifier knows, in order.
         label_maps (`Mapping[str, Mapping[Any, str]]`, *optional*):
             By hold-out, its labels to names of ours; rows of other labels are left out and counted. A hold-out that is
             not named here has our classes, as numbers from 0.
@@ -168,12 +163,9 @@ def class_scores(
     ```
 
     Args:
-        labels (`Sequence[int]`):
-            True classes.
-        predictions (`Sequence[int]`):
-            Predicted classes.
-        label_names (`Sequence[str]`):
-            All classes, in order.
+        labels (`Sequence[int]`): True classes.
+        predictions (`Sequence[int]`): Predicted classes.
+        label_names (`Sequence[str]`): All classes, in order.
 
     Returns:
         `dict[str, dict[str, float]]`: By class name; 0 where a figure is not defined.

@@ -39,10 +39,8 @@ class RobustnessReport:
     The accuracy of a classifier under perturbation.
 
     Args:
-        clean (`float`):
-            Accuracy without perturbation.
-        accuracy (`dict[str, list[float]]`):
-            By perturbation, accuracy at each severity.
+        clean (`float`): Accuracy without perturbation.
+        accuracy (`dict[str, list[float]]`): By perturbation, accuracy at each severity.
         severities (`tuple[int, ...]`, *optional*, defaults to `(1, 2, 3, 4, 5)`):
             The severities, in the order of the accuracies.
         correct (`list[float]`, *optional*):
@@ -140,18 +138,13 @@ def robustness(
         predict (`Callable`):
             Values to logits or probabilities `(values, classes)`, or to predicted classes `(values,)`: see
             [`predict_with_trainer`] and [`predict_with_pipeline`].
-        values (`Sequence`):
-            The test inputs: texts, or uint8 images of shape `(height, width, channels)`.
-        labels (`Sequence[int]`):
-            Their classes.
+        values (`Sequence`): The test inputs: texts, or uint8 images of shape `(height, width, channels)`.
+        labels (`Sequence[int]`): Their classes.
         perturb (`Callable`):
             Values, name, severity and seed to as many values: [`perturb_texts`] or [`corrupt_images`].
-        names (`Iterable[str]`):
-            The perturbations, such as `TEXT_PERTURBATIONS`.
-        severities (`Iterable[int]`, *optional*, defaults to `(1, 2, 3, 4, 5)`):
-            The severities.
-        seed (`int`, *optional*, defaults to 0):
-            Seed of the perturbations.
+        names (`Iterable[str]`): The perturbations, such as `TEXT_PERTURBATIONS`.
+        severities (`Iterable[int]`, *optional*, defaults to `(1, 2, 3, 4, 5)`): The severities.
+        seed (`int`, *optional*, defaults to 0): Seed of the perturbations.
 
     Returns:
         `RobustnessReport`: With accuracies by perturbation and severity.
@@ -239,10 +232,8 @@ def predict_with_trainer(
     ```
 
     Args:
-        trainer (`transformers.Trainer`):
-            Its model.
-        prepare (`Callable`):
-            Values to a dataset for `trainer.predict`; it needs no labels, unless the collator does.
+        trainer (`transformers.Trainer`): Its model.
+        prepare (`Callable`): Values to a dataset for `trainer.predict`; it needs no labels, unless the collator does.
         data_collator (`Callable`, *optional*):
             Instead of the trainer's own while it predicts: one without augmentation.
 
@@ -282,10 +273,8 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
     ```
 
     Args:
-        pipeline (`transformers.Pipeline`):
-            For `"text-classification"` or `"image-classification"`.
-        label_names (`Sequence[str]`):
-            The names its model has for the classes, in the order of the labels.
+        pipeline (`transformers.Pipeline`): For `"text-classification"` or `"image-classification"`.
+        label_names (`Sequence[str]`): The names its model has for the classes, in the order of the labels.
 
     Returns:
         `Callable`: Values, texts or uint8 images of shape `(height, width, channels)`, to scores `(values, classes)`.
@@ -335,8 +324,7 @@ class RobustnessCallback(TrainerCallback):
     ```
 
     Args:
-        trainer (`transformers.Trainer`):
-            Logs the figures.
+        trainer (`transformers.Trainer`): Logs the figures.
         predict, values, labels, perturb, names, severities, seed:
             As for [`robustness`].
     """

@@ -32,16 +32,12 @@ class CrossedError:
     It is never narrower than the interval over the rows alone.
 
     Args:
-        units (`float`):
-            Variance of the units' means, divided by the number of units; 0 for one unit.
-        rows (`float`):
-            Variance of the rows' means, divided by the number of rows.
+        units (`float`): Variance of the units' means, divided by the number of units; 0 for one unit.
+        rows (`float`): Variance of the rows' means, divided by the number of rows.
         residual (`float`):
             Variance that neither units nor rows explain, divided by the number of units and the number of rows.
-        unit_df (`int`):
-            Degrees of freedom of `units`; 0 for one unit, which says nothing about others.
-        row_df (`int`):
-            Degrees of freedom of `rows`.
+        unit_df (`int`): Degrees of freedom of `units`; 0 for one unit, which says nothing about others.
+        row_df (`int`): Degrees of freedom of `rows`.
     """
 
     units: float
@@ -146,12 +142,9 @@ def crossed_bootstrap(gains: np.ndarray, seed: int, draws: int = 10_000) -> tupl
     with five. It is a description; verdicts rest on [`CrossedError`].
 
     Args:
-        gains (`np.ndarray` of shape `(units, rows)`):
-            As for [`crossed_error`].
-        seed (`int`):
-            Seed of the draws, zero or more.
-        draws (`int`, *optional*, defaults to 10000):
-            Number of draws.
+        gains (`np.ndarray` of shape `(units, rows)`): As for [`crossed_error`].
+        seed (`int`): Seed of the draws, zero or more.
+        draws (`int`, *optional*, defaults to 10000): Number of draws.
 
     Returns:
         `tuple[float, float]`: The lower and the upper end.
@@ -182,10 +175,8 @@ def mcnemar(gained: int, lost: int) -> float:
     ```
 
     Args:
-        gained (`int`):
-            Predictions that are right in the arm alone.
-        lost (`int`):
-            Predictions that are right in the reference alone.
+        gained (`int`): Predictions that are right in the arm alone.
+        lost (`int`): Predictions that are right in the reference alone.
     """
     return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
@@ -206,8 +197,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     ```
 
     Args:
-        p_values (`Sequence[float]`):
-            P-values of all tests.
+        p_values (`Sequence[float]`): P-values of all tests.
 
     Returns:
         `list[float]`: In the same order, each at least as large as before and at most 1.
@@ -225,9 +215,7 @@ def cohens_h(share: float, reference: float) -> float:
     near 0 and 1, where it is harder to come by. Cohen (1988, chapter 6) calls 0.2 small, 0.5 medium, 0.8 large.
 
     Args:
-        share (`float`):
-            A share such as an accuracy, in `[0, 1]`.
-        reference (`float`):
-            Share that it is compared with, in `[0, 1]`.
+        share (`float`): A share such as an accuracy, in `[0, 1]`.
+        reference (`float`): Share that it is compared with, in `[0, 1]`.
     """
     return 2 * (math.asin(math.sqrt(share)) - math.asin(math.sqrt(reference)))

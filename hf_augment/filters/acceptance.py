@@ -16,8 +16,7 @@ class Acceptance:
     Accepts the higher scores. Exactly one of the two is set.
 
     Args:
-        threshold (`float`, *optional*):
-            Accepts scores of at least this much.
+        threshold (`float`, *optional*): Accepts scores of at least this much.
         target (`float`, *optional*):
             In `(0, 1]`. Accepts this share of the scores, the best ones, rounded up; of equal scores the first.
     """

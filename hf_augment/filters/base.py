@@ -14,12 +14,9 @@ class Verdict:
     A filter's answer about one candidate.
 
     Args:
-        accepted (`bool`):
-            Whether the candidate may go on to the next filter.
-        score (`float`):
-            The number that was compared with the threshold, in the filter's own unit.
-        reason (`str`):
-            One short phrase for a person, such as `"judge says neg (0.91)"`.
+        accepted (`bool`): Whether the candidate may go on to the next filter.
+        score (`float`): The number that was compared with the threshold, in the filter's own unit.
+        reason (`str`): One short phrase for a person, such as `"judge says neg (0.91)"`.
         label_probabilities (`tuple[float, ...]`, *optional*):
             The classes' probabilities, from a filter that knows them; they become the soft label.
     """
@@ -50,8 +47,7 @@ class Filter(ABC):
     ```
 
     Attributes:
-        name (`str`):
-            The key under which verdicts are counted and logged.
+        name (`str`): The key under which verdicts are counted and logged.
     """
 
     name: ClassVar[str]
@@ -65,10 +61,8 @@ class Filter(ABC):
         Judges candidates of one attempt at one shard.
 
         Args:
-            examples (`Sequence[dict[str, Any]]`):
-                Raw examples with the generator's columns.
-            labels (`Sequence[int]`):
-                The class each was asked to be.
+            examples (`Sequence[dict[str, Any]]`): Raw examples with the generator's columns.
+            labels (`Sequence[int]`): The class each was asked to be.
 
         Returns:
             `list[Verdict]`: One for each example, in their order.

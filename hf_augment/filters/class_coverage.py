@@ -60,10 +60,8 @@ class ClassCoverage(Filter):
     ```
 
     Args:
-        real (`RealFeatures`):
-            The images that the generator was trained on.
-        labels (`Sequence[int]`):
-            Their classes, as many; whole numbers from 0.
+        real (`RealFeatures`): The images that the generator was trained on.
+        labels (`Sequence[int]`): Their classes, as many; whole numbers from 0.
         max_excess (`float`, *optional*, defaults to `5.0`):
             One or more. How many times its share of the class's accepted examples one real image may have. The lower,
             the more evenly the examples are spread, and the more of them are rejected by chance.

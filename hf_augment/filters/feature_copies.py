@@ -40,8 +40,7 @@ class FeatureCopies(Filter):
     ```
 
     Args:
-        real (`RealFeatures`):
-            The images that the generator was trained on.
+        real (`RealFeatures`): The images that the generator was trained on.
         min_distance (`float`, *optional*, defaults to `0.1`):
             Zero or more, in the median distance of a real image to the nearest other one. Candidates nearer than this
             are rejected, and always those at distance 0.

@@ -65,15 +65,13 @@ class Fluency(Filter):
         min_words (`int`, *optional*, defaults to `3`):
             Zero or more. Words are runs of letters, marks and digits; in scripts without spaces, characters
             ([`~hf_augment.words`]).
-        max_words (`int`, *optional*):
-            At least `min_words`. Without it no text is too long.
+        max_words (`int`, *optional*): At least `min_words`. Without it no text is too long.
         max_repetition (`float`, *optional*, defaults to `0.3`):
             In `[0, 1]`, the largest share of repeated word triples (of pairs in fewer than ten words), seq-rep-n of
             Welleck et al. 2020.
         min_letters (`float`, *optional*, defaults to `0.6`):
             In `[0, 1]`, the smallest share of characters that are letters or white space.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column to read.
+        text_column (`str`, *optional*, defaults to `"text"`): The column to read.
 
     Raises:
         `ValueError`: If an argument is out of range.

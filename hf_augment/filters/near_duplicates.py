@@ -66,8 +66,7 @@ class NearDuplicates(_NearestTextFilter):
     Args:
         threshold (`float`, *optional*, defaults to `0.7`):
             In `[0.1, 1]`. Candidates with at least this similarity are rejected; 1 rejects only the same word 3-grams.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column to compare.
+        text_column (`str`, *optional*, defaults to `"text"`): The column to compare.
 
     Raises:
         `ValueError`: If `threshold` is out of range.
@@ -155,8 +154,7 @@ class Memorization(_CopyFilter):
             one CPU core.
         threshold (`float`, *optional*, defaults to `0.7`):
             In `[0.1, 1]`. Candidates with at least this similarity are rejected.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column of the candidates to compare.
+        text_column (`str`, *optional*, defaults to `"text"`): The column of the candidates to compare.
 
     Raises:
         `ValueError`: If `train_texts` is empty or holds something else than texts, or `threshold` is out of range.
@@ -189,12 +187,10 @@ class EvaluationOverlap(_CopyFilter):
     ```
 
     Args:
-        eval_texts (`Iterable[str]`):
-            The texts of all evaluation sets that will be reported, at least one.
+        eval_texts (`Iterable[str]`): The texts of all evaluation sets that will be reported, at least one.
         threshold (`float`, *optional*, defaults to `0.7`):
             In `[0.1, 1]`. Candidates with at least this similarity are rejected.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column of the candidates to compare.
+        text_column (`str`, *optional*, defaults to `"text"`): The column of the candidates to compare.
 
     Raises:
         `ValueError`: If `eval_texts` is empty or holds something else than texts, or `threshold` is out of range.

@@ -66,8 +66,7 @@ def answered_text(answer: str) -> str:
     ```
 
     Args:
-        answer (`str`):
-            A completion of a chat.
+        answer (`str`): A completion of a chat.
 
     Returns:
         `str`: The text; empty if the answer only announces one.

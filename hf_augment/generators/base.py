@@ -35,10 +35,8 @@ class Generator(ABC):
     ```
 
     Attributes:
-        label_names (`Sequence[str]`):
-            The classes, in the order of the dataset's integer labels.
-        columns (`tuple[str, ...]`, defaults to `("text",)`):
-            The raw columns of an example, without the label.
+        label_names (`Sequence[str]`): The classes, in the order of the dataset's integer labels.
+        columns (`tuple[str, ...]`, defaults to `("text",)`): The raw columns of an example, without the label.
     """
 
     label_names: Sequence[str]
@@ -54,8 +52,7 @@ class Generator(ABC):
         Makes one example per label.
 
         Args:
-            labels (`Sequence[int]`):
-                Indices into `label_names`, one for each example wanted.
+            labels (`Sequence[int]`): Indices into `label_names`, one for each example wanted.
             seed (`int`):
                 In `[0, 2**63)`. All randomness must come from it: the same labels and seed give the same examples.
 

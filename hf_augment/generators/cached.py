@@ -28,10 +28,8 @@ class CachedGenerator(Generator):
     ```
 
     Args:
-        generator (`Generator`):
-            Makes the examples; they must be JSON serialisable, as texts are.
-        folder (`str` or `Path`):
-            Folder to keep them in.
+        generator (`Generator`): Makes the examples; they must be JSON serialisable, as texts are.
+        folder (`str` or `Path`): Folder to keep them in.
     """
 
     def __init__(self, generator: Generator, folder: str | Path) -> None:

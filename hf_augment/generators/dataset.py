@@ -33,10 +33,8 @@ class DatasetGenerator(Generator):
     ```
 
     Args:
-        dataset (`datasets.Dataset`):
-            Raw rows of every class.
-        label_column (`str`, *optional*, defaults to `"label"`):
-            A `ClassLabel` column.
+        dataset (`datasets.Dataset`): Raw rows of every class.
+        label_column (`str`, *optional*, defaults to `"label"`): A `ClassLabel` column.
 
     Raises:
         ValueError: If `label_column` is not a `ClassLabel` column, or a class has no row.
@@ -64,10 +62,8 @@ class DatasetGenerator(Generator):
         Draws a row for each label; within a call none is drawn twice while there are others of its class.
 
         Args:
-            labels (`Sequence[int]`):
-                As for [`Generator.generate`].
-            seed (`int`):
-                As for [`Generator.generate`].
+            labels (`Sequence[int]`): As for [`Generator.generate`].
+            seed (`int`): As for [`Generator.generate`].
         """
         if unknown := set(labels) - set(range(len(self.label_names))):
             raise ValueError(f"labels has {sorted(unknown)}, but label_names has only {len(self.label_names)} names.")

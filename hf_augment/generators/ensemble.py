@@ -36,8 +36,7 @@ class GeneratorEnsemble(Generator):
     ```
 
     Args:
-        generators (`Sequence[Generator]`):
-            At least two, of the same labels and columns.
+        generators (`Sequence[Generator]`): At least two, of the same labels and columns.
 
     Raises:
         `ValueError`: If there are fewer, or they differ in labels or columns.
@@ -64,10 +63,8 @@ class GeneratorEnsemble(Generator):
         at most.
 
         Args:
-            labels (`Sequence[int]`):
-                As for [`Generator.generate`].
-            seed (`int`):
-                As for [`Generator.generate`].
+            labels (`Sequence[int]`): As for [`Generator.generate`].
+            seed (`int`): As for [`Generator.generate`].
         """
         # A purpose of its own: else the first generator would draw from the seed that placed its examples.
         places = derive_rng(seed, "ensemble_places").permutation(len(labels)).tolist()

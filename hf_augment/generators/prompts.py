@@ -83,12 +83,9 @@ class Prompt(ABC):
         Makes one prompt per label.
 
         Args:
-            labels (`Sequence[int]`):
-                Indices into `label_names`.
-            label_names (`Sequence[str]`):
-                The classes.
-            rng (`np.random.Generator`):
-                The only source of what varies between prompts.
+            labels (`Sequence[int]`): Indices into `label_names`.
+            label_names (`Sequence[str]`): The classes.
+            rng (`np.random.Generator`): The only source of what varies between prompts.
 
         Returns:
             `list[str]`: As many as labels.
@@ -149,8 +146,7 @@ class LabelPrompt(Prompt):
     ```
 
     Args:
-        template (`str`, *optional*, defaults to `"Review ({label}):"`):
-            Must contain `{label}`, and no other field.
+        template (`str`, *optional*, defaults to `"Review ({label}):"`): Must contain `{label}`, and no other field.
 
     Raises:
         `ValueError`: If `template` lacks `{label}` or has another field.
@@ -281,12 +277,9 @@ class InstructPrompt(Prompt):
         The prompt for reviews of two sentiments. It varies 35 adjectives for each, nine styles, and what is judged.
 
         Args:
-            negative (`str`, *optional*, defaults to `"negative"`):
-                The dataset's name of the negative label.
-            positive (`str`, *optional*, defaults to `"positive"`):
-                The dataset's name of the positive label.
-            subject (`str`, *optional*, defaults to `"film"`):
-                The thing that is reviewed.
+            negative (`str`, *optional*, defaults to `"negative"`): The dataset's name of the negative label.
+            positive (`str`, *optional*, defaults to `"positive"`): The dataset's name of the positive label.
+            subject (`str`, *optional*, defaults to `"film"`): The thing that is reviewed.
             aspects (`Sequence[str]`, *optional*):
                 Its parts that are judged. Defaults to parts of a film for a film, else to the subject itself.
         """

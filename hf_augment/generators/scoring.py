@@ -51,14 +51,11 @@ def log_likelihoods(
     Scores completions token by token.
 
     Args:
-        model ([`~transformers.PreTrainedModel`]):
-            A causal language model.
-        prompts (`Sequence[list[int]]`):
-            Token ids that are read, not scored; at least one each.
+        model ([`~transformers.PreTrainedModel`]): A causal language model.
+        prompts (`Sequence[list[int]]`): Token ids that are read, not scored; at least one each.
         completions (`Sequence[list[int]]`):
             Token ids that are scored. What is beyond the model's last position is left out.
-        pad_token_id (`int`):
-            Any token of the vocabulary.
+        pad_token_id (`int`): Any token of the vocabulary.
 
     Returns:
         `tuple[np.ndarray, np.ndarray]`, each of shape `(len(prompts),)`: The sums of the completions'

@@ -52,16 +52,14 @@ def push(
     ```
 
     Args:
-        run_dir (`str` or `Path`):
-            The folder of the run.
+        run_dir (`str` or `Path`): The folder of the run.
         repo_id (`str`, *optional*):
             Beginning of the names of all repositories, such as `"user/name"`; without a user it is the token's.
             Defaults to the folder's name.
         private (`bool`, *optional*):
             Whether new repositories are private; with `True`, one that exists and is public is an error. Defaults to
             the account's setting.
-        token (`str`, *optional*):
-            Defaults to `HF_TOKEN` or to what `hf auth login` has stored.
+        token (`str`, *optional*): Defaults to `HF_TOKEN` or to what `hf auth login` has stored.
 
     Returns:
         `list[str]`: The addresses of the repositories.

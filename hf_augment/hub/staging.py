@@ -43,14 +43,10 @@ class Repository:
     One repository of a run.
 
     Args:
-        suffix (`str`):
-            Addition to the name of the run, after a hyphen; also the name of its staged folder.
-        repo_type (`str`):
-            `"model"` or `"dataset"`.
-        source (`Path` or [`ShardStore`]):
-            A folder of files, or the synthetic examples that become one parquet file.
-        card (`Callable[[], str]`):
-            Makes the README with its metadata block.
+        suffix (`str`): Addition to the name of the run, after a hyphen; also the name of its staged folder.
+        repo_type (`str`): `"model"` or `"dataset"`.
+        source (`Path` or [`ShardStore`]): A folder of files, or the synthetic examples that become one parquet file.
+        card (`Callable[[], str]`): Makes the README with its metadata block.
         patterns (`Sequence[str]`, *optional*, defaults to `MODEL_FILES`):
             The files of a folder that are published; nothing else is, and nothing hidden.
     """
@@ -98,10 +94,8 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
     ```
 
     Args:
-        run_dir (`str` or `Path`):
-            The folder of the run.
-        repositories (`Sequence[Repository]`):
-            Repositories to publish.
+        run_dir (`str` or `Path`): The folder of the run.
+        repositories (`Sequence[Repository]`): Repositories to publish.
 
     Returns:
         `Path`: `RUN_DIR/hub`.
@@ -137,8 +131,7 @@ def staged_repositories(root: Path) -> list[dict[str, Any]]:
     Reads what [`stage`] has written.
 
     Args:
-        root (`Path`):
-            The folder of the run.
+        root (`Path`): The folder of the run.
 
     Returns:
         `list[dict[str, Any]]`: For each repository `folder` (in `RUN_DIR/hub`), `suffix`, `repo_type` and `files`,
@@ -169,8 +162,7 @@ def synthetic_dataset(store: ShardStore) -> datasets.Dataset:
     and `load_dataset` decodes.
 
     Args:
-        store ([`ShardStore`]):
-            With at least one accepted example.
+        store ([`ShardStore`]): With at least one accepted example.
 
     Returns:
         `datasets.Dataset`: The columns of [`ShardStore.dataset`].

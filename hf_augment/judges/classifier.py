@@ -76,18 +76,13 @@ class ClassifierJudge(_ModelJudge):
     Args:
         model (`transformers.PreTrainedModel`):
             With a head for two or more exclusive classes. It stays on its device and is put into evaluation mode.
-        tokenizer (`transformers.PreTrainedTokenizerBase`):
-            The model's tokenizer.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column to read.
-        max_length (`int`, *optional*, defaults to `128`):
-            In tokens, one or more. Longer texts are cut.
-        batch_size (`int`, *optional*, defaults to `64`):
-            One or more.
+        tokenizer (`transformers.PreTrainedTokenizerBase`): The model's tokenizer.
+        text_column (`str`, *optional*, defaults to `"text"`): The column to read.
+        max_length (`int`, *optional*, defaults to `128`): In tokens, one or more. Longer texts are cut.
+        batch_size (`int`, *optional*, defaults to `64`): One or more.
 
     Attributes:
-        label_names (`tuple[str, ...]`):
-            The classes in the order of the model's configuration.
+        label_names (`tuple[str, ...]`): The classes in the order of the model's configuration.
 
     Raises:
         `ValueError`: If a number is out of range or the model has one output only or independent ones.
@@ -148,12 +143,10 @@ class ImageClassifierJudge(_ModelJudge):
             standard deviation.
         image_column (`str`, *optional*, defaults to `"image"`):
             The column to read, with images as [`stack_images`] takes them, all of one size.
-        batch_size (`int`, *optional*, defaults to `256`):
-            One or more.
+        batch_size (`int`, *optional*, defaults to `256`): One or more.
 
     Attributes:
-        label_names (`tuple[str, ...]`):
-            The classes in the order of the model's configuration.
+        label_names (`tuple[str, ...]`): The classes in the order of the model's configuration.
 
     Raises:
         `ValueError`: If `batch_size` is out of range or the model has one output only or independent ones; when

@@ -136,14 +136,11 @@ class NearestTextFold(_NearestFold):
     ```
 
     Args:
-        folds (`Sequence[Sequence[str]]`):
-            The texts of all training rows. Equal texts must be in one fold.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column of the candidates to compare.
+        folds (`Sequence[Sequence[str]]`): The texts of all training rows. Equal texts must be in one fold.
+        text_column (`str`, *optional*, defaults to `"text"`): The column of the candidates to compare.
 
     Attributes:
-        num_folds (`int`):
-            Number of folds.
+        num_folds (`int`): Number of folds.
 
     Raises:
         `ValueError`: If a fold is empty or holds something else than texts, or a text is in two folds.
@@ -201,14 +198,11 @@ class NearestImageFold(_NearestFold):
         folds (`Sequence[np.ndarray]`):
             The images of all training rows, each fold uint8 of shape `(rows, height, width, channels)`. Equal images
             must be in one fold.
-        features (`Callable`):
-            As for [`RealFeatures`].
-        image_column (`str`, *optional*, defaults to `"image"`):
-            The column of the candidates to compare.
+        features (`Callable`): As for [`RealFeatures`].
+        image_column (`str`, *optional*, defaults to `"image"`): The column of the candidates to compare.
 
     Attributes:
-        num_folds (`int`):
-            Number of folds.
+        num_folds (`int`): Number of folds.
 
     Raises:
         `ValueError`: If a fold is no such array or is empty, the images are of several sizes, an image is in two

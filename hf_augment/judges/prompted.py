@@ -82,8 +82,7 @@ class PromptedJudge:
             A causal language model. It is not copied: give one that no other thread uses in the meantime.
         tokenizer ([`~transformers.PreTrainedTokenizerBase`]):
             Its tokenizer, of which a copy is kept: a fast tokenizer used by two threads gives wrong results.
-        label_names (`Sequence[str]`):
-            The classes, in the order of the dataset's integer labels; at least two.
+        label_names (`Sequence[str]`): The classes, in the order of the dataset's integer labels; at least two.
         template (`str`, *optional*, defaults to `"Text: {text}\\nLabel:"`):
             The question, with `{text}` and something after it. The answer follows after a space.
         answers (`dict[str, str]`, *optional*, defaults to `{}`):
@@ -91,15 +90,13 @@ class PromptedJudge:
             first token in which they differ, so there all of them must.
         examples (`Sequence[tuple[str, int]]`, *optional*, defaults to `()`):
             Labelled texts to draw demonstrations from, and to calibrate with. Without any the model is asked as it is.
-        demonstrations (`int`, *optional*, defaults to 1):
-            Texts of each class that an opinion is shown; 0 for none.
+        demonstrations (`int`, *optional*, defaults to 1): Texts of each class that an opinion is shown; 0 for none.
         opinions (`int`, *optional*, defaults to 2):
             Number of times that the model is asked, each time after other demonstrations; at least 1. Fewer where the
             examples of a class do not suffice, and one without demonstrations.
         text_column (`str`, *optional*, defaults to `"text"`):
             The column of the texts. A text that does not fit into the model is cut.
-        seed (`int`, *optional*, defaults to 0):
-            The seed of the demonstrations and their order.
+        seed (`int`, *optional*, defaults to 0): The seed of the demonstrations and their order.
 
     Raises:
         `ValueError`: If a number is out of its range, the template lacks `{text}` or ends with it, answers cannot be
@@ -230,8 +227,7 @@ class PromptedJudge:
         The probabilities of the classes.
 
         Args:
-            examples (`Sequence[dict[str, Any]]`):
-                Raw examples with the text column.
+            examples (`Sequence[dict[str, Any]]`): Raw examples with the text column.
 
         Returns:
             `np.ndarray` of shape `(len(examples), len(label_names))`: Rows that sum to 1, in `float64`.

@@ -28,8 +28,7 @@ def metric_path(name: str) -> str:
     ```
 
     Args:
-        name (`str`):
-            Name of a folder beside this module; `help(hf_augment.metrics)` lists them.
+        name (`str`): Name of a folder beside this module; `help(hf_augment.metrics)` lists them.
 
     Returns:
         `str`: The metric's folder.
@@ -65,8 +64,7 @@ def load_metric(name: str, **kwargs: Any) -> EvaluationModule:
     ```
 
     Args:
-        name (`str`):
-            See [`metric_path`].
+        name (`str`): See [`metric_path`].
         kwargs (*optional*):
             For `evaluate.load`, such as `config_name="multilabel"` for `"accuracy"` and `"f1"`. `keep_in_memory`
             defaults to `True` here. With `num_process` above one, `experiment_id` must be given, the same for all

@@ -36,10 +36,8 @@ class Nearest(NamedTuple):
     The nearest real image of each candidate.
 
     Args:
-        rows (`np.ndarray`):
-            Its row, int64 of shape `(n,)`.
-        distances (`np.ndarray`):
-            The distance to it, in units of [`RealFeatures.unit`], float64 of shape `(n,)`.
+        rows (`np.ndarray`): Its row, int64 of shape `(n,)`.
+        distances (`np.ndarray`): The distance to it, in units of [`RealFeatures.unit`], float64 of shape `(n,)`.
     """
 
     rows: np.ndarray
@@ -80,10 +78,8 @@ class RealFeatures:
             The column of the examples to read, and the one under which `features` finds the real images.
 
     Attributes:
-        unit (`float`):
-            The median distance of a real image to the nearest other one, above 0.
-        first_rows (`np.ndarray`):
-            For each row the first one with the same image, int64 of shape `(rows,)`.
+        unit (`float`): The median distance of a real image to the nearest other one, above 0.
+        first_rows (`np.ndarray`): For each row the first one with the same image, int64 of shape `(rows,)`.
         popularity (`np.ndarray`):
             For each row the number of different images, itself among them, to which it is the nearest when they are
             left out; 0 for a row that repeats an earlier one. int64 of shape `(rows,)`.
@@ -129,8 +125,7 @@ class RealFeatures:
         The real image nearest to each example: the same one, else the nearest in feature space.
 
         Args:
-            examples (`Sequence[dict[str, Any]]`):
-                Examples with images of the real images' size.
+            examples (`Sequence[dict[str, Any]]`): Examples with images of the real images' size.
 
         Returns:
             `Nearest`: For each example, in their order. The distance of the same image is 0, whatever the features.

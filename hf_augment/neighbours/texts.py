@@ -153,8 +153,7 @@ class TextIndex:
     ```
 
     Args:
-        runs (`bool`, *optional*, defaults to `False`):
-            Whether runs of units count too.
+        runs (`bool`, *optional*, defaults to `False`): Whether runs of units count too.
     """
 
     def __init__(self, runs: bool = False) -> None:

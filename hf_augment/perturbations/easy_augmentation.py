@@ -25,12 +25,9 @@ def augment_words(words: Sequence[Word], alpha: float, rng: np.random.Generator)
       thesaurus (WordNet) to be downloaded; so does its fourth operation, the replacement by synonyms, left out here.
 
     Args:
-        words (`Sequence`):
-            Words of any type. None or one are returned as they are.
-        alpha (`float`):
-            Share of words to change, in `(0, 1]`.
-        rng (`np.random.Generator`):
-            Random state.
+        words (`Sequence`): Words of any type. None or one are returned as they are.
+        alpha (`float`): Share of words to change, in `(0, 1]`.
+        rng (`np.random.Generator`): Random state.
 
     Returns:
         `list`: At least one word, if there is one.
@@ -82,10 +79,8 @@ class EasyDataAugmentation:
         Augments each text.
 
         Args:
-            texts (`Sequence[str]`):
-                The texts; words are what white space separates.
-            seed (`int`):
-                Text `i` depends on it, on `i` and on the text alone.
+            texts (`Sequence[str]`): The texts; words are what white space separates.
+            seed (`int`): Text `i` depends on it, on `i` and on the text alone.
 
         Returns:
             `list[str]`: Words with a space between them.
@@ -127,12 +122,9 @@ class TokenAugmentation:
     before it when it is moved.
 
     Args:
-        collator (`Callable`):
-            Gets the rows, with lists of `int` in the tokenizer's columns; it has to pad.
-        tokenizer (`transformers.PreTrainedTokenizerBase`):
-            The tokenizer that made the rows.
-        alpha (`float`, *optional*, defaults to 0.1):
-            Share of words to change, in `(0, 1]`.
+        collator (`Callable`): Gets the rows, with lists of `int` in the tokenizer's columns; it has to pad.
+        tokenizer (`transformers.PreTrainedTokenizerBase`): The tokenizer that made the rows.
+        alpha (`float`, *optional*, defaults to 0.1): Share of words to change, in `(0, 1]`.
         max_length (`int`, *optional*):
             Tokens in a row; what insertions push beyond is cut off. Defaults to the tokenizer's `model_max_length`.
 

@@ -25,14 +25,10 @@ def streaks(images: np.ndarray, radius: int, sigma: float, angles: np.ndarray) -
     with the last pixel.
 
     Args:
-        images (`np.ndarray`):
-            The images, of shape `(images, height, width, channels)`.
-        radius (`int`):
-            Half the number of pixels ahead.
-        sigma (`float`):
-            Standard deviation of the normal curve, in pixels.
-        angles (`np.ndarray`):
-            An angle for each image, in radians: 0 is to the right, `π / 2` down.
+        images (`np.ndarray`): The images, of shape `(images, height, width, channels)`.
+        radius (`int`): Half the number of pixels ahead.
+        sigma (`float`): Standard deviation of the normal curve, in pixels.
+        angles (`np.ndarray`): An angle for each image, in radians: 0 is to the right, `π / 2` down.
 
     Returns:
         `np.ndarray`: The blurred images, of the same shape.

@@ -81,10 +81,8 @@ def corrupt_images(images: Sequence[Any] | np.ndarray, name: str, severity: int,
         images (`np.ndarray` or `Sequence[np.ndarray]`):
             uint8 of shape `(images, height, width, channels)`, or arrays of `(height, width, channels)` of one shape,
             with 1 channel or 3 (RGB) and at least 8 pixels on each side.
-        name (`str`):
-            One of `IMAGE_CORRUPTIONS`.
-        severity (`int`):
-            From 1 to 5.
+        name (`str`): One of `IMAGE_CORRUPTIONS`.
+        severity (`int`): From 1 to 5.
         seed (`int`, *optional*, defaults to 0):
             Zero or more. What becomes of an image depends on the image, its place, `name`, `severity` and `seed`, and
             on nothing else.
@@ -139,10 +137,8 @@ def load_corrupted_set(folder: str | os.PathLike[str], name: str, severity: int)
         folder (`str` or `os.PathLike`):
             The folder of `labels.npy`, `fog.npy` and so on: the archive of https://zenodo.org/records/2535967,
             unpacked.
-        name (`str`):
-            One of `IMAGE_CORRUPTIONS`.
-        severity (`int`):
-            From 1 to 5.
+        name (`str`): One of `IMAGE_CORRUPTIONS`.
+        severity (`int`): From 1 to 5.
 
     Returns:
         `tuple[np.ndarray, np.ndarray]`: Images, uint8 of shape `(10000, 32, 32, 3)`, and labels, int64 of shape

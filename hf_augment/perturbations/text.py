@@ -63,10 +63,8 @@ def perturb_texts(texts: Sequence[str], name: str, severity: int, seed: int = 0)
     Args:
         texts (`Sequence[str]`):
             The texts. No text becomes empty, and no character of several code points is taken apart.
-        name (`str`):
-            One of `TEXT_PERTURBATIONS`.
-        severity (`int`):
-            From 1 to 5.
+        name (`str`): One of `TEXT_PERTURBATIONS`.
+        severity (`int`): From 1 to 5.
         seed (`int`, *optional*, defaults to 0):
             The result for text `i` depends on `seed`, `name`, `severity`, `i` and the text alone.
 

@@ -33,14 +33,12 @@ def render_card(results: Results, kind: str, arm: str = "", data_files: str = "d
     ```
 
     Args:
-        results ([`Results`]):
-            Results of a comparison.
+        results ([`Results`]): Results of a comparison.
         kind (`str`):
             `"model"` for an arm's classifier, whose metadata has a `model-index` with the means over the arm's runs;
             `"generator"` for what generated for an arm; `"dataset"` for an arm's synthetic examples; or `"results"`
             for the run with all its arms, where the report's and the run's pictures are taken to lie beside the card.
-        arm (`str`, *optional*):
-            The arm; for `"results"` there is none.
+        arm (`str`, *optional*): The arm; for `"results"` there is none.
         data_files (`str`, *optional*, defaults to `"data/*.parquet"`):
             Files of a `"dataset"` that `load_dataset` reads.
 

@@ -59,10 +59,8 @@ def code_block(text: str, language: str = "") -> str:
     Makes a fenced block that holds the text, whatever fences are in it.
 
     Args:
-        text (`str`):
-            Any text; its line feeds are kept, other unprintable characters become spaces.
-        language (`str`, *optional*):
-            Language to highlight it as.
+        text (`str`): Any text; its line feeds are kept, other unprintable characters become spaces.
+        language (`str`, *optional*): Language to highlight it as.
 
     Returns:
         `str`: Markdown of several lines, without a line feed at the end.
@@ -87,10 +85,8 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     ```
 
     Args:
-        header (`Sequence[str]`):
-            The names of the columns.
-        rows (`Iterable[Sequence[str]]`):
-            As many cells in each.
+        header (`Sequence[str]`): The names of the columns.
+        rows (`Iterable[Sequence[str]]`): As many cells in each.
 
     Returns:
         `str`: Markdown of several lines, without a line feed at the end.

@@ -30,12 +30,9 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
     control characters, and cannot load or run anything, which the page's policy forbids too.
 
     Args:
-        results ([`Results`]):
-            Results of a comparison.
-        sections (`Sequence[Section]`):
-            Their chapters.
-        folder (`Path`):
-            Folder of the further pictures.
+        results ([`Results`]): Results of a comparison.
+        sections (`Sequence[Section]`): Their chapters.
+        folder (`Path`): Folder of the further pictures.
 
     Returns:
         `str`: HTML.

@@ -19,8 +19,7 @@ def render_report(results: Results) -> str:
     Writes the report as Markdown; generated text in it is shown and does nothing else.
 
     Args:
-        results ([`Results`]):
-            Results of a comparison.
+        results ([`Results`]): Results of a comparison.
 
     Returns:
         `str`: Markdown that names pictures in the report's own folder.
@@ -33,8 +32,7 @@ def render_body(results: Results, arms: Sequence[str] | None = None) -> str:
     Writes everything but the title: findings, chapters, notes, limits and settings.
 
     Args:
-        results ([`Results`]):
-            Results of a comparison.
+        results ([`Results`]): Results of a comparison.
         arms (`Sequence[str]`, *optional*):
             Arms that it is about, see [`~hf_augment.reporting.sections.make_sections`]. Without them it is about all,
             and the report's pictures are taken to lie beside it.

@@ -43,8 +43,7 @@ def hub_id(name: str) -> str | None:
     ```
 
     Args:
-        name (`str`):
-            Name of a dataset or a model.
+        name (`str`): Name of a dataset or a model.
 
     Returns:
         `str` or `None`: The name if it is of the form `namespace/name` and no folder or file here, which the libraries

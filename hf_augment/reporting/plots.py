@@ -75,10 +75,8 @@ def curves(results: Results, names: Mapping[str, str]) -> Figure:
     Logs of the training: a thick line for the mean of an arm's runs, a thin one for each run.
 
     Args:
-        results ([`Results`]):
-            Results of runs with a `curve`.
-        names (`Mapping[str, str]`):
-            Logged figures to show, a panel each, and the labels of their axes.
+        results ([`Results`]): Results of runs with a `curve`.
+        names (`Mapping[str, str]`): Logged figures to show, a panel each, and the labels of their axes.
 
     Returns:
         `Figure`: One panel below the other.
@@ -114,14 +112,10 @@ def heat_map(results: Results, values: Mapping[str, Mapping[str, float]], title:
     A table whose colours say how an arm differs from the reference.
 
     Args:
-        results ([`Results`]):
-            Results of a comparison.
-        values (`Mapping[str, Mapping[str, float]]`):
-            Shares in `[0, 1]`, by row, then by arm.
-        title (`str`):
-            Name of the figures.
-        unit (`str`):
-            Unit of the colours, such as `"points of accuracy"`.
+        results ([`Results`]): Results of a comparison.
+        values (`Mapping[str, Mapping[str, float]]`): Shares in `[0, 1]`, by row, then by arm.
+        title (`str`): Name of the figures.
+        unit (`str`): Unit of the colours, such as `"points of accuracy"`.
 
     Returns:
         `Figure`: A row for each of `values`, a column for each arm that has one.

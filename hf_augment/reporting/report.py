@@ -35,12 +35,9 @@ def write_report(folder: Path, results: Results, console: Console | None = None)
     ```
 
     Args:
-        folder (`Path`):
-            Folder to write to; the further pictures lie there already.
-        results ([`Results`]):
-            Results of a comparison.
-        console (`rich.console.Console`, *optional*):
-            Console to print on. Defaults to the terminal.
+        folder (`Path`): Folder to write to; the further pictures lie there already.
+        results ([`Results`]): Results of a comparison.
+        console (`rich.console.Console`, *optional*): Console to print on. Defaults to the terminal.
 
     Returns:
         [`Results`]: What is in `results.json`, and so may be published.

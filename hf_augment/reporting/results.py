@@ -27,20 +27,13 @@ class Data:
     The data of a comparison.
 
     Args:
-        name (`str`, *optional*):
-            Name that a reader can look up, such as a Hub id.
-        kind (`str`, *optional*, defaults to `"text"`):
-            `"text"` or `"image"`.
-        label_names (`list[str]`, *optional*):
-            Names of the classes.
-        train_rows (`int`, *optional*, defaults to 0):
-            Number of labelled rows of a run.
-        evaluations (`dict[str, int]`, *optional*):
-            Number of rows of each evaluation set, by its name.
-        perturbed_rows (`int`, *optional*, defaults to 0):
-            Number of rows of the test set that were perturbed.
-        note (`str`, *optional*):
-            Sentence that a reader must know.
+        name (`str`, *optional*): Name that a reader can look up, such as a Hub id.
+        kind (`str`, *optional*, defaults to `"text"`): `"text"` or `"image"`.
+        label_names (`list[str]`, *optional*): Names of the classes.
+        train_rows (`int`, *optional*, defaults to 0): Number of labelled rows of a run.
+        evaluations (`dict[str, int]`, *optional*): Number of rows of each evaluation set, by its name.
+        perturbed_rows (`int`, *optional*, defaults to 0): Number of rows of the test set that were perturbed.
+        note (`str`, *optional*): Sentence that a reader must know.
     """
 
     name: str = ""
@@ -59,40 +52,28 @@ class Results:
     [`Results.load`] reads one.
 
     Args:
-        title (`str`):
-            Name of what was run.
-        runs (`list[ArmRun]`):
-            Runs of all arms, the baselines first.
-        reference (`str`):
-            Arm that the others are compared with.
-        test (`str`):
-            Evaluation set of the verdict; the others are hold-outs.
-        data ([`Data`], *optional*):
-            The rows.
+        title (`str`): Name of what was run.
+        runs (`list[ArmRun]`): Runs of all arms, the baselines first.
+        reference (`str`): Arm that the others are compared with.
+        test (`str`): Evaluation set of the verdict; the others are hold-outs.
+        data ([`Data`], *optional*): The rows.
         models (`dict[str, str]`, *optional*):
             `classifier`, and each generator by its arm: names that a reader can look up.
         differences (`list[Difference]`, *optional*):
             Every arm against the reference, on every evaluation set, the test set first, then on perturbed rows.
         acceptance (`dict[str, dict[str, float]]`, *optional*):
             Shares of candidates that the filters accepted, by arm; see [`~hf_augment.synthesis.shards.acceptance`].
-        generating (`dict[str, float]`, *optional*):
-            Seconds that the synthetic examples took, by arm.
-        samples (`dict[str, list[Sample]]`, *optional*):
-            Some synthetic examples of each arm.
+        generating (`dict[str, float]`, *optional*): Seconds that the synthetic examples took, by arm.
+        samples (`dict[str, list[Sample]]`, *optional*): Some synthetic examples of each arm.
         memorization (`dict[str, dict[str, float]]`, *optional*):
             Similarity of synthetic examples to the labelled rows, by arm, then by a measure's name.
-        notes (`list[str]`, *optional*):
-            Sentences that belong beside the tables.
-        tables (`list[TableRows]`, *optional*):
-            Further tables: title, header, rows.
+        notes (`list[str]`, *optional*): Sentences that belong beside the tables.
+        tables (`list[TableRows]`, *optional*): Further tables: title, header, rows.
         pictures (`dict[str, str]`, *optional*):
             Further pictures that lie in the report's folder: file names and what they show.
-        command (`str`, *optional*):
-            Command line that gives the figures.
-        versions (`dict[str, str]`, *optional*):
-            Versions of Python and the libraries.
-        settings (`dict[str, Any]`, *optional*):
-            Settings that the figures depend on.
+        command (`str`, *optional*): Command line that gives the figures.
+        versions (`dict[str, str]`, *optional*): Versions of Python and the libraries.
+        settings (`dict[str, Any]`, *optional*): Settings that the figures depend on.
     """
 
     title: str
@@ -128,21 +109,15 @@ class Results:
         Compares the arms and reads their synthetic examples.
 
         Args:
-            title (`str`):
-                Name of what was run.
-            runs (`Sequence[ArmRun]`):
-                Runs of all arms, the baselines first.
-            reference (`str`):
-                Arm that the others are compared with.
-            test (`str`):
-                Evaluation set of the verdict.
-            stores (`Mapping[str, ShardStore]`, *optional*):
-                Synthetic examples by arm.
+            title (`str`): Name of what was run.
+            runs (`Sequence[ArmRun]`): Runs of all arms, the baselines first.
+            reference (`str`): Arm that the others are compared with.
+            test (`str`): Evaluation set of the verdict.
+            stores (`Mapping[str, ShardStore]`, *optional*): Synthetic examples by arm.
             nearest (`Mapping[str, Callable]`, *optional*):
                 Functions from a list of raw examples to the nearest labelled row of each, a list of `(text,
                 similarity in [0, 1])`, by arm. They are not asked about rejected arrays, which are not kept.
-            described (`Any`):
-                Other attributes of [`Results`].
+            described (`Any`): Other attributes of [`Results`].
 
         Raises:
             ValueError: If the arms cannot be compared.

@@ -23,18 +23,12 @@ class Sample:
     A synthetic example for a reader.
 
     Args:
-        verdict (`str`):
-            `"accepted"` or `"rejected"`.
-        label (`str`):
-            Name of the class that it was made for.
-        example (`str`):
-            Its text, of at most 160 characters; an array is named by its shape.
-        reason (`str`, *optional*):
-            Reason of its rejection: `"{filter}: {reason}"`.
-        nearest (`str`, *optional*):
-            The nearest labelled row.
-        similarity (`float`, *optional*):
-            Similarity to it, in `[0, 1]`.
+        verdict (`str`): `"accepted"` or `"rejected"`.
+        label (`str`): Name of the class that it was made for.
+        example (`str`): Its text, of at most 160 characters; an array is named by its shape.
+        reason (`str`, *optional*): Reason of its rejection: `"{filter}: {reason}"`.
+        nearest (`str`, *optional*): The nearest labelled row.
+        similarity (`float`, *optional*): Similarity to it, in `[0, 1]`.
         image (`np.ndarray`, *optional*):
             The image, uint8 of shape `(height, width, channels)`, of an accepted example that has one.
     """
@@ -63,12 +57,10 @@ def choose_samples(store: ShardStore, nearest: Nearest | None = None, each: int 
     Chooses the first accepted examples, and as many rejected ones, of different filters where there are.
 
     Args:
-        store ([`~hf_augment.synthesis.ShardStore`]):
-            Store of the synthetic examples.
+        store ([`~hf_augment.synthesis.ShardStore`]): Store of the synthetic examples.
         nearest (`Callable`, *optional*):
             Gives the nearest labelled row of each; see [`~hf_augment.reporting.results.Results.of_runs`].
-        each (`int`, *optional*, defaults to 6):
-            Largest number of either kind.
+        each (`int`, *optional*, defaults to 6): Largest number of either kind.
 
     Returns:
         `list[Sample]`: The accepted ones first.

@@ -29,12 +29,9 @@ class Picture:
     A picture of a report, drawn when its content is asked for.
 
     Args:
-        caption (`str`):
-            Description, for those who do not see it too.
-        draw (`Callable[[], Figure]`):
-            Draws it.
-        file (`str`, *optional*):
-            Name of its file in the report's folder, if it is to lie there.
+        caption (`str`): Description, for those who do not see it too.
+        draw (`Callable[[], Figure]`): Draws it.
+        file (`str`, *optional*): Name of its file in the report's folder, if it is to lie there.
     """
 
     caption: str
@@ -53,16 +50,11 @@ class Section:
     A chapter of a report.
 
     Args:
-        title (`str`):
-            Heading.
-        text (`list[str]`, *optional*):
-            Paragraphs that one must know to read it.
-        pictures (`list[Picture]`, *optional*):
-            Pictures beside the tables, which hold the same figures.
-        tables (`list[TableRows]`, *optional*):
-            Tables for every reader; those without rows are left out.
-        folded (`list[TableRows]`, *optional*):
-            Tables for readers who look closer; those without rows are left out.
+        title (`str`): Heading.
+        text (`list[str]`, *optional*): Paragraphs that one must know to read it.
+        pictures (`list[Picture]`, *optional*): Pictures beside the tables, which hold the same figures.
+        tables (`list[TableRows]`, *optional*): Tables for every reader; those without rows are left out.
+        folded (`list[TableRows]`, *optional*): Tables for readers who look closer; those without rows are left out.
     """
 
     title: str
@@ -81,8 +73,7 @@ def make_sections(results: Results, arms: Sequence[str] | None = None) -> list[S
     Arranges what was found.
 
     Args:
-        results ([`Results`]):
-            Results of a comparison.
+        results ([`Results`]): Results of a comparison.
         arms (`Sequence[str]`, *optional*, defaults to all arms):
             Arms whose differences, examples and robustness are shown; the means are of all.
 

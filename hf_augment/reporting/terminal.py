@@ -46,10 +46,8 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
     ```
 
     Args:
-        results ([`Results`]):
-            Results of a comparison.
-        report (`Path`):
-            The report's page.
+        results ([`Results`]): Results of a comparison.
+        report (`Path`): The report's page.
         models (`Mapping[str, Path]`, *optional*):
             Folders of the classifiers that were saved, by arm, at least that of the reference. The one that is named
             is that of the most accurate arm that helps, or of the reference if none does.

@@ -34,10 +34,8 @@ def parse_arguments(dataclasses: Sequence[Any], argv: Sequence[str] | None = Non
     ```
 
     Args:
-        dataclasses (`Sequence[type]`):
-            As for [`~transformers.HfArgumentParser`].
-        argv (`Sequence[str]`, *optional*, defaults to `sys.argv[1:]`):
-            The command line.
+        dataclasses (`Sequence[type]`): As for [`~transformers.HfArgumentParser`].
+        argv (`Sequence[str]`, *optional*, defaults to `sys.argv[1:]`): The command line.
 
     Returns:
         `tuple`: One instance of each.

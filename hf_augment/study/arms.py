@@ -33,8 +33,7 @@ class Source(ABC):
     its identity, by which a study recognises what it has done before.
 
     Attributes:
-        name (`str`):
-            Name of its folders, and of the arm on a command line.
+        name (`str`): Name of its folders, and of the arm on a command line.
         learns (`bool`, defaults to `False`):
             Whether the generator learns the labelled rows, so that a classifier of these rows would confirm copies.
         shared (`bool`, defaults to `False`):
@@ -107,10 +106,8 @@ class Given(Source):
     A generator that is there already, the same for all splits.
 
     Args:
-        generator (`Generator`):
-            Generator of the examples. It must not have learned test rows.
-        name (`str`, *optional*, defaults to `"generator"`):
-            Name of its folder.
+        generator (`Generator`): Generator of the examples. It must not have learned test rows.
+        name (`str`, *optional*, defaults to `"generator"`): Name of its folder.
     """
 
     generator: Generator
@@ -155,10 +152,8 @@ class Mixture(Source):
     Several sources in equal shares.
 
     Args:
-        name (`str`):
-            Name of its folder.
-        parts (`Sequence[Source]`):
-            At least two.
+        name (`str`): Name of its folder.
+        parts (`Sequence[Source]`): At least two.
     """
 
     name: str
@@ -209,17 +204,14 @@ class Arm:
     ```
 
     Args:
-        name (`str`):
-            Name in tables, and of folders.
-        source (`Source` or `Generator`, *optional*):
-            Source of synthetic examples. Defaults to none.
+        name (`str`): Name in tables, and of folders.
+        source (`Source` or `Generator`, *optional*): Source of synthetic examples. Defaults to none.
         filters (`Sequence[Filter]` or `Callable`, *optional*, defaults to `()`):
             Filters of the examples; or a function of the split, the source and its generator that returns them. A
             function is recognised by its fields if it is a dataclass, else by its name.
         guarded (`bool`, *optional*, defaults to `False`):
             Whether an [`AugmentationGuard`] may lower the share of synthetic rows.
-        augment (`str`, *optional*):
-            Classic augmentation of all training rows, by a name that the classifier knows.
+        augment (`str`, *optional*): Classic augmentation of all training rows, by a name that the classifier knows.
         same_steps (`bool`, *optional*, defaults to `True`):
             Whether an arm without source is trained for as many steps as those with one.
     """
@@ -288,14 +280,10 @@ class LabelledData:
     The rows of a study.
 
     Args:
-        train (`datasets.Dataset`):
-            All labelled rows, from which splits are drawn; `label` is a `ClassLabel`.
-        evaluations (`dict[str, datasets.Dataset]`):
-            The test set under `"test"`, and the hold-outs.
-        name (`str`, *optional*, defaults to `"data"`):
-            Name in the report.
-        note (`str`, *optional*):
-            Note for readers, in the title of the report.
+        train (`datasets.Dataset`): All labelled rows, from which splits are drawn; `label` is a `ClassLabel`.
+        evaluations (`dict[str, datasets.Dataset]`): The test set under `"test"`, and the hold-outs.
+        name (`str`, *optional*, defaults to `"data"`): Name in the report.
+        note (`str`, *optional*): Note for readers, in the title of the report.
     """
 
     train: datasets.Dataset

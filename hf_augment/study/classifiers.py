@@ -24,14 +24,11 @@ class Classifier(ABC):
     A kind of classifier: a fresh model for every run, and what a trainer needs beside it.
 
     Attributes:
-        kind (`str`):
-            Column of its data, `"text"` or `"image"`.
-        name (`str`):
-            Name that a reader can look up.
+        kind (`str`): Column of its data, `"text"` or `"image"`.
+        name (`str`): Name that a reader can look up.
         processing_class (`Any`):
             Tokenizer or image processor, as `Trainer(processing_class=...)`; saved with the model.
-        perturbations (`Sequence[str]`):
-            Names for `perturb`.
+        perturbations (`Sequence[str]`): Names for `perturb`.
     """
 
     kind: ClassVar[str]

@@ -46,16 +46,13 @@ def load_texts(
             is what arrives: `NA` and `None` are words, and `007` stays as it is.
         split (`str`, *optional*, defaults to `"train"`):
             The split, or a part of one as in `"train[:80%]"`; a single file is the split `"train"`.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column of the texts.
-        label_column (`str`, *optional*, defaults to `"label"`):
-            The column of the labels.
+        text_column (`str`, *optional*, defaults to `"text"`): The column of the texts.
+        label_column (`str`, *optional*, defaults to `"label"`): The column of the labels.
         label_map (`str`, *optional*):
             `"theirs=ours,…"`. With a map, rows with other labels are left out; without one, names stay.
         label_names (`list[str]`, *optional*):
             The classes in order. Defaults to those of the `ClassLabel`, or the sorted ones (numbers by value).
-        keep_columns (`tuple[str, ...]`, *optional*):
-            Further columns to keep.
+        keep_columns (`tuple[str, ...]`, *optional*): Further columns to keep.
 
     Returns:
         `datasets.Dataset`: `text`, `label` as a `ClassLabel`, and `keep_columns`.
@@ -118,10 +115,8 @@ def load_train_and_test(
             `train_split`, `test_split`, `group_column`, `test_fraction` and `max_test_rows` of it.
         load (`Callable`):
             Takes a split, the label names (`None`: the dataset's own) and columns to keep; returns labelled rows.
-        keys (`Callable`):
-            Rows to values that are equal for rows which are the same.
-        seed (`int`):
-            Seed of the division and of the choice of test rows.
+        keys (`Callable`): Rows to values that are equal for rows which are the same.
+        seed (`int`): Seed of the division and of the choice of test rows.
 
     Returns:
         `tuple[datasets.Dataset, datasets.Dataset]`: Both with the same classes.
@@ -256,14 +251,10 @@ def split_by_group(
     Divides a dataset so that no group is on both sides. Rows without a group are one group, and a warning counts them.
 
     Args:
-        dataset (`datasets.Dataset`):
-            With the column `group_column`, which the results have no more.
-        group_column (`str`):
-            The column whose equal values stay together.
-        test_fraction (`float`):
-            Share of the groups in the test part, in `(0, 1)`.
-        seed (`int`):
-            Seed of the choice.
+        dataset (`datasets.Dataset`): With the column `group_column`, which the results have no more.
+        group_column (`str`): The column whose equal values stay together.
+        test_fraction (`float`): Share of the groups in the test part, in `(0, 1)`.
+        seed (`int`): Seed of the choice.
 
     Returns:
         `tuple[datasets.Dataset, datasets.Dataset]`: The training part and the test part.

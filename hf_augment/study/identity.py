@@ -55,10 +55,8 @@ def identity_of(name: str, thing: Any) -> dict[str, str]:
     name hold; else its `fingerprint()`, or its qualified name.
 
     Args:
-        name (`str`):
-            Beginning of the keys.
-        thing (`Any`):
-            The object.
+        name (`str`): Beginning of the keys.
+        thing (`Any`): The object.
     """
     if not dataclasses.is_dataclass(thing):
         return {name: callable_fingerprint(thing)}

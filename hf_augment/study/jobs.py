@@ -29,14 +29,10 @@ def run_jobs(
     a job fails, those that have begun are finished first.
 
     Args:
-        make (`Callable`):
-            Called once in each process, returns what does a job; picklable, as jobs are.
-        jobs (`Sequence[tuple]`):
-            The arguments of each job, in the order in which they are begun.
-        processes (`int`):
-            Number of jobs at a time. They share the machine's cores evenly.
-        log_folder (`Path`):
-            Folder of the files.
+        make (`Callable`): Called once in each process, returns what does a job; picklable, as jobs are.
+        jobs (`Sequence[tuple]`): The arguments of each job, in the order in which they are begun.
+        processes (`int`): Number of jobs at a time. They share the machine's cores evenly.
+        log_folder (`Path`): Folder of the files.
 
     Raises:
         Exception: What the first job that failed raised.

@@ -16,8 +16,7 @@ class NearestTexts:
     Finds the labelled text that another one repeats most, by the similarity of [`Memorization`].
 
     Args:
-        texts (`Sequence[str]`):
-            The labelled texts.
+        texts (`Sequence[str]`): The labelled texts.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
@@ -39,12 +38,9 @@ def memorization(nearest: NearestTexts, store: ShardStore, others: Sequence[str]
     Measures how much the accepted texts repeat of the labelled ones, beside real texts that nobody was trained on.
 
     Args:
-        nearest (`NearestTexts`):
-            Finds labelled texts.
-        store ([`~hf_augment.synthesis.ShardStore`]):
-            The synthetic texts.
-        others (`Sequence[str]`):
-            Real texts.
+        nearest (`NearestTexts`): Finds labelled texts.
+        store ([`~hf_augment.synthesis.ShardStore`]): The synthetic texts.
+        others (`Sequence[str]`): Real texts.
 
     Returns:
         `dict[str, float]`: Similarities in `[0, 1]` and shares; empty without an accepted text.

@@ -36,8 +36,7 @@ def resolve(source: str) -> str:
     ```
 
     Args:
-        source (`str`):
-            Folder, file, Hub id or `wheel://` source.
+        source (`str`): Folder, file, Hub id or `wheel://` source.
 
     Returns:
         `str`: A local path, or the source.

@@ -35,14 +35,10 @@ class Split:
     One draw of the labelled rows of a study.
 
     Attributes:
-        study ([`Study`]):
-            The study.
-        index (`int`):
-            Number of the draw, from 0.
-        folder (`Path`):
-            Folder of its stages.
-        train (`datasets.Dataset`):
-            The labelled rows.
+        study ([`Study`]): The study.
+        index (`int`): Number of the draw, from 0.
+        folder (`Path`): Folder of its stages.
+        train (`datasets.Dataset`): The labelled rows.
     """
 
     def __init__(self, study: Study, index: int) -> None:
@@ -110,8 +106,7 @@ class Split:
         rows would confirm copies of them, so each is trained without one fold, and judges what is nearest to it.
 
         Args:
-            folds (`int`, *optional*, defaults to 2):
-                Number of folds and of classifiers.
+            folds (`int`, *optional*, defaults to 2): Number of folds and of classifiers.
         """
         splitter = sklearn.model_selection.StratifiedKFold(folds, shuffle=True, random_state=self.index)
         labels = self.train["label"][:]

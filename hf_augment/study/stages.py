@@ -31,8 +31,7 @@ class Stages:
     ```
 
     Args:
-        root (`str` or `Path`):
-            The folder.
+        root (`str` or `Path`): The folder.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -45,10 +44,8 @@ class Stages:
         at work in one folder, the others wait for the one that began a stage and take its result.
 
         Args:
-            name (`str`):
-                Subfolder of the stage.
-            identity (`dict[str, Any]`):
-                Values that the result depends on, JSON serialisable.
+            name (`str`): Subfolder of the stage.
+            identity (`dict[str, Any]`): Values that the result depends on, JSON serialisable.
             work (`Callable[[Path], dict]`):
                 Does it, in the subfolder; returns a JSON serialisable result. An interrupted one is called again.
 

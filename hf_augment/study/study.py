@@ -63,19 +63,15 @@ class Study:
     checkpoint. Every stage is recognised by what it depends on: if that has changed, it is refused with words.
 
     Args:
-        data ([`LabelledData`]):
-            Rows with a column `text` or `image`, and `label`, a `ClassLabel`.
-        classifier ([`Classifier`]):
-            Kind of classifier, such as a [`TextClassifier`].
-        training ([`AugmentingTrainingArguments`]):
-            Arguments of its trainer; `output_dir` is the folder of the study.
+        data ([`LabelledData`]): Rows with a column `text` or `image`, and `label`, a `ClassLabel`.
+        classifier ([`Classifier`]): Kind of classifier, such as a [`TextClassifier`].
+        training ([`AugmentingTrainingArguments`]): Arguments of its trainer; `output_dir` is the folder of the study.
         arms (`Sequence[Arm]`):
             Arms to compare, beside `baseline`, the stock Trainer, and `baseline_same_steps`, the stock Trainer with
             as many optimizer steps as the arms with a generator.
         train_per_class (`int`, *optional*):
             Number of labelled rows of each class in a split. Defaults to all rows, which are one split.
-        splits (`int`, *optional*, defaults to 1):
-            Number of draws of the labelled rows.
+        splits (`int`, *optional*, defaults to 1): Number of draws of the labelled rows.
         seeds (`int`, *optional*, defaults to 3):
             Number of classifiers of each arm on each split. One split with one seed gives no verdict.
         curve_rows (`int`, *optional*, defaults to 100):
@@ -298,8 +294,7 @@ class Study:
         Compares every arm with `baseline_same_steps`, after [`Study.run`].
 
         Args:
-            evaluation (`str`, *optional*, defaults to `"test"`):
-                Name of an evaluation set.
+            evaluation (`str`, *optional*, defaults to `"test"`): Name of an evaluation set.
         """
         return compare_all(self.runs, REFERENCE, evaluation)
 
@@ -309,10 +304,8 @@ class Study:
         published, and pushes it with `training.push_to_hub`.
 
         Args:
-            settings (`dict[str, Any]`, *optional*):
-                Further settings to show.
-            more (`Any`):
-                Further arguments of [`Results`], such as `notes`.
+            settings (`dict[str, Any]`, *optional*): Further settings to show.
+            more (`Any`): Further arguments of [`Results`], such as `notes`.
 
         Returns:
             [`Results`]: What is in `report/results.json`; `None` for all processes but the first.

@@ -46,14 +46,10 @@ class AskedModel:
     A prompted language model that is asked for the labels of texts.
 
     Args:
-        source (`PromptedLanguageModel`):
-            Model to ask.
-        template (`str`):
-            Question, with `{text}`.
-        answers (`dict[str, str]`):
-            Answers by label name.
-        opinions (`int`, *optional*, defaults to 2):
-            Number of times it is asked, each time after other labelled texts.
+        source (`PromptedLanguageModel`): Model to ask.
+        template (`str`): Question, with `{text}`.
+        answers (`dict[str, str]`): Answers by label name.
+        opinions (`int`, *optional*, defaults to 2): Number of times it is asked, each time after other labelled texts.
     """
 
     source: PromptedLanguageModel
@@ -84,10 +80,8 @@ class TextFilters:
     Args:
         duplicate_threshold (`float`, *optional*, defaults to `COPY_SIMILARITY`):
             Similarity, in `(0, 1]`, from which a text is a copy of a synthetic, labelled or test text.
-        min_words (`int`, *optional*, defaults to 3):
-            Shortest text, in words.
-        max_perplexity (`float`, *optional*):
-            Highest perplexity under the generator. Defaults to no limit.
+        min_words (`int`, *optional*, defaults to 3): Shortest text, in words.
+        max_perplexity (`float`, *optional*): Highest perplexity under the generator. Defaults to no limit.
         min_label_probability (`float`, *optional*, defaults to 0.5):
             Least probability of the requested label, in `[0, 1]`; 0 for no judge.
         judge_folds (`int`, *optional*, defaults to 2):

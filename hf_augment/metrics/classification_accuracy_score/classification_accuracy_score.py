@@ -38,12 +38,9 @@ Args:
     data (`list[list[float]]`):
         Features of the synthetic examples, or their flattened images: of shape `(examples, features)` with two
         examples or more; float32 is kept.
-    labels (`Sequence[int]`):
-        The class of each synthetic example, from 0 on; two classes or more.
-    real (`Sequence[Sequence[float]]`):
-        The same of real examples that the generator was not trained on.
-    real_labels (`Sequence[int]`):
-        The class of each real example, from 0 on.
+    labels (`Sequence[int]`): The class of each synthetic example, from 0 on; two classes or more.
+    real (`Sequence[Sequence[float]]`): The same of real examples that the generator was not trained on.
+    real_labels (`Sequence[int]`): The class of each real example, from 0 on.
     classifier (*optional*):
         Anything with scikit-learn's `fit` and `predict`. A clone of it is trained, so it stays as it is. Defaults to
         `LogisticRegression(max_iter=1000)` on standardised features, which draws nothing at random.

@@ -28,10 +28,8 @@ Example:
 ```
 
 Args:
-    data (`list[str]`):
-        The texts, one or more. No n-gram spans two of them.
-    n (`Sequence[int]`, *optional*, defaults to `(1, 2, 3)`):
-        The lengths of n-grams to count, each one or more.
+    data (`list[str]`): The texts, one or more. No n-gram spans two of them.
+    n (`Sequence[int]`, *optional*, defaults to `(1, 2, 3)`): The lengths of n-grams to count, each one or more.
     tokenizer (`Callable[[str], Sequence[str]]`, *optional*):
         Splits a text into tokens; by default at white space, with case and punctuation kept, and around each
         character in scripts without spaces.

@@ -28,10 +28,8 @@ Example:
 Args:
     predictions (`list[list[float]]`):
         Class probabilities of each example: in `[0, 1]`, with sum 1 (both to within 0.001, for half precision).
-    references (`list[int]`):
-        True classes, each an index into its row of probabilities.
-    n_bins (`int`, *optional*, defaults to `15`):
-        The number of bins, one or more.
+    references (`list[int]`): True classes, each an index into its row of probabilities.
+    n_bins (`int`, *optional*, defaults to `15`): The number of bins, one or more.
 
 Returns:
     `dict[str, float]`: `expected_calibration_error`, in `[0, 1]`; less is better.

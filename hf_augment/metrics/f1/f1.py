@@ -28,18 +28,15 @@ Example:
 Args:
     predictions (`list[int]`):
         Predicted classes. With `config_name="multilabel"`, one list of 0 and 1 for each example.
-    references (`list[int]`):
-        True classes, as many as predictions.
+    references (`list[int]`): True classes, as many as predictions.
     labels (`list[int]`, *optional*):
         The classes to average over, in the order to report them when `average` is `None`; by default those found in
         predictions or references.
-    pos_label (`int`, *optional*, defaults to `1`):
-        The class that `average="binary"` scores.
+    pos_label (`int`, *optional*, defaults to `1`): The class that `average="binary"` scores.
     average (`str`, *optional*, defaults to `"binary"`):
         `"binary"` scores `pos_label` alone, `"macro"` is the plain mean over classes, `"weighted"` their mean weighted
         by support, `"micro"` counts over all classes, `"samples"` is for multilabel, and `None` reports every class.
-    sample_weight (`list[float]`, *optional*):
-        A weight, zero or more, for each example.
+    sample_weight (`list[float]`, *optional*): A weight, zero or more, for each example.
     zero_division (`float` or `str`, *optional*, defaults to `"warn"`):
         The score of a class that is neither predicted nor present: `0.0`, `1.0`, or `"warn"` for 0 and a warning.
 

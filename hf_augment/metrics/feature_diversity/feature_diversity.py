@@ -31,12 +31,9 @@ Args:
     data (`list[list[float]]`):
         Features of the synthetic examples, of shape `(examples, features)`, two or more of each class; float32 is
         kept.
-    labels (`Sequence[int]`):
-        The class of each synthetic example, from 0 on.
-    real (`Sequence[Sequence[float]]`):
-        Features of real examples, from the same model, two or more of each class.
-    real_labels (`Sequence[int]`):
-        The class of each real example, from 0 on, with none left out.
+    labels (`Sequence[int]`): The class of each synthetic example, from 0 on.
+    real (`Sequence[Sequence[float]]`): Features of real examples, from the same model, two or more of each class.
+    real_labels (`Sequence[int]`): The class of each real example, from 0 on, with none left out.
 
 Returns:
     `dict`: `feature_diversity` (`float`), the least over the classes, zero or more: about 1 where synthetic examples

@@ -33,15 +33,13 @@ Example:
 Args:
     data (`list[list[float]]`):
         Features of the synthetic examples, of shape `(examples, features)` with two examples or more; float32 is kept.
-    real (`Sequence[Sequence[float]]`):
-        Features of real examples, from the same model.
+    real (`Sequence[Sequence[float]]`): Features of real examples, from the same model.
     subsets (`int`, *optional*, defaults to `100`):
         Number of pairs of subsets to average over, one or more. 100, as in the paper's code.
     subset_size (`int`, *optional*):
         The rows in each subset, two or more. Defaults to 1000, as in the paper's code, or to the number of rows of
         the smaller side if that is less. Where it is all rows of both sides, the subsets are all the same.
-    seed (`int`, *optional*, defaults to `0`):
-        Draws the subsets, zero or more. The global random state stays as it is.
+    seed (`int`, *optional*, defaults to `0`): Draws the subsets, zero or more. The global random state stays as it is.
 
 Returns:
     `dict[str, float]`: `kernel_distance`, the mean over subsets; less is better, and 0 is expected where both sides

@@ -27,8 +27,7 @@ Example:
 ```
 
 Args:
-    data (`list[list[float]]`):
-        Features of the synthetic examples, of shape `(examples, features)`; float32 is kept.
+    data (`list[list[float]]`): Features of the synthetic examples, of shape `(examples, features)`; float32 is kept.
     real (`Sequence[Sequence[float]]`):
         Features of real examples, from the same model. Recall and coverage depend on the numbers of rows: compare them
         over equal numbers only.
@@ -37,8 +36,7 @@ Args:
         5, Kynkäänniemi et al. 3.
     labels (`Sequence[int]`, *optional*):
         The class of each synthetic example, from 0 on. Given together with `real_labels`, for coverage by class.
-    real_labels (`Sequence[int]`, *optional*):
-        The class of each real example; each class has more than `k` of them.
+    real_labels (`Sequence[int]`, *optional*): The class of each real example; each class has more than `k` of them.
 
 Returns:
     `dict`: More is better in all of them:

@@ -33,14 +33,10 @@ Example:
 ```
 
 Args:
-    predictions (`list[int]`):
-        Predicted classes.
-    references (`list[int]`):
-        True classes.
-    perturbations (`list[str]`):
-        Perturbation of each example: `""` for a clean one.
-    severities (`list[int]`):
-        Severity: 0 for a clean one, from 1 for the others; the same ones of every perturbation.
+    predictions (`list[int]`): Predicted classes.
+    references (`list[int]`): True classes.
+    perturbations (`list[str]`): Perturbation of each example: `""` for a clean one.
+    severities (`list[int]`): Severity: 0 for a clean one, from 1 for the others; the same ones of every perturbation.
 
 Returns:
     `dict`: Accuracies in `[0, 1]`; more is better, except for `drop`:

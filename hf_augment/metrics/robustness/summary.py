@@ -20,8 +20,7 @@ def summarise_robustness(clean: float, accuracy: Mapping[str, Sequence[float]]) 
     ```
 
     Args:
-        clean (`float`):
-            Accuracy without perturbation.
+        clean (`float`): Accuracy without perturbation.
         accuracy (`Mapping[str, Sequence[float]]`):
             By perturbation, accuracy at each severity; one perturbation or more.
 

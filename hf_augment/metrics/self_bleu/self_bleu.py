@@ -33,8 +33,7 @@ Example:
 ```
 
 Args:
-    data (`list[str]`):
-        The texts, two or more.
+    data (`list[str]`): The texts, two or more.
     max_order (`int`, *optional*, defaults to `4`):
         The longest n-grams that BLEU compares, one or more; Texygen reports 2 to 5.
     max_texts (`int`, *optional*, defaults to `200`):
