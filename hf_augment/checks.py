@@ -48,17 +48,23 @@ def read_texts(examples: Sequence[dict[str, Any]], text_column: str) -> list[str
     return texts
 
 
-def check_labels(name: str, labels: Any, n_examples: int) -> np.ndarray:
-    """Returns the labels as an array, or raises a `ValueError` unless there is a class, zero or more, per example."""
+def check_labels(name: str, labels: Any, n_examples: int, n_classes: int | None = None, of: str = "") -> np.ndarray:
+    """
+    Returns the labels as an array, or raises a `ValueError` unless there is a class, zero or more, per example: one of
+    the `n_classes` that `of` has, if that is known.
+    """
     classes = np.asarray(labels)
     if classes.shape != (n_examples,) or not np.issubdtype(classes.dtype, np.integer):
         raise ValueError(
             f"`{name}` has shape {classes.shape} and type {classes.dtype}. Give one integer class for each of the "
             f"{n_examples} examples."
         )
-    negative = np.flatnonzero(classes < 0)
-    if negative.size:
-        raise ValueError(f"`{name}[{negative[0]}]` is {classes[negative[0]]}. Give classes from 0 on.")
+    for row in np.flatnonzero((classes < 0) | (classes >= (np.inf if n_classes is None else n_classes)))[:1]:
+        if n_classes is None:
+            raise ValueError(f"`{name}[{row}]` is {classes[row]}. Give classes from 0 on.")
+        raise ValueError(
+            f"`{name}[{row}]` is {classes[row]}, but {of} {n_classes} classes. Give labels from 0 to {n_classes - 1}."
+        )
     return classes
 
 

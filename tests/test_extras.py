@@ -86,7 +86,7 @@ MISSING = [
     ("matplotlib", "images", "from hf_augment import GANTrainer"),
     ("PIL", "images", "from hf_augment import corrupt_images"),
     ("evaluate", "metrics", "from hf_augment import load_metric; load_metric('accuracy')"),
-    ("sklearn", "metrics", "import hf_augment.metrics.features"),
+    ("evaluate", "metrics", "import hf_augment.metrics.features"),
     ("peft", "lora", ADAPTERS),
     ("matplotlib", "report", "import hf_augment.reporting.report"),
     ("rich", "all", "import hf_augment.study.command"),

@@ -36,14 +36,11 @@ class ArmRun:
             `precision`, `recall`, `f1` and `support`, by evaluation set, then by class.
         robustness (`dict[str, dict[str, list[float]]]`, *optional*):
             Accuracy at severity 1, 2, …, by evaluation set, then by perturbation.
-        unperturbed (`dict[str, float]`, *optional*):
-            Accuracy without perturbation on the rows that were perturbed, by evaluation set. Defaults to that on the
-            whole set.
+        unperturbed (`dict[str, float]`, *optional*, defaults to that on the whole set):
+            Accuracy without perturbation on the rows that were perturbed, by evaluation set.
         perturbed (`dict[str, list[float]]`, *optional*):
             For each row that was perturbed, the share of its versions that was right, by evaluation set.
-        curve (`list[dict[str, float]]`, *optional*):
-            Logs of the training, each with `step`: `loss`, and with a generator `synthetic_ratio`,
-            `synthetic_acceptance`, `synthetic_wait`.
+        curve (`list[dict[str, float]]`, *optional*): Logs of the training, each with `step`.
         wait (`float`, *optional*, defaults to 0.0): Share of training time spent waiting for generation, in `[0, 1]`.
         shown (`float`, *optional*):
             Share of the scheduled synthetic rows that the classifier was shown, in `[0, 1]`: filters and a guard leave
@@ -79,8 +76,7 @@ class Difference:
         arm (`str`): The arm.
         reference (`str`): The arm that it is compared with.
         evaluation (`str`): The evaluation set.
-        mean (`float`):
-            Mean difference in accuracy, in `[-1, 1]`. Every split counts the same, however many seeds it has.
+        mean (`float`): Mean difference in accuracy, in `[-1, 1]`. Every split counts the same, however many its seeds.
         low (`float`): Lower end of its 95 % interval, not corrected for the number of arms.
         high (`float`): Upper end.
         pairs (`int`): Number of pairs of runs.
@@ -90,25 +86,21 @@ class Difference:
         family (`int`): Number of these arms.
         mcnemar_p (`float`):
             P-value of McNemar's exact test on the predictions of all pairs together. It takes them as independent,
-            which several classifiers on the same rows are not, and knows nothing of how training runs differ: of two
-            arms it finds effects where there are none. No verdict rests on it.
-        effect_size (`float`):
-            Cohen's h of the two mean accuracies, in `[-π, π]`: comparable between evaluation sets whose accuracies
-            differ, and there for any number of runs.
+            which several classifiers on the same rows are not, and so finds effects where there are none: no verdict
+            rests on it.
+        effect_size (`float`): Cohen's h of the two mean accuracies, in `[-π, π]`.
         d_z (`float`, *optional*):
-            Cohen's d of the paired differences: their mean over splits (or seeds) divided by their standard deviation.
-            It says how reliably the next split would show the effect. `None` for one unit, or where all are equal.
+            Cohen's d of the paired differences: their mean over splits (or seeds) divided by their standard deviation,
+            so how reliably the next split would show the effect. `None` for one unit, or where all are equal.
         detectable (`float`, *optional*):
             Estimate of the true difference that a comparison like this one finds with a probability of 80 %, as the
-            strictest test of the family (`0.05 / family`). `None` if no difference is large enough: always so for one
-            pair of runs, which gives no verdict.
+            strictest test of the family (`0.05 / family`). `None` if no difference is large enough, as for one pair.
         discordant (`tuple[int, int]`, *optional*):
-            Numbers of predictions, over all pairs, that are right in the arm alone, and in the reference alone. For
-            several versions of a row: of rows that are right more often, so that McNemar's test is the sign test.
+            Numbers of predictions, over all pairs, that are right in the arm alone, and in the reference alone; of
+            rows that are right more often, where they have several versions.
         bootstrap (`tuple[float, float]`, *optional*):
             95 % interval by [`~hf_augment.evaluation.statistics.crossed_bootstrap`], too narrow for few units.
-        shown (`float`, *optional*):
-            Mean share of the scheduled synthetic rows that the arm's classifiers were shown, in `[0, 1]`.
+        shown (`float`, *optional*): Mean share of the scheduled synthetic rows that were shown, in `[0, 1]`.
     """
 
     arm: str
@@ -180,19 +172,17 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     Compares two arms run by run.
 
     The question is what other labelled rows or seeds *and* other test rows would give. So the interval has both parts:
-    how much the difference varies between splits (or, with one split, between seeds) and how much between test rows;
-    [`~hf_augment.evaluation.statistics.CrossedError`] says how they are put together. Two units of training are the
-    least that say anything about others, and with Student's t of one degree of freedom they say little. One pair has
-    only the rows' part: its interval is about these two classifiers, not about their arms, and there is no verdict.
-    `unit` says which it is.
+    how much the difference varies between splits (or, with one split, between seeds) and how much between test rows
+    ([`~hf_augment.evaluation.statistics.CrossedError`]). One pair has only the rows' part: its interval is about these
+    two classifiers, not about their arms, and there is no verdict. `unit` says which it is.
 
     Seeds of one split are averaged first, as they are not independent. Splits are taken as independent draws. If they
     share a large part of the labelled rows, intervals are too narrow (Nadeau and Bengio 2003, Machine Learning 52).
-    Their randomness (initialisation and order) must be drawn anew for every (split, seed), alike for all arms. If all
-    splits share their seeds instead, and a seed moves an arm's accuracy by 0.9 to 1.4 points on every split, 5 splits
-    of 1 seed give a false verdict on one of 3 arms in 16 to 34 % of cases, and 3 splits of 2 seeds in 6 to 14 %:
-    nothing in such runs shows it. An interval over splits does not cover what all splits share, such as a generator;
-    one over the seeds of one split does not cover other labelled rows.
+    Their randomness (initialisation and order) must be drawn anew for every (split, seed), alike for all arms: where
+    all splits share their seeds, and a seed moves an arm's accuracy by 0.9 to 1.4 points on every split, 5 splits of 1
+    seed give a false verdict on one of 3 arms in 16 to 34 % of cases, and nothing in such runs shows it. An interval
+    over splits does not cover what all splits share, such as a generator; one over seeds does not cover other labelled
+    rows.
 
     Example:
 
@@ -224,21 +214,10 @@ def compare_all(
     runs: Sequence[ArmRun], reference: str, evaluation: str, arms: Sequence[str] | None = None, seed: int = 0
 ) -> list[Difference]:
     """
-    Compares arms with a reference, as [`compare`] does, and corrects the verdicts for their number.
-
-    The more arms, the likelier that one of them looks good by chance. Holm's correction holds the probability of any
-    false "helps" or "hurts" at 5 % over the arms on this evaluation set. It does not range over several evaluation
-    sets: name the one that decides before you look.
-
-    Args:
-        runs (`Sequence[ArmRun]`): Runs of all arms, in any order.
-        reference (`str`): Arm to compare them with.
-        evaluation (`str`): The evaluation set.
-        arms (`Sequence[str]`, *optional*, defaults to all others in order of appearance): Arms to compare.
-        seed (`int`, *optional*, defaults to 0): Seed of the bootstrap.
-
-    Returns:
-        `list[Difference]`: One for each arm, in the order of `arms`.
+    Compares arms (by default all others, in order of appearance) with a reference, each as [`compare`] does, and
+    corrects the verdicts for their number: Holm's correction holds the probability of any false "helps" or "hurts" at
+    5 % over the arms on this evaluation set. It does not range over several sets: name the one that decides before you
+    look.
 
     Raises:
         ValueError: As for [`compare`], or if `arms` has an arm twice or the reference.

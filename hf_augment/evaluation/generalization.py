@@ -23,13 +23,10 @@ with optional_imports("filters"):
 @dataclass(frozen=True)
 class HoldoutResult:
     """
-    The result of a classifier on one hold-out. `metrics`, `correct` and `classes` are what an [`ArmRun`] holds of an
-    evaluation set.
+    The result of a classifier on one hold-out; an [`ArmRun`] holds the first three of each evaluation set.
 
     Args:
-        metrics (`dict[str, float]`):
-            The [`classification_metrics`]: `accuracy`, `f1`, `f1_macro` (over the classes that are predicted or
-            present), `expected_calibration_error`.
+        metrics (`dict[str, float]`): The [`classification_metrics`].
         correct (`list[int]`): For each row that counts 1 where the prediction was right, else 0.
         classes (`dict[str, dict[str, float]]`): By class name: `precision`, `recall`, `f1` and `support`.
         left_out (`dict[Any, int]`, *optional*): Rows of each label that the label map does not name.
@@ -152,7 +149,8 @@ def class_scores(
     labels: Sequence[int] | np.ndarray, predictions: Sequence[int] | np.ndarray, label_names: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """
-    Precision, recall, F1 and support of every class, as an [`ArmRun`] holds them.
+    Precision, recall, F1 and support of every class by its name, as an [`ArmRun`] holds them; 0 where a figure is not
+    defined. The name of class `i` is `label_names[i]`.
 
     Example:
 
@@ -161,14 +159,6 @@ def class_scores(
     >>> class_scores([0, 0, 1], [0, 1, 1], ["neg", "pos"])["neg"]
     {'precision': 1.0, 'recall': 0.5, 'f1': 0.6666666666666666, 'support': 2.0}
     ```
-
-    Args:
-        labels (`Sequence[int]`): True classes.
-        predictions (`Sequence[int]`): Predicted classes.
-        label_names (`Sequence[str]`): All classes, in order.
-
-    Returns:
-        `dict[str, dict[str, float]]`: By class name; 0 where a figure is not defined.
     """
     figures = precision_recall_fscore_support(labels, predictions, labels=range(len(label_names)), zero_division=0.0)
     return {

@@ -41,8 +41,7 @@ class RobustnessReport:
     Args:
         clean (`float`): Accuracy without perturbation.
         accuracy (`dict[str, list[float]]`): By perturbation, accuracy at each severity.
-        severities (`tuple[int, ...]`, *optional*, defaults to `(1, 2, 3, 4, 5)`):
-            The severities, in the order of the accuracies.
+        severities (`tuple[int, ...]`, *optional*, defaults to `(1, 2, 3, 4, 5)`): In the order of the accuracies.
         correct (`list[float]`, *optional*):
             For each value the share of its perturbed versions whose class was named right; their mean is
             `robust_accuracy`. Classifiers are compared by it on the same values: see [`ArmRun`].
@@ -75,15 +74,9 @@ class RobustnessReport:
 
     def mean_corruption_error(self, baseline: RobustnessReport) -> float:
         """
-        The mCE of Hendrycks and Dietterich 2019 (section 4): for each perturbation the sum of errors over severities,
-        divided by the baseline's, and the mean of these ratios.
-
-        Args:
-            baseline (`RobustnessReport`):
-                The report of another classifier, on the same values, perturbations and severities.
-
-        Returns:
-            `float`: A ratio, 1 for the baseline itself and less for what is more robust; the paper gives it in %.
+        The mCE of Hendrycks and Dietterich 2019 (section 4), a ratio: for each perturbation the sum of errors over
+        severities, divided by that of `baseline`, the report of another classifier on the same values, and the mean
+        over perturbations. 1 for the baseline itself and less for what is more robust; the paper gives it in %.
 
         Raises:
             ValueError: If the reports are of other perturbations or severities, or the baseline makes no error under
@@ -308,9 +301,8 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
 class RobustnessCallback(TrainerCallback):
     """
     Measures robustness when training ends, and logs it: `clean_accuracy`, `robust_accuracy`, `drop`, `worst_accuracy`
-    and the mean `accuracy_{name}` of each perturbation. The whole is in `report`.
-
-    Training is not disturbed: random states, the mode of the model and the trainer's collator are as before.
+    and the mean `accuracy_{name}` of each perturbation. The whole is in `report`. Training is not disturbed: random
+    states, the mode of the model and the trainer's collator are as before.
 
     Example:
 

@@ -74,12 +74,11 @@ class Filter(ABC):
 
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:  # noqa: B027 - most filters have no memory
         """
-        Adds to the filter's memory, for filters that compare candidates with what was accepted before. A filter that
-        has one must define `forget` too.
+        Adds to the memory of a filter that compares candidates with what was accepted before. One that has it must
+        define `forget` too.
 
         It is called after each attempt at a shard with the examples that *every* filter accepted, and for shards that
-        are on disk already with all examples of one. So what is remembered may depend on which examples those were,
-        not on their order within a shard.
+        are on disk already with all examples of one: what is remembered must not depend on their order within a shard.
         """
 
     def forget(self) -> None:  # noqa: B027

@@ -20,27 +20,25 @@ class ClassCoverage(Filter):
 
     Each accepted example is counted at its nearest real image ([`RealFeatures`]) and for that image's class. A
     candidate is rejected if with it the real image would have more than `max_excess` times its share of the class's
-    accepted examples, and more than `min_allowance` of them. Where coverage (Naeem et al. 2020, *Reliable fidelity
-    and diversity metrics for generative models*, section 3.2) asks how many real images have a generated neighbour,
-    this asks that none has too many.
+    accepted examples, and more than `min_allowance` of them. Where coverage (Naeem et al. 2020, *Reliable fidelity and
+    diversity metrics for generative models*, section 3.2) asks how many real images have a generated neighbour, this
+    asks that none has too many. The score is how many times its share the real image would have. What is rejected now
+    may be accepted later, when the class has more examples elsewhere.
 
     The share is what a real image has in real data, by leaving one out: `(1 + how many other real images are nearest
     to it) / (the sum of that over its class)`. Equal shares would be unjust: with many dimensions some points, the
     hubs, are the nearest of many (Radovanović et al. 2010, *Hubs in space*). Of 5,000 fresh draws from the
-    64-dimensional normal distribution that 5,000 real ones came from, the defaults accept 97 %; with equal shares they
-    would accept 66 %.
+    64-dimensional normal distribution of the 5,000 real ones the defaults accept 97 %; with equal shares they would
+    accept 66 %.
 
     Limits:
 
     - It makes nothing that the generator does not make: where most is rejected, shards stay partly empty.
     - It finds no loss of variety in which more than a share of `1 / max_excess` of the class is still made, and in a
       class with fewer than `max_excess` images it rejects nothing.
-    - It says nothing of quality: noise has a nearest real image too. Nor of the label: an example counts for the class
-      of its nearest real image, whatever it was asked to be (see [`LabelAgreement`]).
+    - It says nothing of quality, as noise has a nearest real image too, nor of the label that was asked for (see
+      [`LabelAgreement`]).
     - Each process counts for itself.
-
-    The score is how many times its share the real image would have. What is rejected now may be accepted later, when
-    the class has more examples elsewhere.
 
     Example:
 

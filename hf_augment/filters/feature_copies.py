@@ -16,14 +16,13 @@ class FeatureCopies(Filter):
 
     The score is the distance to the nearest real image in a feature space, in the distance that is usual between a
     real image and the nearest other one ([`RealFeatures`]): 1 is as far as real images are from each other, 0 is a
-    copy. An image with the very pixels of a real one has a score of 0, whatever the features.
+    copy, as is an image with the very pixels of a real one, whatever the features. Copies that are mirrored, shifted
+    or cut are found as far as the features take no notice of it.
 
     That samples much nearer to training data than fresh real data are copies is the test of Meehan et al. 2020 (*A
     non-parametric test to detect data-copying in generative models*); that features find copies that pixels hide is
     shown by Somepalli et al. 2023 (*Diffusion art or digital forgery?*). The default of 0.1 is from neither: it is a
-    cautious choice. Of fresh real data that fill `d` dimensions about a share of `0.7 * 0.1**d` is so near, since the
-    volume of a ball goes with the power `d` of its radius. Copies that are mirrored, shifted or cut are found as far
-    as the features take no notice of it.
+    cautious choice. Of fresh real data that fill `d` dimensions about a share of `0.7 * 0.1**d` is so near.
 
     Example:
 
@@ -42,8 +41,7 @@ class FeatureCopies(Filter):
     Args:
         real (`RealFeatures`): The images that the generator was trained on.
         min_distance (`float`, *optional*, defaults to `0.1`):
-            Zero or more, in the median distance of a real image to the nearest other one. Candidates nearer than this
-            are rejected, and always those at distance 0.
+            Zero or more. Candidates nearer than this to a real image are rejected, and always those at distance 0.
 
     Raises:
         `ValueError`: If `min_distance` is out of range.

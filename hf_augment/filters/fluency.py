@@ -66,11 +66,8 @@ class Fluency(Filter):
             Zero or more. Words are runs of letters, marks and digits; in scripts without spaces, characters
             ([`~hf_augment.words`]).
         max_words (`int`, *optional*): At least `min_words`. Without it no text is too long.
-        max_repetition (`float`, *optional*, defaults to `0.3`):
-            In `[0, 1]`, the largest share of repeated word triples (of pairs in fewer than ten words), seq-rep-n of
-            Welleck et al. 2020.
-        min_letters (`float`, *optional*, defaults to `0.6`):
-            In `[0, 1]`, the smallest share of characters that are letters or white space.
+        max_repetition (`float`, *optional*, defaults to `0.3`): Largest [`repetition`], in `[0, 1]`.
+        min_letters (`float`, *optional*, defaults to `0.6`): Smallest [`letter_share`], in `[0, 1]`.
         text_column (`str`, *optional*, defaults to `"text"`): The column to read.
 
     Raises:
@@ -145,13 +142,12 @@ class Perplexity(Filter):
         scorer (`Callable`):
             Takes examples and labels and returns for each the mean negative log-likelihood per token, in nats, such as
             the `negative_log_likelihood` of a causal language model generator. NaN, of a text without tokens, counts
-            as the worst. The `fingerprint()` of the callable, or of the object whose method it is, becomes part of the
-            filter's; without one, it is known by its name only.
+            as the worst. Its `fingerprint()`, or that of the object whose method it is, becomes part of the filter's;
+            without one, it is known by its name only.
         max_perplexity (`float`, *optional*):
             One or more. Candidates above it are rejected. Exactly one of this and `target_acceptance` is needed.
         target_acceptance (`float`, *optional*):
-            In `(0, 1]`. Accepts this share of each call's candidates, those with the lowest perplexity, rounded up; of
-            equal ones the first.
+            In `(0, 1]`. Accepts this share of each call's candidates, the best ones; see [`Acceptance`].
 
     Raises:
         `ValueError`: If not exactly one of the two is given or it is out of range; from `judge`, if the scorer returns

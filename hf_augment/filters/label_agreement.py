@@ -16,10 +16,8 @@ from hf_augment.judges.classifier import Judge
 
 class LabelAgreement(Filter):
     """
-    Accepts candidates whose requested label a judge finds likely enough.
-
-    The score is the judge's probability of the requested label. All probabilities go into
-    `Verdict.label_probabilities`, so they can serve as a soft label.
+    Accepts candidates whose requested label a judge finds likely enough: the score is its probability. All
+    probabilities go into `Verdict.label_probabilities`, so they can serve as a soft label.
 
     Example:
 
@@ -38,20 +36,19 @@ class LabelAgreement(Filter):
     Args:
         judge (`Callable`):
             Takes a sequence of examples and returns an array `(n, num_labels)` of probabilities, such as a
-            [`ClassifierJudge`] for texts or an [`ImageClassifierJudge`]. Its `fingerprint()` becomes part of
-            the filter's; without one, it is known by its name only.
+            [`ClassifierJudge`] for texts or an [`ImageClassifierJudge`]. Its `fingerprint()` becomes part of the
+            filter's; without one, it is known by its name only.
         min_probability (`float`, *optional*, defaults to `0.5`):
             In `[0, 1]`. Candidates with at least this score are accepted. Not together with `target_acceptance`.
         target_acceptance (`float`, *optional*):
-            In `(0, 1]`. Accepts this share of each call's candidates, those with the best scores, rounded up; of equal
-            scores the first.
+            In `(0, 1]`. Accepts this share of each call's candidates, the best ones; see [`Acceptance`].
         label_names (`Sequence[str]`, *optional*):
             The generator's classes in order, for the verdicts' reasons and to check the judge's own order.
 
     Raises:
         `ValueError`: If an argument is out of range, both thresholds are given, or the judge orders the same class
-            names differently; from `judge`, if the judge returns anything else than one row of probabilities for
-            each candidate.
+            names differently; from `judge`, if it returns anything else than one row of probabilities for each
+            candidate.
     """
 
     name = "label_agreement"

@@ -43,12 +43,12 @@ class _NearestTextFilter(Filter):
 class NearDuplicates(_NearestTextFilter):
     """
     Rejects candidates that nearly repeat an accepted synthetic example, or an earlier candidate of the same call that
-    passed this filter.
+    passed this filter. See [`Memorization`] for the training rows.
 
     The similarity is the Jaccard similarity of the sets of word 3-grams (of single words in texts of fewer than
     three): shared over all (Broder 1997, *On the resemblance and containment of documents*). Case and punctuation do
     not count, symbols do. In scripts without spaces characters are the words ([`~hf_augment.words`]), and Chinese ones
-    count singly and in pairs. See [`Memorization`] for the training rows.
+    count singly and in pairs.
 
     Example:
 
@@ -129,11 +129,10 @@ class Memorization(_CopyFilter):
     - the share of one row's word 8-grams that occur in the candidate: a whole row with something added.
 
     Eight words in a row are hardly ever written twice by chance. "At least 70 % of the 8-grams seen in training" is
-    the definition of contamination in Chowdhery et al. 2022 (*PaLM*, section 8); GPT-3 uses 8 to 13 words, depending
-    on the length (Brown et al. 2020, appendix C). Lee et al. 2022 (*Deduplicating training data makes language models
-    better*) find that near-duplicates and exact substrings each catch what the other overlooks, hence both. Six
-    Chinese characters, or twelve of another script without spaces, stand for eight words ([`~hf_augment.words`]).
-    A text of fewer than eight words is judged by its Jaccard similarity alone.
+    the definition of contamination in Chowdhery et al. 2022 (*PaLM*, section 8). Lee et al. 2022 (*Deduplicating
+    training data makes language models better*) find that near-duplicates and exact substrings each catch what the
+    other overlooks, hence both. Six Chinese characters, or twelve of another script without spaces, stand for eight
+    words ([`~hf_augment.words`]). A text of fewer than eight words is judged by its Jaccard similarity alone.
 
     Example:
 
@@ -150,8 +149,8 @@ class Memorization(_CopyFilter):
 
     Args:
         train_texts (`Iterable[str]`):
-            The texts that the generator was trained on, at least one. 25,000 film reviews take about half a minute on
-            one CPU core.
+            The texts that the generator was trained on, at least one. 25,000 film reviews take half a minute on one
+            core.
         threshold (`float`, *optional*, defaults to `0.7`):
             In `[0.1, 1]`. Candidates with at least this similarity are rejected.
         text_column (`str`, *optional*, defaults to `"text"`): The column of the candidates to compare.

@@ -53,7 +53,7 @@ def answered_text(answer: str) -> str:
     """
     The first paragraph of an answer in one line, without what a model puts around it: a line that announces it, an
     announcement before a quotation, quotation marks, emphasis or a fence around the whole, the mark of a list's only
-    item. Everything else is text, whatever it begins with.
+    item. Everything else is text, whatever it begins with. Empty if the answer only announces one.
 
     Example:
 
@@ -64,12 +64,6 @@ def answered_text(answer: str) -> str:
     >>> answered_text("Sure, here is the catch: it takes *three* hours.")
     'Sure, here is the catch: it takes *three* hours.'
     ```
-
-    Args:
-        answer (`str`): A completion of a chat.
-
-    Returns:
-        `str`: The text; empty if the answer only announces one.
     """
     text = answer.strip()
     while line := _LINES.match(text):

@@ -16,20 +16,9 @@ from hf_augment.generators.base import Generator
 
 class CachedGenerator(Generator):
     """
-    A generator that looks up what it has made before. Arms, splits and processes that ask for the same labels with the
-    same seed share the cost; what filters make of the candidates is their own.
-
-    Example:
-
-    ```python
-    from hf_augment.generators.cached import CachedGenerator
-
-    generator = CachedGenerator(generator, "runs/demo/candidates")
-    ```
-
-    Args:
-        generator (`Generator`): Makes the examples; they must be JSON serialisable, as texts are.
-        folder (`str` or `Path`): Folder to keep them in.
+    A generator that looks up in a folder what it has made before. Arms, splits and processes that ask for the same
+    labels with the same seed share the cost; what filters make of the candidates is their own. The examples must be
+    JSON serialisable, as texts are.
     """
 
     def __init__(self, generator: Generator, folder: str | Path) -> None:

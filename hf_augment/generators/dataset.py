@@ -58,13 +58,7 @@ class DatasetGenerator(Generator):
             raise ValueError(f"The dataset has no row of {missing}: pass rows of every class.")
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
-        """
-        Draws a row for each label; within a call none is drawn twice while there are others of its class.
-
-        Args:
-            labels (`Sequence[int]`): As for [`Generator.generate`].
-            seed (`int`): As for [`Generator.generate`].
-        """
+        """Draws a row for each label; within a call none is drawn twice while there are others of its class."""
         if unknown := set(labels) - set(range(len(self.label_names))):
             raise ValueError(f"labels has {sorted(unknown)}, but label_names has only {len(self.label_names)} names.")
         rng = np.random.default_rng(seed)

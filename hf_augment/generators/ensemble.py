@@ -62,9 +62,8 @@ class GeneratorEnsemble(Generator):
         Makes one example per label. Which generator makes which is drawn, class by class; their numbers differ by one
         at most.
 
-        Args:
-            labels (`Sequence[int]`): As for [`Generator.generate`].
-            seed (`int`): As for [`Generator.generate`].
+        Raises:
+            `ValueError`: If one of them returns another number of examples.
         """
         # A purpose of its own: else the first generator would draw from the seed that placed its examples.
         places = derive_rng(seed, "ensemble_places").permutation(len(labels)).tolist()

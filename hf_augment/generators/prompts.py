@@ -36,10 +36,8 @@ _STYLES = ("short", "plain", "blunt", "witty", "vivid", "casual", "very short", 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
     """
-    Replaces each `{name}` of a template by its value, once.
-
-    Unlike `str.format` this reads no attribute, no index and no format code, and never looks at the values: a text
-    with braces in it stays as it is, and a template from the Hub reaches nothing but `values`.
+    Replaces each `{name}` of a template by its value, once. Unlike `str.format` this reads no attribute, no index and
+    no format code, and never looks at the values: a template from the Hub reaches nothing but `values`.
     """
     return _FIELD.sub(lambda match: values[match[1]], template)
 
@@ -80,15 +78,7 @@ class Prompt(ABC):
     @abstractmethod
     def prompts(self, labels: Sequence[int], label_names: Sequence[str], rng: np.random.Generator) -> list[str]:
         """
-        Makes one prompt per label.
-
-        Args:
-            labels (`Sequence[int]`): Indices into `label_names`.
-            label_names (`Sequence[str]`): The classes.
-            rng (`np.random.Generator`): The only source of what varies between prompts.
-
-        Returns:
-            `list[str]`: As many as labels.
+        Makes one prompt per label, an index into `label_names`; `rng` is the only source of what varies between them.
         """
 
     @abstractmethod
@@ -113,10 +103,8 @@ class Prompt(ABC):
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Prompt:
         """
-        The prompt that [`~Prompt.to_dict`] described.
-
-        Raises:
-            `ValueError`: If `"type"` names no prompt, or a key is none of its arguments.
+        The prompt that [`~Prompt.to_dict`] described; a `ValueError` if `"type"` names none, or a key is no argument
+        of it.
         """
         arguments = dict(values)
         name = arguments.pop("type", None)
@@ -302,10 +290,7 @@ class InstructPrompt(Prompt):
         return '"”\n' if self.style == "continue" else ""
 
     def validate(self, label_names: Sequence[str]) -> None:
-        """
-        Raises:
-            `ValueError`: If a choice by label name misses a label, or names one that does not exist.
-        """
+        """Raises `ValueError` if a choice by label name misses a label, or names one that does not exist."""
         choices = {**self.attributes, "examples": self.examples or ()}
         for name, by_label in choices.items():
             if isinstance(by_label, Mapping) and set(by_label) != set(label_names):

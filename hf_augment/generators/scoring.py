@@ -48,18 +48,12 @@ def log_likelihoods(
     model: PreTrainedModel, prompts: Sequence[list[int]], completions: Sequence[list[int]], pad_token_id: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Scores completions token by token.
-
-    Args:
-        model ([`~transformers.PreTrainedModel`]): A causal language model.
-        prompts (`Sequence[list[int]]`): Token ids that are read, not scored; at least one each.
-        completions (`Sequence[list[int]]`):
-            Token ids that are scored. What is beyond the model's last position is left out.
-        pad_token_id (`int`): Any token of the vocabulary.
+    Scores completions token by token: `prompts` are token ids that are read, not scored, at least one each; what is
+    beyond the model's last position is left out. `pad_token_id` may be any token of the vocabulary.
 
     Returns:
         `tuple[np.ndarray, np.ndarray]`, each of shape `(len(prompts),)`: The sums of the completions'
-        log-probabilities, and how many tokens were summed.
+            log-probabilities, and how many tokens were summed.
     """
     longest = longest_input(model)
     rows = [(head + tail)[:longest] for head, tail in zip(prompts, completions, strict=True)]

@@ -38,15 +38,14 @@ def push(
     run_dir: str | Path, repo_id: str | None = None, private: bool | None = None, token: str | None = None
 ) -> list[str]:
     """
-    Pushes what [`stage`] has written, each repository in one commit. What already arrived is not uploaded again, so
-    a push that failed is simply repeated.
-
-    Calls that fail for a passing reason (no connection, a busy or broken Hub) are tried again, a few times.
+    Pushes what [`stage`] has written, each repository in one commit. Calls that fail for a passing reason (no
+    connection, a busy or broken Hub) are tried again, a few times. What already arrived is not uploaded again, so a
+    push that failed is simply repeated.
 
     Example:
 
     ```python
-    from hf_augment.hub.pushing import push
+    from hf_augment import push
 
     push("runs/imdb", "user/imdb", private=True)
     ```

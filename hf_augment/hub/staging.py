@@ -70,35 +70,10 @@ class Repository:
 def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
     """
     Writes every repository into its folder in `RUN_DIR/hub`, as it will be uploaded, and the list of them into
-    `RUN_DIR/hub/push.json`. What was staged before is replaced. The network is not used.
+    `RUN_DIR/hub/push.json`; returns that folder. What was staged before is replaced. The network is not used.
 
     A card that cannot be rendered is replaced by a minimal one, with a warning; an arm without an accepted synthetic
     example has no dataset, with a warning.
-
-    Example:
-
-    ```python
-    from functools import partial
-    from pathlib import Path
-
-    from hf_augment.reporting.cards import render_card
-    from hf_augment.reporting.results import Results
-    from hf_augment.hub.staging import REPORT_FILES, Repository, stage
-    from hf_augment.hub.pushing import push
-
-    run_dir = Path("runs/imdb")
-    report = run_dir / "report"
-    card = partial(render_card, Results.load(report / "results.json"), "results")
-    stage(run_dir, [Repository("results", "dataset", report, card, REPORT_FILES)])
-    push(run_dir, "user/imdb")  # user/imdb-results
-    ```
-
-    Args:
-        run_dir (`str` or `Path`): The folder of the run.
-        repositories (`Sequence[Repository]`): Repositories to publish.
-
-    Returns:
-        `Path`: `RUN_DIR/hub`.
 
     Raises:
         `FileNotFoundError`: If a folder has none of its files.
@@ -128,17 +103,8 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
 
 def staged_repositories(root: Path) -> list[dict[str, Any]]:
     """
-    Reads what [`stage`] has written.
-
-    Args:
-        root (`Path`): The folder of the run.
-
-    Returns:
-        `list[dict[str, Any]]`: For each repository `folder` (in `RUN_DIR/hub`), `suffix`, `repo_type` and `files`,
-        paths in the folder.
-
-    Raises:
-        `ValueError`: If nothing is staged, or not all of it is there any more.
+    Reads what [`stage`] has written: for each repository `folder` (in `RUN_DIR/hub`), `suffix`, `repo_type` and
+    `files`, paths in the folder. Raises a `ValueError` if nothing is staged, or not all of it is there any more.
     """
     again = "run the recipe again with this output_dir, which stages without training again"
     if not root.is_dir():
@@ -158,14 +124,8 @@ def staged_repositories(root: Path) -> list[dict[str, Any]]:
 
 def synthetic_dataset(store: ShardStore) -> datasets.Dataset:
     """
-    The accepted examples as they are published: images as `datasets.Image` (PNG, without loss), which the Hub shows
-    and `load_dataset` decodes.
-
-    Args:
-        store ([`ShardStore`]): With at least one accepted example.
-
-    Returns:
-        `datasets.Dataset`: The columns of [`ShardStore.dataset`].
+    The accepted examples of a store, of which it has one or more, as they are published: images as `datasets.Image`
+    (PNG, without loss), which the Hub shows and `load_dataset` decodes.
     """
     dataset = store.dataset()
     images = [name for name, feature in dataset.features.items() if _holds_images(feature)]

@@ -115,23 +115,19 @@ class ClassifierJudge(_ModelJudge):
 
 class ImageClassifierJudge(_ModelJudge):
     """
-    A transformers model for image classification as the judge of [`LabelAgreement`].
-
-    The model is not copied: give one that nobody trains in the meantime.
+    A transformers model for image classification as the judge of [`LabelAgreement`]. The model is not copied: give one
+    that nobody trains in the meantime.
 
     Example:
 
     ```python
     >>> import numpy as np
-    >>> from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
-    >>> from hf_augment import ImageClassifierJudge
+    >>> from transformers import ViTImageProcessor
+    >>> from hf_augment import ImageClassifierJudge, SmallResNetForImageClassification
 
-    >>> config = ResNetConfig(
-    ...     num_channels=1, embedding_size=4, hidden_sizes=[4], depths=[1], layer_type="basic", num_labels=10
-    ... )
+    >>> model = SmallResNetForImageClassification.build([str(digit) for digit in range(10)], num_channels=1, width=2)
     >>> processor = ViTImageProcessor(do_resize=False, image_mean=[0.5], image_std=[0.5])
-    >>> judge = ImageClassifierJudge(ResNetForImageClassification(config), processor)
-    >>> judge([{"image": np.zeros((28, 28, 1), dtype=np.uint8)}]).shape
+    >>> ImageClassifierJudge(model, processor)([{"image": np.zeros((28, 28, 1), dtype=np.uint8)}]).shape
     (1, 10)
     ```
 
@@ -139,8 +135,8 @@ class ImageClassifierJudge(_ModelJudge):
         model (`transformers.PreTrainedModel`):
             With a head for two or more exclusive classes. It stays on its device and is put into evaluation mode.
         image_processor (`transformers.BaseImageProcessor`):
-            The processor that made the model's inputs when it was trained; for grey images with one mean and one
-            standard deviation.
+            The processor that made the model's inputs when it was trained; for grey images with one mean and
+            deviation.
         image_column (`str`, *optional*, defaults to `"image"`):
             The column to read, with images as [`stack_images`] takes them, all of one size.
         batch_size (`int`, *optional*, defaults to `256`): One or more.
@@ -174,24 +170,22 @@ class ClassifierFeatures:
     """
     Features of an example as a classifier sees it: the vector that enters its last linear layer.
 
-    Distances between such vectors say more than those between pixels: they are small between examples that differ in
-    what the classifier learned to overlook (Zhang et al. 2018, *The unreasonable effectiveness of deep features as a
-    perceptual metric*). What it never learned to see, they do not show.
+    Distances between such vectors are small between examples that differ in what the classifier learned to overlook
+    (Zhang et al. 2018, *The unreasonable effectiveness of deep features as a perceptual metric*). What it never
+    learned to see, they do not show.
 
     Example:
 
     ```python
     >>> import numpy as np
-    >>> from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessor
-    >>> from hf_augment import ClassifierFeatures, ImageClassifierJudge
+    >>> from transformers import ViTImageProcessor
+    >>> from hf_augment import ClassifierFeatures, ImageClassifierJudge, SmallResNetForImageClassification
 
-    >>> config = ResNetConfig(
-    ...     num_channels=1, embedding_size=4, hidden_sizes=[6], depths=[1], layer_type="basic", num_labels=10
-    ... )
+    >>> model = SmallResNetForImageClassification.build(["cat", "dog"], num_channels=1, width=2)
     >>> processor = ViTImageProcessor(do_resize=False, image_mean=[0.5], image_std=[0.5])
-    >>> features = ClassifierFeatures(ImageClassifierJudge(ResNetForImageClassification(config), processor))
+    >>> features = ClassifierFeatures(ImageClassifierJudge(model, processor))
     >>> features([{"image": np.zeros((28, 28, 1), dtype=np.uint8)}]).shape
-    (1, 6)
+    (1, 16)
     ```
 
     Args:

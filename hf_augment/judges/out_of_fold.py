@@ -26,9 +26,9 @@ class OutOfFoldJudge:
     """
     Several classifiers as one judge, for when the generator and the judge learn from the same rows.
 
-    A classifier is sure of the rows it was trained on, right or wrong; if the generator has memorised one, its label
-    would be confirmed by a judge who knows the answer by heart. So classifier `k` is trained on all rows but those of
-    fold `k`, and a candidate is judged by the one that has not seen the candidate's nearest row.
+    A classifier is sure of the rows it was trained on, right or wrong, and would confirm the label of one that the
+    generator has memorised. So classifier `k` is trained on all rows but those of fold `k`, and a candidate is judged
+    by the one that has not seen the candidate's nearest row.
 
     Example:
 
@@ -45,16 +45,15 @@ class OutOfFoldJudge:
 
     Args:
         judges (`Sequence[Callable]`):
-            At least two, each like the `judge` of [`LabelAgreement`]; `judges[k]` was trained without fold
-            `k`.
+            At least two, each like the `judge` of [`LabelAgreement`]; `judges[k]` was trained without fold `k`.
         fold_of (`Callable`):
             Takes a sequence of examples and returns for each the fold of its nearest training row, such as a
             [`NearestTextFold`] or a [`NearestImageFold`]. Its `fingerprint()` becomes part of the judge's; without
             one, it is known by its name only.
 
     Raises:
-        `ValueError`: If there are fewer than two judges, or another number than `fold_of` has folds; when called,
-            if `fold_of` returns anything else than one fold for each example.
+        `ValueError`: If there are fewer than two judges, or another number than `fold_of` has folds; when called, if
+            `fold_of` returns anything else than one fold for each example.
     """
 
     def __init__(self, judges: Sequence[Judge], fold_of: Callable[[Sequence[dict[str, Any]]], Sequence[int]]) -> None:

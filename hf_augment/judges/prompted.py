@@ -52,23 +52,20 @@ class PromptedJudge:
 
     What a model answers depends on the demonstrations and their order more than on the text ([Zhao et al.
     2021](https://arxiv.org/abs/2102.09690)). So each opinion is calibrated: from every class's log-probability its
-    mean over labelled texts, as many of each class, is subtracted. (They use an empty text for it; labelled ones are
-    at hand here.) No text calibrates an opinion that it is a demonstration of.
+    mean over labelled texts, as many of each class, is subtracted; none calibrates an opinion that it is a
+    demonstration of.
 
     Example:
 
     ```python
     >>> from hf_augment import CausalLMGenerator, InstructPrompt, LabelAgreement, PromptedJudge
 
-    >>> generator = CausalLMGenerator.from_pretrained(
-    ...     "HuggingFaceTB/SmolLM2-135M-Instruct",
-    ...     label_names=["negative", "positive"],
-    ...     prompt=InstructPrompt.for_sentiment(),
-    ... )
+    >>> names, chat = ["negative", "positive"], "HuggingFaceTB/SmolLM2-135M-Instruct"
+    >>> generator = CausalLMGenerator.from_pretrained(chat, label_names=names, prompt=InstructPrompt.for_sentiment())
     >>> judge = PromptedJudge(
     ...     generator.model,
     ...     generator.tokenizer,
-    ...     label_names=["negative", "positive"],
+    ...     names,
     ...     template="Review: {text}\\nSentiment:",
     ...     examples=[("a dull film", 0), ("a moving story", 1), ("what a mess", 0), ("a delight", 1)],
     ... )
@@ -86,16 +83,15 @@ class PromptedJudge:
         template (`str`, *optional*, defaults to `"Text: {text}\\nLabel:"`):
             The question, with `{text}` and something after it. The answer follows after a space.
         answers (`dict[str, str]`, *optional*, defaults to `{}`):
-            The answers by label name. A label that is not in it is its own answer. They are told apart by the
-            first token in which they differ, so there all of them must.
+            The answers by label name. A label that is not in it is its own answer. They are told apart by the first
+            token in which they differ, so there all of them must.
         examples (`Sequence[tuple[str, int]]`, *optional*, defaults to `()`):
             Labelled texts to draw demonstrations from, and to calibrate with. Without any the model is asked as it is.
         demonstrations (`int`, *optional*, defaults to 1): Texts of each class that an opinion is shown; 0 for none.
         opinions (`int`, *optional*, defaults to 2):
             Number of times that the model is asked, each time after other demonstrations; at least 1. Fewer where the
             examples of a class do not suffice, and one without demonstrations.
-        text_column (`str`, *optional*, defaults to `"text"`):
-            The column of the texts. A text that does not fit into the model is cut.
+        text_column (`str`, *optional*, defaults to `"text"`): The column of the texts, which are cut to what fits.
         seed (`int`, *optional*, defaults to 0): The seed of the demonstrations and their order.
 
     Raises:
@@ -224,13 +220,7 @@ class PromptedJudge:
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
         """
-        The probabilities of the classes.
-
-        Args:
-            examples (`Sequence[dict[str, Any]]`): Raw examples with the text column.
-
-        Returns:
-            `np.ndarray` of shape `(len(examples), len(label_names))`: Rows that sum to 1, in `float64`.
+        The probabilities of the classes, rows that sum to 1, in `float64` of shape `(len(examples), num_labels)`.
         """
         for example in examples:
             if not isinstance(text := example.get(self.text_column), str):

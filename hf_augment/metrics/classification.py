@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from hf_augment.checks import check_labels
 from hf_augment.metrics.loading import load_metric
 
 
@@ -52,16 +53,15 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
             some classes of a row), or do not suit the labels.
     """
     logits = _checked_logits(first_output(eval_prediction.predictions))
-    labels = _checked_labels(_joined(eval_prediction.label_ids), *logits.shape)
+    label_ids = _joined(eval_prediction.label_ids)
+    labels = check_labels("eval_prediction.label_ids", label_ids, len(logits), logits.shape[1], "the logits have")
     probabilities = special.softmax(logits, axis=-1)
     predictions = logits.argmax(axis=-1)
 
     def score(name: str, predicted: np.ndarray, **kwargs: Any) -> float:
         # By thread, as these objects collect what they score and would mix two threads' examples.
-        result = _cached_metric(name, threading.get_ident()).compute(
-            predictions=predicted, references=labels, **kwargs
-        )
-        return float(result[name])
+        metric = _cached_metric(name, threading.get_ident())
+        return float(metric.compute(predictions=predicted, references=labels, **kwargs)[name])
 
     # A small evaluation set may hold no example of a class: its F1 is then 0, and not worth a warning each time.
     f1_average = "binary" if logits.shape[1] == 2 else "weighted"
@@ -109,19 +109,3 @@ def _checked_logits(predictions: Any) -> np.ndarray:
             "learning rate, or clip gradients."
         )
     return logits
-
-
-def _checked_labels(label_ids: Any, n_examples: int, n_classes: int) -> np.ndarray:
-    labels = np.asarray(label_ids)
-    if labels.shape != (n_examples,) or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"`eval_prediction.label_ids` has shape {labels.shape} and type {labels.dtype}. Give one integer class "
-            f"for each of the {n_examples} examples."
-        )
-    outside = np.flatnonzero((labels < 0) | (labels >= n_classes))
-    if outside.size:
-        raise ValueError(
-            f"`eval_prediction.label_ids[{outside[0]}]` is {labels[outside[0]]}, but the logits have {n_classes} "
-            f"classes. Give labels from 0 to {n_classes - 1}."
-        )
-    return labels

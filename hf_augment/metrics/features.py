@@ -13,15 +13,24 @@ from hf_augment.extras import optional_imports
 
 
 with optional_imports("metrics"):
+    import evaluate
     from sklearn.metrics import pairwise_distances_chunked
     from sklearn.neighbors import NearestNeighbors
 
 
-#: What `evaluate` collects: one vector for each synthetic example.
-FEATURES = datasets.Features({"data": datasets.List(datasets.Value("float32"))})
-
 #: MiB of distances at a time, so that 10,000 rows do not need all their 10^8 distances at once.
 _WORKING_MEMORY = 128
+
+
+def feature_info(description: str, inputs_description: str, citation: str, *urls: str) -> evaluate.MeasurementInfo:
+    """What a measurement of features tells `evaluate` of itself: it collects a vector for each synthetic example."""
+    return evaluate.MeasurementInfo(
+        description=description,
+        citation=citation,
+        inputs_description=inputs_description,
+        features=datasets.Features({"data": datasets.List(datasets.Value("float32"))}),
+        reference_urls=list(urls),
+    )
 
 
 def check_features(data: Any, real: Any) -> tuple[np.ndarray, np.ndarray]:

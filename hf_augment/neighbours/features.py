@@ -33,11 +33,8 @@ _CHUNK = 64
 
 class Nearest(NamedTuple):
     """
-    The nearest real image of each candidate.
-
-    Args:
-        rows (`np.ndarray`): Its row, int64 of shape `(n,)`.
-        distances (`np.ndarray`): The distance to it, in units of [`RealFeatures.unit`], float64 of shape `(n,)`.
+    The nearest real image of each of n candidates: its row, int64 of shape `(n,)`, and the distance to it in units of
+    [`RealFeatures.unit`], float64 of shape `(n,)`.
     """
 
     rows: np.ndarray
@@ -71,9 +68,9 @@ class RealFeatures:
         features (`Callable`):
             Takes a sequence of examples and returns an array `(n, d)` of numbers, such as [`ClassifierFeatures`]; the
             same ones for the same image. Its `fingerprint()` becomes part of the filters'; without one, it is known by
-            its name only.
+            its name.
         images (`np.ndarray`):
-            The real images, uint8 of shape `(rows, height, width, channels)`, at least two different ones.
+            The real images, uint8 of shape `(rows, height, width, channels)`, two or more different.
         image_column (`str`, *optional*, defaults to `"image"`):
             The column of the examples to read, and the one under which `features` finds the real images.
 
@@ -122,16 +119,10 @@ class RealFeatures:
 
     def nearest(self, examples: Sequence[dict[str, Any]]) -> Nearest:
         """
-        The real image nearest to each example: the same one, else the nearest in feature space.
-
-        Args:
-            examples (`Sequence[dict[str, Any]]`): Examples with images of the real images' size.
-
-        Returns:
-            `Nearest`: For each example, in their order. The distance of the same image is 0, whatever the features.
+        The real image nearest to each example: the same one, at distance 0, else the nearest in feature space.
 
         Raises:
-            `ValueError`: If the column is missing or holds images of another size.
+            `ValueError`: If the column is missing or holds images of another size than the real ones.
         """
         if not examples:
             return Nearest(np.empty(0, dtype=np.int64), np.empty(0))

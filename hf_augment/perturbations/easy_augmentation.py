@@ -16,21 +16,13 @@ Word = TypeVar("Word")
 
 def augment_words(words: Sequence[Word], alpha: float, rng: np.random.Generator) -> list[Word]:
     """
-    Applies one of three operations of Wei and Zou 2019 (section 2), each as likely as the others, with
-    `n = max(1, int(alpha * len(words)))`.
+    Applies one of three operations of Wei and Zou 2019 (section 2), each as likely as the others, with `n = max(1,
+    int(alpha * len(words)))`. None or one word are returned as they are.
 
     - Swap: n times, two words change places.
     - Deletion: each word is missing with probability `alpha`; if all would be, one of them stays.
     - Insertion: n times, a word of the same text is put at a random place. The paper inserts synonyms, which need a
       thesaurus (WordNet) to be downloaded; so does its fourth operation, the replacement by synonyms, left out here.
-
-    Args:
-        words (`Sequence`): Words of any type. None or one are returned as they are.
-        alpha (`float`): Share of words to change, in `(0, 1]`.
-        rng (`np.random.Generator`): Random state.
-
-    Returns:
-        `list`: At least one word, if there is one.
     """
     changed = list(words)
     if len(words) < 2:
@@ -76,14 +68,8 @@ class EasyDataAugmentation:
 
     def __call__(self, texts: Sequence[str], seed: int) -> list[str]:
         """
-        Augments each text.
-
-        Args:
-            texts (`Sequence[str]`): The texts; words are what white space separates.
-            seed (`int`): Text `i` depends on it, on `i` and on the text alone.
-
-        Returns:
-            `list[str]`: Words with a space between them.
+        Augments each text, whose words are what white space separates. What becomes of text `i` depends on `seed`, on
+        `i` and on the text alone.
         """
         words = [text.split() for text in texts]
         return [
@@ -100,26 +86,21 @@ class TokenAugmentation:
     [`AugmentingTrainer`] seeds what it draws, batch by batch; under the stock `Trainer` it draws from torch's global
     random state. A `Trainer` evaluates with its `data_collator` too, so pass this one as `train_collator`.
 
-    Example:
-
-    ```python
-    from transformers import DataCollatorWithPadding
-    from hf_augment.perturbations.easy_augmentation import TokenAugmentation
-
-    collator = DataCollatorWithPadding(tokenizer)
-    trainer = AugmentingTrainer(
-        model,
-        args,
-        train_dataset=tokenized_train,
-        data_collator=collator,
-        train_collator=TokenAugmentation(collator, tokenizer),
-    )
-    ```
-
     Special tokens stay where they are, and what they separate, such as the two texts of a pair, is augmented apart.
     Tokens are put together to words by the marks of the vocabulary: `##` before a piece that continues a word, or `Ġ`
     or `▁` before one that begins it. The first word of a byte-level vocabulary has no mark, and adheres to the word
     before it when it is moved.
+
+    Example:
+
+    ```python
+    from transformers import DataCollatorWithPadding
+    from hf_augment import AugmentingTrainer, TokenAugmentation
+
+    plain = DataCollatorWithPadding(tokenizer)
+    augmenting = TokenAugmentation(plain, tokenizer)
+    trainer = AugmentingTrainer(model, args, train_dataset=rows, data_collator=plain, train_collator=augmenting)
+    ```
 
     Args:
         collator (`Callable`): Gets the rows, with lists of `int` in the tokenizer's columns; it has to pad.

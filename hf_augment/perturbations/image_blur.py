@@ -18,20 +18,12 @@ def whole_levels(images: np.ndarray) -> np.ndarray:
 
 def streaks(images: np.ndarray, radius: int, sigma: float, angles: np.ndarray) -> np.ndarray:
     """
-    Blurs each image in one direction.
+    Blurs each image, of `(images, height, width, channels)`, in one direction: an angle in radians for each, where 0
+    is to the right and `π / 2` down.
 
-    A pixel is the mean of itself and `2 * radius` pixels that lie ahead of it, with the weights of half a normal
-    curve: the definition of ImageMagick's motion blur, by which CIFAR-10-C was made. Beyond its edge an image goes on
-    with the last pixel.
-
-    Args:
-        images (`np.ndarray`): The images, of shape `(images, height, width, channels)`.
-        radius (`int`): Half the number of pixels ahead.
-        sigma (`float`): Standard deviation of the normal curve, in pixels.
-        angles (`np.ndarray`): An angle for each image, in radians: 0 is to the right, `π / 2` down.
-
-    Returns:
-        `np.ndarray`: The blurred images, of the same shape.
+    A pixel is the mean of itself and `2 * radius` pixels that lie ahead of it, with the weights of half a normal curve
+    of deviation `sigma`: the definition of ImageMagick's motion blur, by which CIFAR-10-C was made. Beyond its edge an
+    image goes on with the last pixel.
     """
     number, height, width, _ = images.shape
     steps = np.arange(2 * radius + 1)
@@ -101,9 +93,8 @@ def motion_blur(images: np.ndarray, severity: int, rngs: Rngs) -> np.ndarray:
 
 def zoom_blur(images: np.ndarray, severity: int, rngs: Rngs) -> np.ndarray:
     """
-    A camera that rushes at the object: the mean of the image (twice) and of zooms into it by 1 %, 2 %, ….
-
-    The last zoom is by 6, 11, 15, 20 or 25 %.
+    A camera that rushes at the object: the mean of the image (twice) and of zooms into it by 1 %, 2 %, … up to 6, 11,
+    15, 20 or 25 %.
     """
     last = (6, 11, 15, 20, 25)[severity - 1]
     # The first factor, 1, is the image again. The authors' 1.25 is a trifle more, so that its 32.5 pixels become 33.

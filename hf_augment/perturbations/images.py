@@ -59,10 +59,10 @@ def corrupt_images(images: Sequence[Any] | np.ndarray, name: str, severity: int,
     corruptions and perturbations*) does: the same definitions at the same strengths, which for 32×32 pixels are milder
     than ImageNet-C's.
 
-    Kernels and displacements are so many pixels, whatever the size of the images: on images much larger than 32×32
-    the blurs and `elastic_transform` do little. `frost` has a pattern that is drawn instead of photographs of ice; all
-    else is random as in the official set. With random draws of one's own, the images of the official set cannot be had
-    again: to compare with published figures, read them with [`load_corrupted_set`].
+    Kernels and displacements are so many pixels, whatever the size of the images: on images much larger than 32×32 the
+    blurs and `elastic_transform` do little. `frost` has a pattern that is drawn instead of photographs of ice; all
+    else is random as in the official set. To compare with published figures, read that set with
+    [`load_corrupted_set`].
 
     Severities are those of the authors: more severe is not in every case more harmful. In `glass_blur`, 4 blurs less
     than 3 but shuffles twice; in `elastic_transform`, a shift of the whole gives way to local displacements.
@@ -84,8 +84,8 @@ def corrupt_images(images: Sequence[Any] | np.ndarray, name: str, severity: int,
         name (`str`): One of `IMAGE_CORRUPTIONS`.
         severity (`int`): From 1 to 5.
         seed (`int`, *optional*, defaults to 0):
-            Zero or more. What becomes of an image depends on the image, its place, `name`, `severity` and `seed`, and
-            on nothing else.
+            Zero or more. What becomes of an image depends on the image, its place, `name`, `severity` and `seed`
+            alone.
 
     Returns:
         `np.ndarray`: uint8 of shape `(images, height, width, channels)`.
@@ -128,7 +128,7 @@ def load_corrupted_set(folder: str | os.PathLike[str], name: str, severity: int)
     Example:
 
     ```python
-    from hf_augment.perturbations.images import load_corrupted_set
+    from hf_augment import load_corrupted_set
 
     images, labels = load_corrupted_set("CIFAR-10-C", "fog", severity=5)
     ```
@@ -142,7 +142,7 @@ def load_corrupted_set(folder: str | os.PathLike[str], name: str, severity: int)
 
     Returns:
         `tuple[np.ndarray, np.ndarray]`: Images, uint8 of shape `(10000, 32, 32, 3)`, and labels, int64 of shape
-        `(10000,)`.
+            `(10000,)`.
 
     Raises:
         FileNotFoundError: If one of the two files is not there.

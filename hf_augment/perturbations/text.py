@@ -35,12 +35,11 @@ def perturb_texts(texts: Sequence[str], name: str, severity: int, seed: int = 0)
     ["A film that's not without its charming moments."]
     ```
 
-    The share of words (or of what else is named) that is changed at severity 1 to 5. It is met on average: of a text
-    with fewer words than would make a whole number, the rest is a matter of chance, so that a short text may stay as
-    it is. A higher severity changes what a lower one did, and more. The first four kinds change one letter within a
-    word of four letters or more and keep its ends, which people read without effort. The shares are choices of this
-    package, between one or two letters of a sentence (Pruthi et al. 2019, by an adversary) and one of every word
-    (Belinkov and Bisk 2018).
+    The table has the share of words (or of what else is named) that is changed at severity 1 to 5. It is met on
+    average, so that a short text may stay as it is. A higher severity changes what a lower one did, and more. The
+    first four kinds change one letter within a word of four letters or more and keep its ends, which people read
+    without effort. The shares are choices of this package, between one or two letters of a sentence (Pruthi et al.
+    2019, by an adversary) and one of every word (Belinkov and Bisk 2018).
 
     | name | what happens | shares |
     |---|---|---|
@@ -55,14 +54,13 @@ def perturb_texts(texts: Sequence[str], name: str, severity: int, seed: int = 0)
     | `word_drop` | a word is missing | words: 5, 10, 20, 30, 40 % |
     | `distractor_sentence` | sentences such as "A week has seven days." follow (English) | 1, 2, 3, 4, 5 of them |
 
-    Distraction follows Naik et al. 2018, who append "and true is true" once or five times; a classifier that cuts
-    long texts does not see what is appended. `word_drop` may take away what the label rests on, such as a "not": its
-    last severities say how far a classifier falls, not how far it should. `case` does not reach a model whose
-    tokenizer lowers all text, and many texts have no place for `contractions`.
+    Distraction follows Naik et al. 2018, who append "and true is true" once or five times; a classifier that cuts long
+    texts does not see what is appended. `word_drop` may take away what the label rests on, such as a "not": its last
+    severities say how far a classifier falls, not how far it should. `case` does not reach a model whose tokenizer
+    lowers all text, and many texts have no place for `contractions`.
 
     Args:
-        texts (`Sequence[str]`):
-            The texts. No text becomes empty, and no character of several code points is taken apart.
+        texts (`Sequence[str]`): No text becomes empty, and no character of several code points is taken apart.
         name (`str`): One of `TEXT_PERTURBATIONS`.
         severity (`int`): From 1 to 5.
         seed (`int`, *optional*, defaults to 0):

@@ -20,18 +20,6 @@ def render_card(results: Results, kind: str, arm: str = "", data_files: str = "d
     Renders the card of something that a run made, with the Hub's metadata. Any text in the results is shown as text,
     whatever it holds.
 
-    Example:
-
-    ```python
-    from pathlib import Path
-
-    from hf_augment.reporting.cards import render_card
-    from hf_augment.reporting.results import Results
-
-    results = Results.load("runs/imdb/report/results.json")
-    Path("README.md").write_text(render_card(results, "model", "trained"), encoding="utf-8")
-    ```
-
     Args:
         results ([`Results`]): Results of a comparison.
         kind (`str`):
@@ -40,10 +28,7 @@ def render_card(results: Results, kind: str, arm: str = "", data_files: str = "d
             for the run with all its arms, where the report's and the run's pictures are taken to lie beside the card.
         arm (`str`, *optional*): The arm; for `"results"` there is none.
         data_files (`str`, *optional*, defaults to `"data/*.parquet"`):
-            Files of a `"dataset"` that `load_dataset` reads.
-
-    Returns:
-        `str`: Content of a `README.md`.
+            Files that `load_dataset` reads of a `"dataset"`.
 
     Raises:
         ValueError: If the arm was not run, or nothing generates for it, or `results` lacks what every card needs: a
@@ -54,17 +39,9 @@ def render_card(results: Results, kind: str, arm: str = "", data_files: str = "d
     _check(results, arms or [], generating=kind in ("generator", "dataset"))
     # What is kept for each row, images and whatever shows a labelled row stay out of a card.
     public = Results.from_dict(results.to_dict())
-    text = (
-        _environment()
-        .get_template("card.md.jinja")
-        .render(
-            card=kind,
-            results=public,
-            arm=arm,
-            generator=public.generator(arm),
-            body=Markup(render_body(public, arms)),
-        )
-    )
+    generator, body = public.generator(arm), Markup(render_body(public, arms))
+    template = _environment().get_template("card.md.jinja")
+    text = template.render(card=kind, results=public, arm=arm, generator=generator, body=body)
     return f"---\n{card_metadata(public, kind, arm, data_files).to_yaml()}\n---\n\n{text}"
 
 
@@ -75,12 +52,12 @@ def _check(results: Results, arms: Sequence[str], generating: bool) -> None:
         "title": plain(results.title),
         "data.name": plain(data.name),
         "data.label_names": data.label_names,
+        "data.train_rows": data.train_rows,
+        "runs": results.runs,
+        "models.classifier": plain(results.models.get("classifier", "")),
     }
-    needed |= {"data.train_rows": data.train_rows, "runs": results.runs}
-    needed |= {"models.classifier": plain(results.models.get("classifier", ""))}
-    for name, value in needed.items():
-        if not value:
-            raise ValueError(f"`results` has no `{name}`, which a card needs: give it.")
+    for name in (name for name, value in needed.items() if not value):
+        raise ValueError(f"`results` has no `{name}`, which a card needs: give it.")
     if data.kind not in TASKS:
         raise ValueError(f"`results` has the `data.kind` {data.kind!r}: give one of {list(TASKS)}.")
     if test not in data.evaluations or not all(map(plain, data.evaluations)):

@@ -24,11 +24,12 @@ def plain(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     r"""
-    Makes Markdown that shows the text, wherever a line of text may stand: in a paragraph, a heading, an item of a list
-    or a cell of a table.
+    Makes one line of Markdown that shows the text, wherever a line may stand: in a paragraph, a heading, an item of a
+    list or a cell of a table.
 
     Nothing in it becomes a link, an image, HTML, a formula, a heading, a list, a rule or a further column, and no
-    brace is left for a template engine.
+    brace is left for a template engine. What is not printable (line breaks, control characters, marks of direction)
+    becomes a space; spaces at the ends are dropped.
 
     Example:
 
@@ -39,14 +40,6 @@ def escape_markdown(text: str) -> str:
     >>> print(escape_markdown("---"))
     \---
     ```
-
-    Args:
-        text (`str`):
-            Any text. What is not printable (line breaks, control characters, marks of direction) becomes a space;
-            spaces at the ends are dropped.
-
-    Returns:
-        `str`: One line of Markdown.
     """
     escaped = plain(text).translate(_CHARACTERS)
     # Bare addresses become links too.
@@ -56,14 +49,8 @@ def escape_markdown(text: str) -> str:
 
 def code_block(text: str, language: str = "") -> str:
     """
-    Makes a fenced block that holds the text, whatever fences are in it.
-
-    Args:
-        text (`str`): Any text; its line feeds are kept, other unprintable characters become spaces.
-        language (`str`, *optional*): Language to highlight it as.
-
-    Returns:
-        `str`: Markdown of several lines, without a line feed at the end.
+    Makes a fenced block that holds the text, whatever fences are in it, highlighted as `language`. Line feeds are
+    kept, other unprintable characters become spaces.
     """
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
     lines = ("".join(c if c.isprintable() else " " for c in line) for line in text.split("\n"))
@@ -71,26 +58,7 @@ def code_block(text: str, language: str = "") -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """
-    Makes a table of untrusted cells.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.reporting.escape import markdown_table
-    >>> print(markdown_table(("arm", "accuracy"), [("a|b", "0.5")]))
-    | arm | accuracy |
-    | --- | --- |
-    | a\\|b | 0.5 |
-    ```
-
-    Args:
-        header (`Sequence[str]`): The names of the columns.
-        rows (`Iterable[Sequence[str]]`): As many cells in each.
-
-    Returns:
-        `str`: Markdown of several lines, without a line feed at the end.
-    """
+    """Makes a table of untrusted cells, without a line feed at its end."""
     lines = [header, *rows]
     written = [f"| {' | '.join(map(escape_markdown, cells))} |" for cells in lines]
     return "\n".join([written[0], f"|{' --- |' * len(header)}", *written[1:]])

@@ -26,16 +26,9 @@ _NUMBER = re.compile(r"(?:[<>] )?[-+−]?\d[\d.,e+-]*(?: ?[%×s]| (?:±|to) [-+�
 
 def render_html(results: Results, sections: Sequence[Section], folder: Path) -> str:
     """
-    Writes the report as a page that holds its pictures and its style. All text is escaped by the template, shows no
-    control characters, and cannot load or run anything, which the page's policy forbids too.
-
-    Args:
-        results ([`Results`]): Results of a comparison.
-        sections (`Sequence[Section]`): Their chapters.
-        folder (`Path`): Folder of the further pictures.
-
-    Returns:
-        `str`: HTML.
+    Writes the report as a page that holds its pictures, those of the results read from `folder`, and its style. All
+    text is escaped by the template, shows no control characters, and cannot load or run anything, which the page's
+    policy forbids too.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hf_augment.reporting"),
@@ -52,9 +45,7 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
         summary=data_table(results)[2],
         verdicts=results.on(results.test),
         sections=sections,
-        pictures=[
-            (caption, _data_uri((folder / name).read_bytes(), name)) for name, caption in results.pictures.items()
-        ],
+        pictures=[(said, _data_uri((folder / name).read_bytes(), name)) for name, said in results.pictures.items()],
         limits=limits(results, results.arms),
         stated={"Versions": _words(results.versions), "Settings": _words(results.settings)},
     )
@@ -62,10 +53,7 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
 
 def check_pictures(results: Results, folder: Path) -> None:
     """
-    Refuses further pictures that a page cannot embed.
-
-    Raises:
-        ValueError: If one is no file of the folder, or of a kind that browsers do not show.
+    Raises a `ValueError` for a further picture that is no file of the folder, or of a kind that browsers do not show.
     """
     for name in results.pictures:
         if Path(name).name != name or Path(name).suffix.lower() not in KINDS or not (folder / name).is_file():

@@ -16,29 +16,17 @@ from hf_augment.reporting.tables import data_table
 
 def render_report(results: Results) -> str:
     """
-    Writes the report as Markdown; generated text in it is shown and does nothing else.
-
-    Args:
-        results ([`Results`]): Results of a comparison.
-
-    Returns:
-        `str`: Markdown that names pictures in the report's own folder.
+    Writes the report as Markdown, with pictures of its own folder; generated text in it is shown and does nothing
+    else.
     """
     return f"# {escape_markdown(results.title)}\n\n{render_body(results)}"
 
 
 def render_body(results: Results, arms: Sequence[str] | None = None) -> str:
     """
-    Writes everything but the title: findings, chapters, notes, limits and settings.
-
-    Args:
-        results ([`Results`]): Results of a comparison.
-        arms (`Sequence[str]`, *optional*):
-            Arms that it is about, see [`~hf_augment.reporting.sections.make_sections`]. Without them it is about all,
-            and the report's pictures are taken to lie beside it.
-
-    Returns:
-        `str`: Markdown.
+    Writes everything but the title: findings, chapters, notes, limits and settings. It is about `arms`, see
+    [`~hf_augment.reporting.sections.make_sections`]; without them it is about all, and the report's pictures are taken
+    to lie beside it.
     """
     with_pictures, about = arms is None, results.arms if arms is None else arms
     parts = [_items(d.describe() for d in results.on(results.test, about))]

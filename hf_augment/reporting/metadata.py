@@ -30,24 +30,8 @@ METRICS: dict[str, tuple[str, str, dict[str, Any] | None]] = {
 
 def hub_id(name: str) -> str | None:
     """
-    Tells a Hub id from what else names data or a model.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.reporting.metadata import hub_id
-    >>> hub_id("stanfordnlp/imdb")
-    'stanfordnlp/imdb'
-    >>> hub_id("small_resnet18") is None
-    True
-    ```
-
-    Args:
-        name (`str`): Name of a dataset or a model.
-
-    Returns:
-        `str` or `None`: The name if it is of the form `namespace/name` and no folder or file here, which the libraries
-        would take instead. A bare name, a path or another kind of source is none.
+    Returns the name of a dataset or a model if it is of the form `namespace/name` and no folder or file here, which
+    the libraries would take instead; `None` for a bare name, a path or another kind of source.
     """
     try:
         validate_repo_id(name)

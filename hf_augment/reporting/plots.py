@@ -72,14 +72,8 @@ def acceptance(results: Results) -> Figure:
 
 def curves(results: Results, names: Mapping[str, str]) -> Figure:
     """
-    Logs of the training: a thick line for the mean of an arm's runs, a thin one for each run.
-
-    Args:
-        results ([`Results`]): Results of runs with a `curve`.
-        names (`Mapping[str, str]`): Logged figures to show, a panel each, and the labels of their axes.
-
-    Returns:
-        `Figure`: One panel below the other.
+    Logs of the training, a panel for each of `names` with its label: a thick line for the mean of an arm's runs, a
+    thin one for each run.
     """
     figure = Figure(figsize=(WIDTH, 0.8 + 1.7 * len(names)), layout="constrained")
     shown: dict[str, Any] = {}
@@ -109,16 +103,8 @@ def curves(results: Results, names: Mapping[str, str]) -> Figure:
 
 def heat_map(results: Results, values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Figure:
     """
-    A table whose colours say how an arm differs from the reference.
-
-    Args:
-        results ([`Results`]): Results of a comparison.
-        values (`Mapping[str, Mapping[str, float]]`): Shares in `[0, 1]`, by row, then by arm.
-        title (`str`): Name of the figures.
-        unit (`str`): Unit of the colours, such as `"points of accuracy"`.
-
-    Returns:
-        `Figure`: A row for each of `values`, a column for each arm that has one.
+    A table of shares in `[0, 1]`, by row, then by arm, whose colours say in `unit` (`"points of accuracy"`) how an arm
+    differs from the reference.
     """
     arms = [arm for arm in results.arms if any(arm in row for row in values.values())]
     table = 100 * np.array([[row.get(arm, np.nan) for arm in arms] for row in values.values()])

@@ -17,30 +17,9 @@ from hf_augment.reporting.terminal import print_results
 
 def write_report(folder: Path, results: Results, console: Console | None = None) -> Results:
     """
-    Prints the results and writes them: `report.html`, a page that needs no network; `report.md`; `results.json`;
-    `report.png`, and where there is something to show `curves.png`, `robustness.png` and `generalization.png`.
-
-    Example:
-
-    ```python
-    from pathlib import Path
-    from hf_augment.evaluation.comparison import ArmRun
-    from hf_augment.reporting.results import Results
-    from hf_augment.reporting.report import write_report
-
-    metrics = {"test": {"accuracy": 0.5, "f1_macro": 0.5, "expected_calibration_error": 0.1}}
-    run = ArmRun("baseline", split=0, seed=0, steps=8, seconds=1.0, metrics=metrics, correct={"test": [0, 1]})
-    results = Results.of_runs("A first run", [run], reference="baseline", test="test")
-    published = write_report(Path("report"), results)
-    ```
-
-    Args:
-        folder (`Path`): Folder to write to; the further pictures lie there already.
-        results ([`Results`]): Results of a comparison.
-        console (`rich.console.Console`, *optional*): Console to print on. Defaults to the terminal.
-
-    Returns:
-        [`Results`]: What is in `results.json`, and so may be published.
+    Prints the results and writes them into `folder`, where their further pictures lie: `report.html`, a page that
+    needs no network; `report.md`; `results.json`; `report.png`, and where there is something to show `curves.png`,
+    `robustness.png` and `generalization.png`. Returns what is in `results.json`, and so may be published.
 
     Raises:
         ValueError: If a further picture is not there.

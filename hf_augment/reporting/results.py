@@ -57,8 +57,7 @@ class Results:
         reference (`str`): Arm that the others are compared with.
         test (`str`): Evaluation set of the verdict; the others are hold-outs.
         data ([`Data`], *optional*): The rows.
-        models (`dict[str, str]`, *optional*):
-            `classifier`, and each generator by its arm: names that a reader can look up.
+        models (`dict[str, str]`, *optional*): `classifier`, and each generator by its arm: names that one can look up.
         differences (`list[Difference]`, *optional*):
             Every arm against the reference, on every evaluation set, the test set first, then on perturbed rows.
         acceptance (`dict[str, dict[str, float]]`, *optional*):
@@ -69,8 +68,7 @@ class Results:
             Similarity of synthetic examples to the labelled rows, by arm, then by a measure's name.
         notes (`list[str]`, *optional*): Sentences that belong beside the tables.
         tables (`list[TableRows]`, *optional*): Further tables: title, header, rows.
-        pictures (`dict[str, str]`, *optional*):
-            Further pictures that lie in the report's folder: file names and what they show.
+        pictures (`dict[str, str]`, *optional*): Further pictures in the report's folder: file names, what they show.
         command (`str`, *optional*): Command line that gives the figures.
         versions (`dict[str, str]`, *optional*): Versions of Python and the libraries.
         settings (`dict[str, Any]`, *optional*): Settings that the figures depend on.
@@ -106,18 +104,10 @@ class Results:
         **described: Any,
     ) -> Results:
         """
-        Compares the arms and reads their synthetic examples.
-
-        Args:
-            title (`str`): Name of what was run.
-            runs (`Sequence[ArmRun]`): Runs of all arms, the baselines first.
-            reference (`str`): Arm that the others are compared with.
-            test (`str`): Evaluation set of the verdict.
-            stores (`Mapping[str, ShardStore]`, *optional*): Synthetic examples by arm.
-            nearest (`Mapping[str, Callable]`, *optional*):
-                Functions from a list of raw examples to the nearest labelled row of each, a list of `(text,
-                similarity in [0, 1])`, by arm. They are not asked about rejected arrays, which are not kept.
-            described (`Any`): Other attributes of [`Results`].
+        Compares the arms and reads their synthetic examples, which lie in `stores` by arm. The functions in `nearest`,
+        by arm, take a list of raw examples and return the nearest labelled row of each, a list of `(text, similarity
+        in [0, 1])`; they are not asked about rejected arrays, which are not kept. All else are attributes of
+        [`Results`].
 
         Raises:
             ValueError: If the arms cannot be compared.
@@ -238,10 +228,9 @@ class Results:
         Example:
 
         ```python
-        from hf_augment.reporting.results import Results
+        from hf_augment import Results
 
-        results = Results.load("runs/imdb/report/results.json")
-        for difference in results.on(results.test):
+        for difference in Results.load("runs/imdb/report/results.json").on("test"):
             print(difference.describe())
         ```
 

@@ -29,8 +29,7 @@ class Sample:
         reason (`str`, *optional*): Reason of its rejection: `"{filter}: {reason}"`.
         nearest (`str`, *optional*): The nearest labelled row.
         similarity (`float`, *optional*): Similarity to it, in `[0, 1]`.
-        image (`np.ndarray`, *optional*):
-            The image, uint8 of shape `(height, width, channels)`, of an accepted example that has one.
+        image (`np.ndarray`, *optional*): The image of an accepted example, uint8 of shape `(height, width, channels)`.
     """
 
     verdict: str
@@ -54,16 +53,8 @@ class Sample:
 
 def choose_samples(store: ShardStore, nearest: Nearest | None = None, each: int = 6) -> list[Sample]:
     """
-    Chooses the first accepted examples, and as many rejected ones, of different filters where there are.
-
-    Args:
-        store ([`~hf_augment.synthesis.ShardStore`]): Store of the synthetic examples.
-        nearest (`Callable`, *optional*):
-            Gives the nearest labelled row of each; see [`~hf_augment.reporting.results.Results.of_runs`].
-        each (`int`, *optional*, defaults to 6): Largest number of either kind.
-
-    Returns:
-        `list[Sample]`: The accepted ones first.
+    Chooses the first `each` accepted examples, then as many rejected ones, of different filters where there are;
+    `nearest` gives the nearest labelled row of each.
 
     Raises:
         ValueError: If `nearest` does not answer for each example.
@@ -115,6 +106,7 @@ def _short(text: str) -> str:
 
 def _image(example: dict[str, Any]) -> np.ndarray | None:
     for value in example.values():
-        if isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] in (1, 3):
-            return value
+        image = np.asarray(value.convert("RGB")) if hasattr(value, "convert") else value
+        if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] in (1, 3):
+            return image
     return None

@@ -70,15 +70,8 @@ class Section:
 
 def make_sections(results: Results, arms: Sequence[str] | None = None) -> list[Section]:
     """
-    Arranges what was found.
-
-    Args:
-        results ([`Results`]): Results of a comparison.
-        arms (`Sequence[str]`, *optional*, defaults to all arms):
-            Arms whose differences, examples and robustness are shown; the means are of all.
-
-    Returns:
-        `list[Section]`: The cost, what the model was shown, then the evidence; only those with content.
+    Arranges what was found: the cost, what the model was shown, then the evidence; only chapters with content. Of
+    `arms` (by default all) the differences, examples and robustness are shown; the means are of all.
     """
     arms = results.arms if arms is None else arms
     made = [
@@ -141,17 +134,12 @@ def _shown(results: Results, arms: Sequence[str]) -> Section:
         caption = "Of the candidates that reached a filter, the share it accepted"
         pictures.append(Picture(caption, partial(plots.acceptance, results)))
     samples = {arm: samples for arm, samples in results.samples.items() if arm in arms}
+    shown = []
     for arm, of_arm in samples.items():
-        images = [sample for sample in of_arm if sample.image is not None]
-        if images:
-            pictures.append(
-                Picture(f"{arm}: accepted images under the class asked for", partial(plots.images, images))
-            )
-    shown = [
-        tables.sample_table(arm, verdict, of_arm)
-        for arm, of_arm in samples.items()
-        for verdict in ("accepted", "rejected")
-    ]
+        if images := [sample for sample in of_arm if sample.image is not None]:
+            caption = f"{arm}: accepted images under the class asked for"
+            pictures.append(Picture(caption, partial(plots.images, images)))
+        shown += [tables.sample_table(arm, verdict, of_arm) for verdict in ("accepted", "rejected")]
     shown += [tables.acceptance_table(results, arm) for arm in results.acceptance if arm in arms]
     text = ["The examples were made by a generator: nobody wrote or checked them."]
     return Section("What was the model shown?", text, pictures, [*shown, tables.memorization_table(results, arms)])
@@ -187,9 +175,8 @@ def _curves(results: Results) -> Section:
         "synthetic_acceptance": "accepted, share",
     }
     blend = {name: label for name, label in blend.items() if name in logged}
-    pictures = _curve_picture(
-        results, learning, "Learning curves: the mean over runs, and each run thin", "curves.png"
-    )
+    caption = "Learning curves: the mean over runs, and each run thin"
+    pictures = _curve_picture(results, learning, caption, "curves.png")
     pictures += _curve_picture(results, blend, "What was blended in while training, and what it waited for")
     return Section("Learning curves", pictures=pictures)
 

@@ -31,29 +31,11 @@ def print_results(console: Console, results: Results) -> None:
 
 def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | None = None) -> list[str]:
     """
-    Says in five lines what was found, where the report and the model are, and how to use the model.
+    Says in five lines what was found, where the report's page and the model are, and how to use the model.
 
-    Example:
-
-    ```python
-    from pathlib import Path
-    from hf_augment.reporting.results import Results
-    from hf_augment.reporting.terminal import closing_lines
-
-    results = Results.load("runs/imdb/report/results.json")
-    models = {"trained": Path("runs/imdb/split-0/trained-0/model")}
-    print(*closing_lines(results, Path("runs/imdb/report/report.html"), models), sep="\\n")
-    ```
-
-    Args:
-        results ([`Results`]): Results of a comparison.
-        report (`Path`): The report's page.
-        models (`Mapping[str, Path]`, *optional*):
-            Folders of the classifiers that were saved, by arm, at least that of the reference. The one that is named
-            is that of the most accurate arm that helps, or of the reference if none does.
-
-    Returns:
-        `list[str]`: Five lines of plain text; three without `models`.
+    `models` are the folders of the classifiers that were saved, by arm, at least that of the reference. The one that
+    is named is that of the most accurate arm that helps, or of the reference if none does. Without them there are
+    three lines.
     """
     differences = results.on(results.test)
     found = f"There is one arm, {results.reference}, and nothing to compare it with."

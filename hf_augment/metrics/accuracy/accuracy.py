@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-import datasets
 import evaluate
 from sklearn.metrics import accuracy_score
+
+from hf_augment.metrics.classes import class_info
 
 
 _DESCRIPTION = """
@@ -37,30 +38,11 @@ Raises:
     `ValueError`: If predictions and references differ in number.
 """
 
-_CITATION = """
-@article{scikit-learn,
-    title={Scikit-learn: Machine Learning in {P}ython},
-    author={Pedregosa, F. and others},
-    journal={Journal of Machine Learning Research},
-    volume={12},
-    pages={2825--2830},
-    year={2011}
-}
-"""
-
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class Accuracy(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
-        label = datasets.Value("int64")
-        feature = datasets.List(label) if self.config_name == "multilabel" else label
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=datasets.Features({"predictions": feature, "references": feature}),
-            reference_urls=["https://scikit-learn.org/stable/modules/generated/sklearn.metrics.accuracy_score.html"],
-        )
+        return class_info(_DESCRIPTION, _KWARGS_DESCRIPTION, "accuracy_score", self.config_name)
 
     def _compute(
         self,

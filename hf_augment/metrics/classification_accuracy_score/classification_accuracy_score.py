@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from hf_augment.checks import check_labels
-from hf_augment.metrics.features import FEATURES, check_features
+from hf_augment.metrics.features import check_features, feature_info
 
 
 _DESCRIPTION = """
@@ -36,8 +36,7 @@ Example:
 
 Args:
     data (`list[list[float]]`):
-        Features of the synthetic examples, or their flattened images: of shape `(examples, features)` with two
-        examples or more; float32 is kept.
+        Features of the synthetic examples, or their flattened images: `(examples, features)`; kept in float32.
     labels (`Sequence[int]`): The class of each synthetic example, from 0 on; two classes or more.
     real (`Sequence[Sequence[float]]`): The same of real examples that the generator was not trained on.
     real_labels (`Sequence[int]`): The class of each real example, from 0 on.
@@ -66,14 +65,7 @@ _CITATION = """
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class ClassificationAccuracyScore(evaluate.Measurement):
     def _info(self) -> evaluate.MeasurementInfo:
-        return evaluate.MeasurementInfo(
-            module_type="measurement",
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=FEATURES,
-            reference_urls=["https://arxiv.org/abs/1905.10887"],
-        )
+        return feature_info(_DESCRIPTION, _KWARGS_DESCRIPTION, _CITATION, "https://arxiv.org/abs/1905.10887")
 
     def _compute(
         self,

@@ -6,6 +6,8 @@ import datasets
 import evaluate
 import numpy as np
 
+from hf_augment.checks import check_labels
+
 
 _DESCRIPTION = """
 The expected calibration error is how far a classifier's confidence is from its accuracy: examples are put into bins of
@@ -72,7 +74,8 @@ class ExpectedCalibrationError(evaluate.Metric):
         if n_bins < 1:
             raise ValueError(f"`n_bins` is {n_bins}. Give one bin or more; 15 is usual.")
         probabilities = _checked_probabilities(predictions)
-        labels = _checked_labels(references, probabilities.shape[1])
+        rows, classes = probabilities.shape
+        labels = check_labels("references", references, rows, classes, "`predictions` has")
         confidence = probabilities.max(axis=1).clip(0.0, 1.0)
         correct = probabilities.argmax(axis=1) == labels
         # Only the inner edges: what exceeds the last one falls in the last bin.
@@ -101,15 +104,3 @@ def _checked_probabilities(predictions: Sequence[Sequence[float]]) -> np.ndarray
             "probabilities, which are in [0, 1] with sum 1. If these are logits, apply a softmax first."
         )
     return probabilities
-
-
-def _checked_labels(references: Sequence[int], n_classes: int) -> np.ndarray:
-    labels = np.asarray(references, dtype=np.int64)
-    bad_rows = np.flatnonzero((labels < 0) | (labels >= n_classes))
-    if bad_rows.size:
-        row = int(bad_rows[0])
-        raise ValueError(
-            f"`references[{row}]` is {labels[row]}, but `predictions` has {n_classes} classes. "
-            f"Give labels from 0 to {n_classes - 1}."
-        )
-    return labels

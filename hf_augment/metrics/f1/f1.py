@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-import datasets
 import evaluate
 import numpy as np
 from sklearn.metrics import f1_score
+
+from hf_augment.metrics.classes import class_info
 
 
 _DESCRIPTION = """
@@ -47,30 +48,11 @@ Raises:
     `ValueError`: If predictions and references differ in number, or `average` does not suit the classes found.
 """
 
-_CITATION = """
-@article{scikit-learn,
-    title={Scikit-learn: Machine Learning in {P}ython},
-    author={Pedregosa, F. and others},
-    journal={Journal of Machine Learning Research},
-    volume={12},
-    pages={2825--2830},
-    year={2011}
-}
-"""
-
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class F1(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
-        label = datasets.Value("int64")
-        feature = datasets.List(label) if self.config_name == "multilabel" else label
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=datasets.Features({"predictions": feature, "references": feature}),
-            reference_urls=["https://scikit-learn.org/stable/modules/generated/sklearn.metrics.f1_score.html"],
-        )
+        return class_info(_DESCRIPTION, _KWARGS_DESCRIPTION, "f1_score", self.config_name)
 
     def _compute(
         self,

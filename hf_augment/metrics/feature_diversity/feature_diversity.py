@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import evaluate
 import numpy as np
 
-from hf_augment.metrics.features import FEATURES, check_features, distance_blocks, split_classes
+from hf_augment.metrics.features import check_features, distance_blocks, feature_info, split_classes
 
 
 _DESCRIPTION = """
@@ -29,8 +29,7 @@ Example:
 
 Args:
     data (`list[list[float]]`):
-        Features of the synthetic examples, of shape `(examples, features)`, two or more of each class; float32 is
-        kept.
+        Features of the synthetic examples, `(examples, features)`, two or more of each class; kept in float32.
     labels (`Sequence[int]`): The class of each synthetic example, from 0 on.
     real (`Sequence[Sequence[float]]`): Features of real examples, from the same model, two or more of each class.
     real_labels (`Sequence[int]`): The class of each real example, from 0 on, with none left out.
@@ -57,14 +56,7 @@ _CITATION = """
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class FeatureDiversity(evaluate.Measurement):
     def _info(self) -> evaluate.MeasurementInfo:
-        return evaluate.MeasurementInfo(
-            module_type="measurement",
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=FEATURES,
-            reference_urls=["https://arxiv.org/abs/1610.09585"],
-        )
+        return feature_info(_DESCRIPTION, _KWARGS_DESCRIPTION, _CITATION, "https://arxiv.org/abs/1610.09585")
 
     def _compute(
         self,

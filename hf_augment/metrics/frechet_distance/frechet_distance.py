@@ -6,7 +6,7 @@ import evaluate
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from hf_augment.metrics.features import FEATURES, check_features
+from hf_augment.metrics.features import check_features, feature_info
 
 
 _DESCRIPTION = """
@@ -30,8 +30,7 @@ Example:
 ```
 
 Args:
-    data (`list[list[float]]`):
-        Features of the synthetic examples, of shape `(examples, features)` with two examples or more; float32 is kept.
+    data (`list[list[float]]`): Features of the synthetic examples, `(examples, features)`, two or more; as float32.
     real (`Sequence[Sequence[float]]`):
         Features of real examples, from the same model. As many rows as features, or more, give covariances of full
         rank. The distance is biased, more so with few rows: compare it over equal numbers of rows only.
@@ -56,14 +55,7 @@ _CITATION = """
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class FrechetDistance(evaluate.Measurement):
     def _info(self) -> evaluate.MeasurementInfo:
-        return evaluate.MeasurementInfo(
-            module_type="measurement",
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=FEATURES,
-            reference_urls=["https://arxiv.org/abs/1706.08500"],
-        )
+        return feature_info(_DESCRIPTION, _KWARGS_DESCRIPTION, _CITATION, "https://arxiv.org/abs/1706.08500")
 
     def _compute(self, data: Sequence[Sequence[float]], real: Sequence[Sequence[float]]) -> dict[str, float]:
         synthetic, reference = check_features(data, real)

@@ -7,7 +7,7 @@ import evaluate
 import torch
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from hf_augment.metrics.features import FEATURES, check_features
+from hf_augment.metrics.features import check_features, feature_info
 from hf_augment.seeding import derive_seed, isolated_rng
 
 
@@ -31,8 +31,7 @@ Example:
 ```
 
 Args:
-    data (`list[list[float]]`):
-        Features of the synthetic examples, of shape `(examples, features)` with two examples or more; float32 is kept.
+    data (`list[list[float]]`): Features of the synthetic examples, `(examples, features)`, two or more; as float32.
     real (`Sequence[Sequence[float]]`): Features of real examples, from the same model.
     subsets (`int`, *optional*, defaults to `100`):
         Number of pairs of subsets to average over, one or more. 100, as in the paper's code.
@@ -64,14 +63,7 @@ _CITATION = """
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class KernelDistance(evaluate.Measurement):
     def _info(self) -> evaluate.MeasurementInfo:
-        return evaluate.MeasurementInfo(
-            module_type="measurement",
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=FEATURES,
-            reference_urls=["https://arxiv.org/abs/1801.01401"],
-        )
+        return feature_info(_DESCRIPTION, _KWARGS_DESCRIPTION, _CITATION, "https://arxiv.org/abs/1801.01401")
 
     def _compute(
         self,

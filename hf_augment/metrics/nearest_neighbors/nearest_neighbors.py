@@ -6,7 +6,7 @@ from typing import Any
 import evaluate
 import numpy as np
 
-from hf_augment.metrics.features import FEATURES, check_features, kth_nearest
+from hf_augment.metrics.features import check_features, feature_info, kth_nearest
 
 
 _DESCRIPTION = """
@@ -28,8 +28,7 @@ Example:
 ```
 
 Args:
-    data (`list[list[float]]`):
-        Features of the synthetic examples, of shape `(examples, features)` with two examples or more; float32 is kept.
+    data (`list[list[float]]`): Features of the synthetic examples, `(examples, features)`, two or more; as float32.
     real (`Sequence[Sequence[float]]`):
         Features of the real examples that the generator was trained on, from the same model.
     threshold (`float`, *optional*, defaults to `0.1`):
@@ -64,14 +63,7 @@ _CITATION = """
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class NearestNeighbors(evaluate.Measurement):
     def _info(self) -> evaluate.MeasurementInfo:
-        return evaluate.MeasurementInfo(
-            module_type="measurement",
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=FEATURES,
-            reference_urls=["https://arxiv.org/abs/2004.05675"],
-        )
+        return feature_info(_DESCRIPTION, _KWARGS_DESCRIPTION, _CITATION, "https://arxiv.org/abs/2004.05675")
 
     def _compute(
         self, data: Sequence[Sequence[float]], real: Sequence[Sequence[float]], threshold: float = 0.1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import evaluate
 import numpy as np
 
-from hf_augment.metrics.features import FEATURES, check_features, distance_blocks, kth_nearest, split_classes
+from hf_augment.metrics.features import check_features, distance_blocks, feature_info, kth_nearest, split_classes
 
 
 _DESCRIPTION = """
@@ -78,14 +78,8 @@ _SLACK = 1e-6
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class PrecisionRecallDensityCoverage(evaluate.Measurement):
     def _info(self) -> evaluate.MeasurementInfo:
-        return evaluate.MeasurementInfo(
-            module_type="measurement",
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_KWARGS_DESCRIPTION,
-            features=FEATURES,
-            reference_urls=["https://arxiv.org/abs/1904.06991", "https://arxiv.org/abs/2002.09797"],
-        )
+        urls = ["https://arxiv.org/abs/1904.06991", "https://arxiv.org/abs/2002.09797"]
+        return feature_info(_DESCRIPTION, _KWARGS_DESCRIPTION, _CITATION, *urls)
 
     def _compute(
         self,

@@ -66,7 +66,6 @@ _CITATION = """
 class SelfBleu(evaluate.Measurement):
     def _info(self) -> evaluate.MeasurementInfo:
         return evaluate.MeasurementInfo(
-            module_type="measurement",
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_KWARGS_DESCRIPTION,
