@@ -104,8 +104,9 @@ def _conform(row: SyntheticRow, like: dict[str, Any]) -> SyntheticRow:
     missing = [name for name in like if name not in row]
     if missing:
         raise ValueError(
-            f"Synthetic rows lack the columns {missing} of real rows; they have {list(row)}: pass "
-            "preprocess=... (the function that made the real columns) to AugmentingTrainer."
+            f"Synthetic rows lack the columns {missing} of real rows; they have {list(row)}: make them columns of the "
+            "generator, pass preprocess=..., the function that makes them from the generator's columns, or remove "
+            "them from train_dataset."
         )
     conformed = SyntheticRow(
         {

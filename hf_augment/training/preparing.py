@@ -87,9 +87,12 @@ class RowMaker:
                     if found is not None:
                         self._as = (name, in_words)
                         return found
+            if not isinstance(missing, str):
+                raise
             raise ValueError(
                 f"preprocess found no {error}: for synthetic examples it is given the columns {list(raw)}. Let the "
-                "generator's columns have the names that it reads, or keep that column in train_dataset."
+                "generator's columns have the names that it reads, or keep that column in train_dataset; if it is the "
+                "label, a preprocess that leaves the label out will do, since synthetic rows have it."
             ) from error
 
     def _tried(self, raw: dict[str, Any], name: str, in_words: bool, labels: Sequence[int]) -> dict[str, Any] | None:
@@ -111,11 +114,12 @@ class RowMaker:
         try:
             return dict(function(columns))
         except Exception as error:
-            nothing = [name for name in self.known if name in columns and all(v is None for v in columns[name])]
+            nothing = [name for name in self.known if name in columns and any(v is None for v in columns[name])]
             if nothing:
                 error.add_note(
                     f"Synthetic examples hold None in {nothing}, columns of train_dataset that the generator does not "
-                    "make: make them columns of the generator, or let the function pass over None."
+                    "make: make them columns of the generator, or pass a function that does without them. It may "
+                    "leave the label out: synthetic rows have it."
                 )
             raise
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,10 +12,14 @@ import torch.utils.data as torch_data
 from transformers import PretrainedConfig
 
 from hf_augment.generators.base import Generator
+from hf_augment.seeding import derive_rng
 
 
 #: Names of a label column, in the order in which they are looked for after `label_names`.
 LABEL_COLUMNS = ("labels", "label", "label_ids")
+
+#: The rows of a stream, or of a torch dataset, that are read to find columns that say the class.
+ROWS_READ = 200
 
 
 class Task:
@@ -110,6 +114,12 @@ class ClassTask(Task):
             labels = np.asarray(dataset.with_format(None)[self.label_key][:])
         else:
             labels = np.asarray([np.asarray(dataset[i][self.label_key]).item() for i in range(len(dataset))])
+        if labels.dtype == object and (without := np.flatnonzero(labels == None)).size:  # noqa: E711 - of each element
+            raise ValueError(
+                f"Row {without[0]} of train_dataset has no label in column {self.label_key!r}, as {without.size} of "
+                f"{len(labels)} rows: drop them, for example by train_dataset.filter(lambda row: "
+                f"row[{self.label_key!r}] is not None)."
+            )
         if self.forms[self.label_key] == self.names:
             numbers = {name: i for i, name in enumerate(self.names)}
             self._refuse({label for label in labels.tolist() if label not in numbers})
@@ -210,35 +220,58 @@ def _check_classes(dataset: Any, key: str, names: list[str], config: PretrainedC
 
 def _forms(dataset: Any, first: Mapping[str, Any], key: str, generator: Generator) -> dict[str, list[Any]]:
     """By column of the training rows that says the class: its value for each class."""
-    names = list(generator.label_names)
-    if isinstance(first[key], str):
-        return {key: names}
-    forms: dict[str, list[Any]] = {key: list(range(len(names)))}
-    for column in first:
-        if column in generator.columns or column in forms or not isinstance(first[column], (str, int)):
-            continue
-        if isinstance(dataset, datasets.Dataset):
-            rows = dataset.with_format(None)
-            # Most columns fail on the first rows.
-            parts = (rows[:200], rows[:]) if len(rows) > 200 else (rows[:],)
-            found = [_values(part[key], part[column]) for part in parts]
-            # Rows that are sorted by class begin with one class alone.
-            if all(values is not None for values in found) and len(found[-1]) == len(names):  # type: ignore[arg-type]
-                forms[column] = [found[-1][label] for label in range(len(names))]  # type: ignore[index]
-        elif first[column] in names[first[key] : first[key] + 1]:
-            forms[column] = names
-        elif column in LABEL_COLUMNS and first[column] == first[key]:
-            forms[column] = list(range(len(names)))
+    names: list[Any] = list(generator.label_names)
+    numbers: list[Any] = list(range(len(names)))
+    forms: dict[str, list[Any]] = {key: names if isinstance(first[key], str) else numbers}
+    others = [
+        column
+        for column, value in first.items()
+        if column not in (key, *generator.columns) and isinstance(_plain(value), str | int | float)
+    ]
+    for column, values in _values(dataset, key, others).items():
+        seen: list[Any] = [values.get(label) for label in forms[key]]
+        with_row = [i for i, value in enumerate(seen) if value is not None]
+        # For a class without a row: as the other classes have it, or nothing.
+        for form, is_sure in ((names, True), (numbers, len(with_row) > 1 or column in LABEL_COLUMNS)):
+            if is_sure and with_row and all(form[i] == seen[i] for i in with_row):
+                seen = form
+                break
+        if seen in (names, numbers) or len(with_row) > 1:
+            forms[column] = seen
     return forms
 
 
-def _values(labels: Sequence[int], column: Sequence[Any]) -> dict[int, Any] | None:
-    """The value that goes with each class; `None` where one class has several, or several have one."""
-    values: dict[int, Any] = {}
-    for label, value in zip(labels, column, strict=True):
-        if values.setdefault(label, value) != value:
-            return None
-    return values if len(set(values.values())) == len(values) else None
+def _values(dataset: Any, key: str, columns: Sequence[str]) -> dict[str, dict[Any, Any]]:
+    """By column with one value for each label, and another for each other label: its values."""
+    found: dict[str, dict[Any, Any]] = {column: {} for column in columns}
+    for part in _parts(dataset, [key, *columns]) if columns else ():
+        for column, values in list(found.items()):
+            pairs = zip(part[key], part[column], strict=True)
+            if any(values.setdefault(label, value) != value for label, value in pairs):
+                del found[column]
+        if not found:
+            break
+    return {column: values for column, values in found.items() if len(set(values.values())) == len(values)}
+
+
+def _parts(dataset: Any, columns: list[str]) -> Iterator[dict[str, list[Any]]]:
+    """Some columns of the training rows, some rows at a time; not all rows where each has to be made."""
+    if isinstance(dataset, datasets.Dataset):
+        yield from dataset.with_format(None).select_columns(columns).iter(batch_size=1000)
+        return
+    if isinstance(dataset, torch_data.IterableDataset):
+        rows: Iterable[Any] = islice(dataset, ROWS_READ)
+    else:
+        # Rows may be sorted by class, or take turns.
+        chosen = derive_rng(0, "label_columns").permutation(len(dataset))[:ROWS_READ].tolist()
+        rows = (dataset[i] for i in chosen)
+    for row in rows:
+        yield {column: [_plain(row.get(column))] for column in columns}
+
+
+def _plain(value: Any) -> Any:
+    """A number out of the array or tensor that holds nothing else."""
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def first_row(dataset: Any) -> dict[str, Any]:

@@ -73,6 +73,13 @@ def test_a_column_that_nothing_gives_is_named_with_those_there_are():
         made.prepare(0, TEXTS, [0, 1])
 
 
+def test_a_word_that_is_looked_up_in_a_table_is_no_column():
+    made = maker(lambda columns: {"id": [{"a": 0}[name] for name in columns["id"]]}, known=["id", "text"])
+    with pytest.raises(KeyError) as caught:
+        made.prepare(0, TEXTS, [0, 1])
+    assert "Synthetic examples hold None in ['id']" in caught.value.__notes__[0]
+
+
 def test_a_preprocess_that_drops_rows_is_named():
     with pytest.raises(ValueError, match="preprocess returned 1 values in column 'input_ids' for 2 examples"):
         maker(lambda columns: {"input_ids": [[1]]}).prepare(0, TEXTS, [0, 1])

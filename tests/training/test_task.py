@@ -52,6 +52,58 @@ def test_rows_that_are_sorted_by_class_have_their_label_columns_too():
     assert find(dataset).label_columns([1, 0]) == {"labels": [1, 0], "label": [1, 0]}
 
 
+class TorchRows(torch.utils.data.Dataset):
+    def __init__(self, rows):
+        self.rows = list(rows)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.rows[i]
+
+
+KINDS = {"rows": lambda rows: rows, "stream": lambda rows: rows.to_iterable_dataset(), "torch": TorchRows}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        ([1, 2], [1, 2, None]),
+        (["neg", "pos"], ["neg", "pos", None]),
+        ([0.5, 1.5], [0.5, 1.5, None]),
+        (["negative", "positive"], ["negative", "positive", "mixed"]),
+        ([0, 1], [0, 1, 2]),
+        (["en", "en"], None),
+    ],
+)
+def test_raw_labels_of_any_kind_of_rows_are_found_and_a_class_may_have_no_row(kind, values, form):
+    """As far as the other classes tell, it has their form."""
+    label = [0, 1] * 150
+    columns = {"text": ["a"] * 300, "labels": label, "raw": [values[i] for i in label], "id": list(range(300))}
+    dataset = KINDS[kind](datasets.Dataset.from_dict(columns))
+    generator = Maker("text")
+    generator.label_names = ("negative", "positive", "mixed")
+    columns = find(dataset, generator).label_columns([1, 0, 2])
+    expected = {} if form is None else {"raw": [form[1], form[0], form[2]]}
+    assert columns == {"labels": [1, 0, 2]} | expected
+
+
+def test_no_other_column_is_read_to_find_them():
+    images = datasets.Dataset.from_dict({"image": [b"no image"] * 3, "label": [0, 1, 1], "stars": [1, 2, 2]})
+    dataset = images.cast_column("image", datasets.Image())
+    task = find_task(dataset, {"label": 0, "stars": 1}, Maker("image"), ("labels",), True, None, True)
+    assert task.label_columns([1]) == {"label": [1], "stars": [2]}
+
+
+def test_a_row_without_a_label_is_named():
+    with pytest.raises(
+        ValueError, match="Row 1 of train_dataset has no label in column 'label', as 1 of 3 rows: drop"
+    ):
+        find(rows(label=[0, None, 1])).counts(rows(label=[0, None, 1]))
+
+
 def test_labels_in_words_need_a_function_that_makes_numbers_of_them():
     dataset = rows(label=["negative", "positive", "positive"])
     task = find(dataset)
