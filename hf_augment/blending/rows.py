@@ -61,16 +61,14 @@ class MapRows(RealRows):
     Args:
         sampler (`torch.utils.data.Sampler`):
             The sampler of one epoch.
-        num_rows (`int`):
-            Rows in the dataset.
         seed (`int`):
             Base seed of the order.
     """
 
-    def __init__(self, sampler: Iterable[int], num_rows: int, seed: int) -> None:
+    def __init__(self, sampler: Iterable[int], seed: int) -> None:
         super().__init__(seed)
-        self.sampler, self.num_rows = sampler, num_rows
-        self._fills: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
+        self.sampler = sampler
+        self._fills: dict[int, np.ndarray] = {}
 
     def base(self, epoch: int) -> Take:
         seed = derive_seed(self.seed, "order", epoch)
@@ -79,13 +77,16 @@ class MapRows(RealRows):
             # A checkpoint does not keep its state.
             generator.manual_seed(seed)
         with isolated_rng(seed):
-            order = iter(list(self.sampler))
-        return lambda count: list(itertools.islice(order, count))
+            order = list(self.sampler)
+        # No row that the sampler leaves out, and as often as it yields one.
+        self._fills = {epoch: derive_rng(self.seed, "fill", epoch).permutation(sorted(order))}
+        rest = iter(order)
+        return lambda count: list(itertools.islice(rest, count))
 
     def fill(self, epoch: int, position: int) -> int:
-        if self._fills[0] != epoch:
-            self._fills = (epoch, derive_rng(self.seed, "fill", epoch).permutation(self.num_rows))
-        return int(self._fills[1][position % self.num_rows])
+        if epoch not in self._fills:
+            self.base(epoch)
+        return int(self._fills[epoch][position % len(self._fills[epoch])])
 
 
 class StreamRows(RealRows):

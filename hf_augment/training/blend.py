@@ -166,7 +166,7 @@ class Blend:
         maker: RowMaker,
         class_weights: np.ndarray,
     ) -> None:
-        self.shape, self.augmentation, self.maker = shape, augmentation, maker
+        self.shape, self.augmentation, self.maker, self.data_seed = shape, augmentation, maker, args.data_seed
         seed = args.seed if augmentation.synthetic_seed is None else augmentation.synthetic_seed
         self.layout = DrawLayout(
             augmentation.synthetic_shard_size, augmentation.synthetic_reuse, seed, args.process_index, args.world_size
@@ -205,6 +205,10 @@ class Blend:
             "world_size": self.layout.world_size,
             "per_device_train_batch_size": self.shape.batch_size,
             "gradient_accumulation_steps": self.shape.accumulation,
+            "data_seed": self.data_seed,
+            # Both decide which rows a batch has, and where a schedule stands.
+            "batches_per_epoch": self.shape.batches_per_epoch,
+            "total_steps": None if self.plan.schedule is RatioSchedule.CONSTANT else self.shape.total_steps,
         }
 
     def shard(self, index: int) -> Shard:

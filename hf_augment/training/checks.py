@@ -18,7 +18,7 @@ from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.training.arguments import AugmentationArguments
-from hf_augment.training.loss import takes_row_weights
+from hf_augment.training.loss import parameters_of
 from hf_augment.training.preparing import RowMaker
 from hf_augment.training.task import Task
 
@@ -125,6 +125,26 @@ def check_shard_folder(folder: Path, output_dir: str) -> None:
         )
 
 
+def check_unchanged(planned: Mapping[str, Any], args: TrainingArguments) -> None:
+    """
+    Refuses arguments that a callback has changed in the middle of training, of which the plan would know nothing.
+
+    Args:
+        planned (`Mapping[str, Any]`): The values with which the run was planned, by the name of the argument.
+        args (`TrainingArguments`): Those of the trainer, now.
+
+    Raises:
+        ValueError: With the argument, both values and the remedy.
+    """
+    for name, value in planned.items():
+        if (now := getattr(args, name, value)) != value:
+            raise ValueError(
+                f"{name} was set to {now!r} while training, which was planned with {value!r} when it began: let "
+                "synthetic_schedule change the ratio, or an AugmentationGuard, and change other arguments between two "
+                "calls of train()."
+            )
+
+
 def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
     """
     Refuses weights of rows or soft labels for a loss that cannot heed them.
@@ -150,7 +170,7 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
         raise ValueError(
             f"{asked} do not go with label_smoothing_factor: leave it out, or use weight 1 and hard labels."
         )
-    if func is not None and not takes_row_weights(func):
+    if func is not None and "row_weights" not in parameters_of(func):
         raise ValueError(
             f"{asked}, but compute_loss_func has no parameter row_weights and would not heed them: add it, a tensor "
             "of shape (batch,), or use weight 1 and hard labels."

@@ -65,6 +65,34 @@ def order_of(loader: torch_data.DataLoader) -> Iterable[int]:
     return batches.sampler
 
 
+def check_loader(loader: torch_data.DataLoader, batch_size: int) -> None:
+    """
+    Refuses a parent's loader that the plan of the run does not fit.
+
+    Args:
+        loader (`torch.utils.data.DataLoader`): That of the parent.
+        batch_size (`int`): Rows in a batch by the arguments.
+
+    Raises:
+        ValueError: If its batches are of another size, or an epoch of it is not as long as the dataset.
+    """
+    if loader.batch_size is not None and loader.batch_size != batch_size:
+        raise ValueError(
+            f"The training loader has batches of {loader.batch_size}, but synthetic rows are planned by "
+            f"per_device_train_batch_size={batch_size}: make them agree."
+        )
+    sampler: Any = loader.sampler
+    dataset: Any = loader.dataset
+    if isinstance(dataset, torch_data.IterableDataset) or not hasattr(sampler, "__len__"):
+        return
+    if len(sampler) != len(dataset):
+        raise ValueError(
+            f"The sampler of the training loader yields {len(sampler)} rows, but an epoch is as long as "
+            f"train_dataset, {len(dataset)}: let it yield as many, or leave out of train_dataset the rows that it "
+            "leaves out."
+        )
+
+
 def with_batches(
     loader: torch_data.DataLoader, dataset: Any, batch_sampler: Any, collator: Any, seed: int
 ) -> torch_data.DataLoader:

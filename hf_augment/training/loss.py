@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import UserDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from transformers import Trainer
 
 from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, label_input
+from hf_augment.training.loaders import swapped
 
 
 @dataclass
@@ -47,9 +48,18 @@ class RowWeights:
         return self
 
 
-def takes_row_weights(function: Callable[..., Any]) -> bool:
-    """Whether a `compute_loss_func` has a parameter `row_weights`."""
-    return "row_weights" in inspect.signature(function).parameters
+def parameters_of(function: Callable[..., Any]) -> Collection[str]:
+    """
+    The names of a function's parameters; of a module's `forward`, also below `functools.partial`.
+
+    What `**kwargs` takes in is none of them: it may be passed over.
+    """
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = function.func
+    # The `__call__` of a module, or of a compiled one, says nothing.
+    module = getattr(function, "_orig_mod", function)
+    return inspect.signature(module.forward if isinstance(module, torch.nn.Module) else function).parameters
 
 
 def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, rows: RowWeights) -> torch.Tensor:
@@ -100,8 +110,9 @@ class WeighingMixin(_Base):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._weights: RowWeights | None = None
+        self._in_step = False
         super().__init__(*args, **kwargs)
-        if self.compute_loss_func is not None and takes_row_weights(self.compute_loss_func):
+        if self.compute_loss_func is not None and "row_weights" in parameters_of(self.compute_loss_func):
             self.compute_loss_func = self._with_row_weights(self.compute_loss_func)
 
     @property
@@ -119,25 +130,32 @@ class WeighingMixin(_Base):
 
     @property
     def _has_stock_loss(self) -> bool:
-        # Whether nothing but this mixin stands before the loss of transformers.
-        losses = [kind.__dict__["compute_loss"] for kind in type(self).__mro__ if "compute_loss" in kind.__dict__]
-        return losses == [WeighingMixin.compute_loss, Trainer.compute_loss] and self.compute_loss_func is None
+        # Whether the next loss after this mixin is that of transformers; what comes before has called this one.
+        above = super().compute_loss.__func__  # type: ignore[attr-defined]
+        return above is Trainer.compute_loss and self.compute_loss_func is None
 
     def _prepare_inputs(self, inputs: Any) -> Any:
         inputs = super()._prepare_inputs(inputs)
-        self._weights = RowWeights.taken_from(inputs)
+        rows = RowWeights.taken_from(inputs)
+        # A loss may prepare further batches; those of the step are the first one's.
+        if self._weights is None or not self._in_step:
+            self._weights = rows
         return inputs
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """As [`~transformers.Trainer.training_step`]. Refuses a loss that did not look at the weights of rows."""
-        loss = super().training_step(*args, **kwargs)
-        if self._weights is not None and not self._weights.read:
+        """As [`~transformers.Trainer.training_step`]; the weights are those of this step's batch."""
+        self._weights = None
+        with swapped(self, _in_step=True):
+            return super().training_step(*args, **kwargs)
+
+    def _check_weights_read(self) -> None:
+        """Refuses a step whose loss did not look at the weights of rows."""
+        if self._weights is None or not self._weights.read:
             raise ValueError(
                 f"Rows have weights or soft labels, but {type(self).__name__}.compute_loss did not look at "
-                "self.row_weights: weigh each row's loss by it, call super().compute_loss(), or pass "
-                "synthetic_weight=1 and synthetic_labels='hard'."
+                "self.row_weights: weigh each row's loss by it, call super().compute_loss(), and from a training_step "
+                "of your own _prepare_inputs and compute_loss; or pass synthetic_weight=1 and synthetic_labels='hard'."
             )
-        return loss
 
     def compute_loss(
         self,
@@ -152,20 +170,23 @@ class WeighingMixin(_Base):
         if self._weights is None or not self._has_stock_loss:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels = inputs[label_input(inputs, self.label_names)]
+        if labels.is_floating_point() or labels.numel() != len(self._weights.weights):
+            # No classes: a loss that calls this one has to weigh by itself.
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         loss, outputs = super().compute_loss(model, inputs, True, num_items_in_batch)
-        logits = outputs.get("logits") if isinstance(outputs, dict) else outputs[1]
-        if logits is None:
+        # A tuple begins with the loss, and logits come next.
+        named = outputs if isinstance(outputs, dict) else dict(zip(("loss", "logits"), outputs, strict=False))
+        if named.get("logits") is None:
             raise ValueError(
-                f"Rows have weights or soft labels, but {type(self.model).__name__} returns {list(outputs)}, no "
+                f"Rows have weights or soft labels, but {type(self.model).__name__} returns {list(named)}, no "
                 "logits to weigh: pass a compute_loss_func with a parameter row_weights, or synthetic_weight=1 and "
                 "synthetic_labels='hard'."
             )
-        loss = weigh_loss(loss, logits, labels, self._weights.look())
+        loss = weigh_loss(loss, named["logits"], labels, self._weights.look())
         return (loss, outputs) if return_outputs else loss
 
     def _with_row_weights(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        parameters = inspect.signature(function).parameters
-        names = [name for name in ("row_weights", "label_probabilities") if name in parameters]
+        names = [name for name in ("row_weights", "label_probabilities") if name in parameters_of(function)]
 
         @functools.wraps(function)
         def compute(*args: Any, **kwargs: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,12 @@ from hf_augment.training.checks import (
     check_columns,
     check_own_loss,
     check_shard_folder,
+    check_unchanged,
     class_shares,
+    weighs_rows,
 )
 from hf_augment.training.guard import AugmentationGuard
-from hf_augment.training.loaders import bare_loader, order_of, swapped, with_batches
+from hf_augment.training.loaders import bare_loader, check_loader, order_of, swapped, with_batches
 from hf_augment.training.loss import WeighingMixin
 from hf_augment.training.preparing import Preprocess, RowMaker
 from hf_augment.training.task import find_task, first_row
@@ -159,11 +161,11 @@ class AugmentingMixin(WeighingMixin):
     @property
     def blend(self) -> Blend | None:
         """The plan, the producer and the shards, by the present arguments: a search changes them between trials."""
+        augmentation = self._planned()
         if not self.augments or self.train_dataset is None:
             return None
         shape, made_of = self._shape(self.train_dataset), (self.train_dataset, self.generator, *self.filters)
-        settings = [getattr(self.augmentation, field.name) for field in fields(AugmentationArguments)]
-        key = (shape, self.args.output_dir, self.args.seed, *settings, *map(id, made_of))
+        key = (shape, self.args.output_dir, self.args.seed, *astuple(augmentation), *map(id, made_of))
         if key not in self._blends:
             # What it was made of is kept, since another object may get the same id later.
             self._blends = {key: (self._new_blend(shape), made_of)}
@@ -192,7 +194,7 @@ class AugmentingMixin(WeighingMixin):
     def _new_blend(self, shape: RunShape) -> Blend:
         generator, dataset, args = self.generator, self.train_dataset, self.args
         assert generator is not None
-        self.augmentation.validate()
+        check_arguments(args, generator, self.filters)
         row = first_row(dataset)
         has_transform = isinstance(dataset, datasets.Dataset) and dataset.format["type"] == "custom"
         made = self.preprocess is not None or has_transform
@@ -203,16 +205,21 @@ class AugmentingMixin(WeighingMixin):
             if args.remove_unused_columns:
                 self._set_signature_columns_if_needed()
             check_columns(maker, row, self._signature_columns if args.remove_unused_columns else None)
-        check_own_loss(self, task.has_classes, not self._has_stock_loss)
+        check_own_loss(self, task.has_classes, type(self).compute_loss is not WeighingMixin.compute_loss)
         shares = class_shares(self.augmentation, task, dataset, len(generator.label_names))
-        blend = Blend(shape, args, self.augmentation, generator, self.filters, maker, shares)
+        blend = Blend(shape, args, self._planned(), generator, self.filters, maker, shares)
         if args.push_to_hub:
             check_shard_folder(blend.shards.folder, str(args.output_dir))
         return blend
 
+    def _planned(self) -> AugmentationArguments:
+        """The arguments of augmentation as they are now, checked: a search or a callback sets them afterwards."""
+        names = [field.name for field in fields(AugmentationArguments)]
+        return AugmentationArguments(**{name: getattr(self.augmentation, name) for name in names})
+
     def _shape(self, dataset: Any) -> RunShape:
         stream = isinstance(dataset, torch_data.IterableDataset)
-        ratio = self.augmentation.synthetic_ratio if self.augments else 0.0
+        ratio = self._planned().synthetic_ratio if self.augments else 0.0
         return RunShape.find(self.args, None if stream else len(dataset), ratio, self._train_batch_size)
 
     def _check(self) -> None:
@@ -231,6 +238,7 @@ class AugmentingMixin(WeighingMixin):
             if self.blend is None:
                 return super().get_train_dataloader()
             loader = bare_loader(self.accelerator, super().get_train_dataloader)
+        check_loader(loader, self.blend.shape.batch_size)
         run = self.blend.open(self._real_rows(loader))
         self._runs.append(run)
         soft = self.augmentation.synthetic_labels == "soft"
@@ -254,7 +262,7 @@ class AugmentingMixin(WeighingMixin):
         dataset: Any = loader.dataset
         if isinstance(dataset, torch_data.IterableDataset):
             return StreamRows(dataset, seed)
-        return MapRows(order_of(loader), len(dataset), seed)
+        return MapRows(order_of(loader), seed)
 
     # Training.
 
@@ -266,7 +274,7 @@ class AugmentingMixin(WeighingMixin):
             checkpoint = get_last_checkpoint(self.args.output_dir)
         self._saved = {}
         if isinstance(checkpoint, (str, os.PathLike)):
-            state = self._state() if self.augments else None
+            state = self._state(self.blend) if self.blend is not None else None
             self._saved = check_checkpoint(Path(checkpoint), state, self.generator is not None)
             if self.augments and self.args.ignore_data_skip:
                 raise ValueError(
@@ -325,14 +333,13 @@ class AugmentingMixin(WeighingMixin):
             # First, because the stock method pushes the folder before it returns.
             folder = Path(self._get_output_dir(trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / CHECKPOINT_FILE, self._state())
+            write_json(folder / CHECKPOINT_FILE, self._state(self._run.blend))
         super()._save_checkpoint(model, trial)
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self, blend: Blend) -> dict[str, Any]:
         """Returns what a checkpoint keeps, JSON serialisable."""
-        assert self.blend is not None
-        plan = self.blend.settings()
-        state: dict[str, Any] = {"identity": self.blend.shards.identity, "plan": plan}
+        plan = blend.settings()
+        state: dict[str, Any] = {"identity": blend.shards.identity, "plan": plan}
         if self._run is not None:
             state["prepared"] = self._run.prepared_digest()
         if self.guard is not None:
@@ -360,8 +367,13 @@ class _Progress(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self.trainer._run is not None:
-            self.trainer._run.leave(state.global_step, saved=False)
+        run = self.trainer._run
+        if run is not None:
+            planned = run.blend.augmentation
+            check_unchanged(vars(planned) | {"gradient_accumulation_steps": run.shape.accumulation}, args)
+            if weighs_rows(planned):
+                self.trainer._check_weights_read()
+            run.leave(state.global_step, saved=False)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self.trainer._run is not None:

@@ -23,7 +23,7 @@ def batches(
     per_epoch = batches_per_epoch(rows, batch_size, ratio, world_size, False)
     plan = BlendPlan(batch_size, ratio, per_epoch, per_epoch * epochs)
     layout = DrawLayout(8, reuse, seed=3, rank=rank, world_size=world_size)
-    real = MapRows(RandomSampler(range(rows)), rows, seed=3)
+    real = MapRows(RandomSampler(range(rows)), seed=3)
     sampler = BlendedBatchSampler(plan, layout, real, accepted or all_accepted(8), lambda: epoch)
     for batch, factor in scales:
         sampler.progress.scale(batch, factor)
@@ -115,7 +115,7 @@ def test_batches_that_a_resumed_loader_throws_away_ask_for_no_shard():
 
     whole, plan, layout = batches(0, 2, rows=80, epochs=1)
     asked = []
-    real = MapRows(RandomSampler(range(80)), 80, seed=3)
+    real = MapRows(RandomSampler(range(80)), seed=3)
     sampler = BlendedBatchSampler(plan, layout, real, accepted, lambda: 0)
     sampler.first_batch = 15
     rest = list(SkipBatchSampler(BatchSamplerShard(sampler, 2, 0), 15))
@@ -219,7 +219,7 @@ def test_shards_that_a_factor_leaves_out_are_not_waited_for():
 
 def test_progress_describes_what_a_factor_left():
     plan, layout = BlendPlan(4, 0.5, 8, 8), DrawLayout(shard_size=4, reuse=2, seed=0)
-    real = MapRows(SequentialSampler(range(16)), 16, 0)
+    real = MapRows(SequentialSampler(range(16)), 0)
     sampler = BlendedBatchSampler(plan, layout, real, all_accepted(4), lambda: 0)
     sampler.progress.scale(2, 0.5)
     sampler.progress.scale(6, 0.0)
@@ -246,7 +246,7 @@ def test_shards_are_waited_for_only_by_their_rank_and_before_the_batch_goes_out(
 def test_the_plan_ends_the_epoch_where_the_run_ends():
     plan = BlendPlan(4, 0.5, batches_per_epoch=10, total_batches=13)
     sampler = BlendedBatchSampler(
-        plan, DrawLayout(8, 1, 0), MapRows(SequentialSampler(range(20)), 20, 0), all_accepted(8), lambda: 1
+        plan, DrawLayout(8, 1, 0), MapRows(SequentialSampler(range(20)), 0), all_accepted(8), lambda: 1
     )
     assert len(list(sampler)) == 3
 
@@ -256,7 +256,7 @@ def test_progress_tells_ratio_reuse_and_age():
     sampler = BlendedBatchSampler(
         plan,
         layout,
-        MapRows(SequentialSampler(range(16)), 16, 0),
+        MapRows(SequentialSampler(range(16)), 0),
         lambda shard: np.array([True, True, True, False]),
         lambda: 0,
     )
@@ -270,20 +270,26 @@ def test_progress_tells_ratio_reuse_and_age():
 
 @pytest.mark.parametrize("sampler", [RandomSampler(range(9)), WeightedRandomSampler([1.0] * 9, 9)])
 def test_any_sampler_is_seeded_by_the_epoch_whatever_the_global_state(sampler):
-    rows = MapRows(sampler, 9, seed=5)
+    rows = MapRows(sampler, seed=5)
     torch.manual_seed(0)
     first = rows.base(0)(20)
     state = torch.get_rng_state()
-    take = MapRows(sampler, 9, seed=5).base(0)
+    take = MapRows(sampler, seed=5).base(0)
     assert [*take(2), *take(0), *take(9)] == first
     assert take(1) == []
     assert torch.equal(torch.get_rng_state(), state)
     assert rows.base(1)(20) != first
-    assert sorted(rows.fill(0, i) for i in range(9)) == list(range(9))
+    assert sorted(rows.fill(0, i) for i in range(9)) == sorted(first)
+
+
+def test_a_row_that_the_sampler_leaves_out_fills_no_slot():
+    rows = MapRows(WeightedRandomSampler([1.0, 0.0, 1.0], 6), seed=5)
+    assert sorted(rows.fill(0, i) for i in range(6)) == sorted(rows.base(0)(6))
+    assert {rows.fill(1, i) for i in range(6)} <= {0, 2}
 
 
 def test_a_sampler_with_a_generator_of_its_own_orders_an_epoch_alike_whatever_was_drawn_before():
-    rows = MapRows(RandomSampler(range(9), generator=torch.Generator().manual_seed(3)), 9, seed=0)
+    rows = MapRows(RandomSampler(range(9), generator=torch.Generator().manual_seed(3)), seed=0)
     orders = [rows.base(epoch)(20) for epoch in (0, 1, 1, 0)]
     assert orders[0] == orders[3] != orders[1] == orders[2]
     assert sorted(orders[0]) == list(range(9))

@@ -1,8 +1,10 @@
+import functools
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from hf_augment.training.loss import RowWeights, takes_row_weights, weigh_loss
+from hf_augment.training.loss import RowWeights, parameters_of, weigh_loss
 
 
 LOGITS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.5, 0.0]])
@@ -45,6 +47,27 @@ def test_weights_are_taken_out_of_a_batch_once():
     assert RowWeights.taken_from(batch) is None
 
 
-def test_a_loss_function_says_by_its_parameters_whether_it_heeds_weights():
-    assert takes_row_weights(lambda outputs, labels, row_weights=None: 0)
-    assert not takes_row_weights(lambda outputs, labels: 0)
+class Weighed(torch.nn.Module):
+    def forward(self, outputs, labels, num_items_in_batch=None, row_weights=None):
+        return 0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda outputs, labels, row_weights=None: 0,
+        Weighed(),
+        Weighed().forward,
+        torch.compile(Weighed(), backend="eager"),
+        functools.partial(Weighed(), num_items_in_batch=None),
+        functools.partial(lambda outputs, labels, scale, row_weights: 0, scale=2),
+    ],
+    ids=["function", "module", "method", "compiled", "part of a module", "part of a function"],
+)
+def test_a_loss_function_says_by_its_parameters_whether_it_heeds_weights(function):
+    assert "row_weights" in parameters_of(function)
+
+
+def test_a_loss_function_that_takes_in_whatever_comes_says_nothing():
+    assert "row_weights" not in parameters_of(lambda outputs, labels: 0)
+    assert "row_weights" not in parameters_of(lambda outputs, labels, **kwargs: 0)

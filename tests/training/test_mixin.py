@@ -242,17 +242,61 @@ def test_a_model_that_returns_no_logits_cannot_be_weighed_and_says_so(tmp_path):
         train(tmp_path / "b", TEXT, TEXT.generator(), synthetic_weight=0.5, **options)
 
 
-def test_a_subclass_that_calls_the_loss_above_it_is_weighed(tmp_path):
-    class Scaled(AugmentingTrainer):
-        def compute_loss(self, *args, **kwargs):
-            return super().compute_loss(*args, **kwargs)
+class Calls(AugmentingTrainer):
+    def compute_loss(self, *args, **kwargs):
+        return super().compute_loss(*args, **kwargs)
 
-    class Read(Scaled):
-        def compute_loss(self, *args, **kwargs):
-            assert self.row_weights is not None
-            return super().compute_loss(*args, **kwargs)
 
-    own_loss(Read, tmp_path / "a", 0.5).train()
+class PreparesAnotherBatch(Calls):
+    """As losses over a second set of rows do, unlabelled ones for example."""
+
+    def compute_loss(self, *args, **kwargs):
+        other = self._prepare_inputs(TEXT.collator()(list(TEXT.dataset(6))))
+        assert len(other["labels"]) == 6
+        return super().compute_loss(*args, **kwargs)
+
+
+class OwnStep(AugmentingTrainer):
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        model.train()
+        loss = self.compute_loss(model, self._prepare_inputs(inputs))
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+
+@pytest.mark.parametrize("kind", [Calls, PreparesAnotherBatch, OwnStep])
+def test_a_subclass_that_calls_the_loss_above_it_is_weighed(tmp_path, kind):
+    models = []
+    for each in (AugmentingTrainer, kind):
+        trainer = own_loss(each, tmp_path / each.__name__, 0.0)
+        trainer.train()
+        models.append(weights(trainer.model))
+    assert_equal_weights(*models)
+
+
+def test_a_step_that_takes_no_account_of_weights_is_refused(tmp_path):
+    class Blind(AugmentingTrainer):
+        def training_step(self, model, inputs, num_items_in_batch=None):
+            loss = model(**inputs).loss
+            self.accelerator.backward(loss)
+            return loss.detach()
+
+    with pytest.raises(ValueError, match="from a training_step of your own _prepare_inputs and compute_loss"):
+        own_loss(Blind, tmp_path, 0.5).train()
+
+
+def test_a_tuple_of_the_loss_alone_has_no_logits_to_weigh(tmp_path):
+    class Alone(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = TEXT.model()
+
+        def forward(self, input_ids, attention_mask=None, labels=None):
+            return (self.model(input_ids, attention_mask, labels=labels).loss,)
+
+    train(tmp_path / "a", TEXT, TEXT.generator(), model=Alone(), max_steps=1)
+    with pytest.raises(ValueError, match=r"Alone returns \['loss'\], no logits to weigh"):
+        train(tmp_path / "b", TEXT, TEXT.generator(), model=Alone(), max_steps=1, synthetic_weight=0.5)
 
 
 def test_a_loss_function_with_the_parameter_is_given_weights_and_soft_labels(tmp_path, toy):
@@ -333,6 +377,29 @@ def test_a_second_try_with_smaller_batches_and_a_filter_with_a_memory_makes_the_
     assert all(made[0][slot] == made[1][slot] for slot in shared)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "batch_size", "message"),
+    [
+        (lambda rows: torch.utils.data.SubsetRandomSampler(range(12)), 4, "yields 12 rows, but .* train_dataset, 40"),
+        (lambda rows: torch.utils.data.RandomSampler(rows, num_samples=100), 4, "yields 100 rows"),
+        (torch.utils.data.SequentialSampler, 2, "has batches of 2, but .* per_device_train_batch_size=4"),
+    ],
+    ids=["fewer rows", "more rows", "other batches"],
+)
+def test_a_parent_s_loader_that_the_plan_does_not_fit_is_refused(tmp_path, sampler, batch_size, message):
+    class Parent(Trainer):
+        def get_train_dataloader(self):
+            rows = self._remove_unused_columns(self.train_dataset)
+            return torch.utils.data.DataLoader(rows, batch_size, sampler=sampler(rows), collate_fn=self.data_collator)
+
+    class Ours(AugmentingMixin, Parent):
+        pass
+
+    options = {"generator": TEXT.generator(), "preprocess": tokenize}
+    with pytest.raises(ValueError, match=message):
+        Ours(TEXT.model(), TEXT.args(tmp_path), TEXT.collator(), TEXT.dataset(), **options).train()
+
+
 def test_ignore_data_skip_is_refused_on_resume(tmp_path, toy):
     train(tmp_path, toy, toy.generator(), max_steps=4, save_strategy="steps", save_steps=2)
     with pytest.raises(ValueError, match="ignore_data_skip=True would show the first batches of the epoch again"):
@@ -378,6 +445,47 @@ def test_a_search_moves_the_ratio_to_0_and_the_seed_of_the_stream(tmp_path):
     assert seen == {(0.0, 3): None, (0.0, 4): None, (0.5, 3): 3, (0.5, 4): 4}
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("synthetic_ratio", 2.0, r"synthetic_ratio=2\.0 is out of range"),
+        ("synthetic_ratio", -0.5, r"synthetic_ratio=-0\.5 is out of range"),
+        ("synthetic_labels", "soft", "add LabelAgreement to filters"),
+        ("per_device_train_batch_size", 1, "leaves batches of 1 without a real row"),
+    ],
+)
+def test_what_a_search_sets_is_checked_as_what_is_given(tmp_path, name, value, message):
+    trainer = TEXT.trainer(tmp_path, TEXT.generator())
+    setattr(trainer.args, name, value)
+    trainer._train_batch_size = trainer.args.train_batch_size
+    with pytest.raises(ValueError, match=message):
+        trainer.get_train_dataloader()
+
+
+class Sets(TrainerCallback):
+    """Changes an argument while training."""
+
+    def __init__(self, name, value):
+        self.name, self.value = name, value
+
+    def on_step_end(self, args, state, control, **kwargs):
+        setattr(args, self.name, self.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("synthetic_ratio", 0.0), ("synthetic_weight", 0.5), ("gradient_accumulation_steps", 2)]
+)
+def test_an_argument_that_a_callback_changes_while_training_is_refused(tmp_path, name, value):
+    with pytest.raises(ValueError, match=f"{name} was set to {value} while training, which was planned with"):
+        train(tmp_path, TEXT, TEXT.generator(), callbacks=[Sets(name, value)])
+
+
+def test_a_checkpoint_says_what_its_run_was_made_of_whatever_the_arguments_are_now(tmp_path):
+    options = {"save_strategy": "steps", "save_steps": 2}
+    train(tmp_path, TEXT, TEXT.generator(), callbacks=[Sets("seed", 77)], max_steps=2, **options)
+    train(tmp_path, TEXT, TEXT.generator(), max_steps=4, resume=True, **options)
+
+
 def backwards(columns):
     return tokenize({"text": [" ".join(reversed(text.split())) for text in columns["text"]]})
 
@@ -390,13 +498,23 @@ def backwards(columns):
             {"preprocess": lambda columns: tokenize({"text": [t[::-1] for t in columns["text"]]})},
             "preprocess makes other",
         ),
+        ({"data_seed": 3}, "data_seed was None"),
+        ({"train_dataset": TEXT.dataset(60)}, "batches_per_epoch was 20"),
+        ({"max_steps": 6}, "total_steps was 4"),
     ],
-    ids=["weight", "preprocess"],
+    ids=["weight", "preprocess", "order of the rows", "number of rows", "steps"],
 )
 def test_what_changes_on_resume_is_a_warning(tmp_path, caplog, change, message):
-    train(tmp_path, TEXT, TEXT.generator(), max_steps=4, save_strategy="steps", save_steps=2)
-    train(tmp_path, TEXT, TEXT.generator(), max_steps=4, resume=str(tmp_path / "checkpoint-2"), **change)
+    options = {"max_steps": 4, "synthetic_schedule": "cosine_decay"}
+    train(tmp_path, TEXT, TEXT.generator(), save_strategy="steps", save_steps=2, **options)
+    train(tmp_path, TEXT, TEXT.generator(), resume=str(tmp_path / "checkpoint-2"), **options | change)
     assert message in caplog.text
+
+
+def test_more_steps_by_a_constant_schedule_are_none(tmp_path, caplog):
+    train(tmp_path, TEXT, TEXT.generator(), max_steps=2, save_strategy="steps", save_steps=2)
+    train(tmp_path, TEXT, TEXT.generator(), max_steps=4, resume=True)
+    assert "from here on" not in caplog.text
 
 
 def test_another_number_of_processes_is_among_what_a_checkpoint_keeps(tmp_path, toy):
