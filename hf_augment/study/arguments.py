@@ -17,7 +17,8 @@ from transformers.hf_argparser import string_to_bool
 
 def parse_arguments(dataclasses: Sequence[Any], argv: Sequence[str] | None = None) -> tuple[Any, ...]:
     """
-    Fills dataclasses from `--config FILE.yaml` and from the command line, which wins.
+    Fills dataclasses, as of [`~transformers.HfArgumentParser`], from `--config FILE.yaml` and from the command line
+    (by default that of the program), which wins.
 
     A list is emptied by its name without a value, in YAML by `[]`. A value of the file means what the same characters
     would mean on the command line: `no` is a word where a text is wanted, and `010` is not 8. Only `null`, `~` or
@@ -32,13 +33,6 @@ def parse_arguments(dataclasses: Sequence[Any], argv: Sequence[str] | None = Non
     >>> args.learning_rate
     0.0001
     ```
-
-    Args:
-        dataclasses (`Sequence[type]`): As for [`~transformers.HfArgumentParser`].
-        argv (`Sequence[str]`, *optional*, defaults to `sys.argv[1:]`): The command line.
-
-    Returns:
-        `tuple`: One instance of each.
 
     Raises:
         SystemExit: With status 2 and a message of one line, for a key or a value that is not known, or a key that is

@@ -36,10 +36,8 @@ class Source(ABC):
         name (`str`): Name of its folders, and of the arm on a command line.
         learns (`bool`, defaults to `False`):
             Whether the generator learns the labelled rows, so that a classifier of these rows would confirm copies.
-        shared (`bool`, defaults to `False`):
-            Whether the generator is the same for all splits, which then share one stream of examples.
-        real (`bool`, defaults to `False`):
-            Whether the examples are real rows, which are not filtered, reported or published.
+        shared (`bool`, defaults to `False`): Whether all splits have one generator, and so one stream of examples.
+        real (`bool`, defaults to `False`): Whether the examples are real rows, which are not filtered or published.
     """
 
     name: str
@@ -77,9 +75,7 @@ class LearnedSource(Source):
     def train(self, split: Split, folder: Path) -> dict[str, Any]:
         """
         Trains the generator on `split.train` and saves it in `folder/model`; goes on from what was interrupted there.
-
-        Returns:
-            `dict[str, Any]`: Its `steps` and `seconds`, JSON serialisable.
+        Returns its `steps` and `seconds`, JSON serialisable.
         """
 
     @abstractmethod
@@ -103,11 +99,8 @@ class LearnedSource(Source):
 @dataclass
 class Given(Source):
     """
-    A generator that is there already, the same for all splits.
-
-    Args:
-        generator (`Generator`): Generator of the examples. It must not have learned test rows.
-        name (`str`, *optional*, defaults to `"generator"`): Name of its folder.
+    A generator that is there already, the same for all splits, under the name of its folder. It must not have learned
+    test rows.
     """
 
     generator: Generator
@@ -148,13 +141,7 @@ class RealRows(Source):
 
 @dataclass
 class Mixture(Source):
-    """
-    Several sources in equal shares.
-
-    Args:
-        name (`str`): Name of its folder.
-        parts (`Sequence[Source]`): At least two.
-    """
+    """Several sources, two or more, in equal shares, under the name of its folder."""
 
     name: str
     parts: Sequence[Source]
@@ -259,10 +246,7 @@ VARIANTS: dict[str, dict[str, Any]] = {"": {}, "_unfiltered": {"filters": ()}, "
 def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:
     """
     Returns arms by the names that a command line gives them: each source, also without filters and with a guard, and
-    real rows.
-
-    Raises:
-        ValueError: If a name is none of these.
+    real rows. Raises a `ValueError` if a name is none of these.
     """
     arms = {RealRows.name: Arm(RealRows.name, RealRows())}
     for source in sources:

@@ -13,15 +13,6 @@ def one_line_errors() -> Iterator[None]:
     """
     Ends the program with one line, not with a traceback, for bad input; and lets a terminal print another letter for
     one that it does not know, since nothing that is shown is worth a run.
-
-    Example:
-
-    ```python
-    from hf_augment.study.command import one_line_errors
-
-    with one_line_errors():
-        main()
-    ```
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")

@@ -111,15 +111,11 @@ def load_train_and_test(
     one or is in the test set is left out: neither a fold nor a test may know it.
 
     Args:
-        args (`ExperimentArguments`):
-            `train_split`, `test_split`, `group_column`, `test_fraction` and `max_test_rows` of it.
+        args (`ExperimentArguments`): Says which split, or how it is divided.
         load (`Callable`):
             Takes a split, the label names (`None`: the dataset's own) and columns to keep; returns labelled rows.
         keys (`Callable`): Rows to values that are equal for rows which are the same.
         seed (`int`): Seed of the division and of the choice of test rows.
-
-    Returns:
-        `tuple[datasets.Dataset, datasets.Dataset]`: Both with the same classes.
 
     Raises:
         ValueError: If `test_fraction` is out of range, or a class is left without a labelled row.
@@ -175,11 +171,8 @@ def read_labels(
 ) -> tuple[list[str | None], list[str]]:
     """
     Reads labels of any form, and warns of rows that have none. `source` is the dataset's name in messages; the other
-    arguments are those of [`load_texts`].
-
-    Returns:
-        `tuple[list[str | None], list[str]]`: The name of each row's label, `None` for a row to leave out, and the
-        classes.
+    arguments are those of [`load_texts`]. Returns the name of each row's label, `None` for a row to leave out, and the
+    classes.
 
     Raises:
         ValueError: If a label or the column's type is not known.
@@ -248,19 +241,12 @@ def split_by_group(
     dataset: datasets.Dataset, group_column: str, test_fraction: float, seed: int
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
     """
-    Divides a dataset so that no group is on both sides. Rows without a group are one group, and a warning counts them.
-
-    Args:
-        dataset (`datasets.Dataset`): With the column `group_column`, which the results have no more.
-        group_column (`str`): The column whose equal values stay together.
-        test_fraction (`float`): Share of the groups in the test part, in `(0, 1)`.
-        seed (`int`): Seed of the choice.
-
-    Returns:
-        `tuple[datasets.Dataset, datasets.Dataset]`: The training part and the test part.
+    Divides a dataset so that no group, of equal values in `group_column`, is on both sides; the results lack that
+    column. `test_fraction`, in `(0, 1)`, is the share of groups in the test part. Rows without a group are one group,
+    and a warning counts them.
 
     Raises:
-        ValueError: If one of them would have no group.
+        ValueError: If a part would have no group.
     """
     of_row = dataset[group_column][:]
     groups = sorted(set(of_row), key=str)

@@ -51,12 +51,8 @@ def watching(args: Any) -> dict[str, str]:
 
 def identity_of(name: str, thing: Any) -> dict[str, str]:
     """
-    Returns what an object of a study is recognised by: the fields of a dataclass, and what the local models that they
-    name hold; else its `fingerprint()`, or its qualified name.
-
-    Args:
-        name (`str`): Beginning of the keys.
-        thing (`Any`): The object.
+    Returns what an object of a study is recognised by, under keys that begin with `name`: the fields of a dataclass,
+    and what the local models that they name hold; else its `fingerprint()`, or its qualified name.
     """
     if not dataclasses.is_dataclass(thing):
         return {name: callable_fingerprint(thing)}

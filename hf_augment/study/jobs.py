@@ -25,17 +25,15 @@ def run_jobs(
     make: Callable[[], Callable[..., Any]], jobs: Sequence[tuple[Any, ...]], processes: int, log_folder: Path
 ) -> None:
     """
-    Does jobs in processes of their own. What they print goes to a file for each process, and its end is shown here. If
-    a job fails, those that have begun are finished first.
+    Does jobs in so many processes at a time, which share the machine's cores evenly. What they print goes to a file of
+    `log_folder` for each, and its end is shown here. If a job fails, those that have begun are finished first, and
+    what the first one raised is raised.
 
     Args:
         make (`Callable`): Called once in each process, returns what does a job; picklable, as jobs are.
         jobs (`Sequence[tuple]`): The arguments of each job, in the order in which they are begun.
-        processes (`int`): Number of jobs at a time. They share the machine's cores evenly.
+        processes (`int`): Number of jobs at a time.
         log_folder (`Path`): Folder of the files.
-
-    Raises:
-        Exception: What the first job that failed raised.
     """
     log_folder.mkdir(parents=True, exist_ok=True)
     earlier = set(log_folder.iterdir())

@@ -12,12 +12,7 @@ from hf_augment.synthesis.shards import ShardStore
 
 
 class NearestTexts:
-    """
-    Finds the labelled text that another one repeats most, by the similarity of [`Memorization`].
-
-    Args:
-        texts (`Sequence[str]`): The labelled texts.
-    """
+    """Finds the labelled text that another one repeats most, by the similarity of [`Memorization`]."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = list(texts)
@@ -35,15 +30,8 @@ class NearestTexts:
 
 def memorization(nearest: NearestTexts, store: ShardStore, others: Sequence[str]) -> dict[str, float]:
     """
-    Measures how much the accepted texts repeat of the labelled ones, beside real texts that nobody was trained on.
-
-    Args:
-        nearest (`NearestTexts`): Finds labelled texts.
-        store ([`~hf_augment.synthesis.ShardStore`]): The synthetic texts.
-        others (`Sequence[str]`): Real texts.
-
-    Returns:
-        `dict[str, float]`: Similarities in `[0, 1]` and shares; empty without an accepted text.
+    Measures how much the accepted texts of a store repeat of the labelled ones, beside `others`, real texts that
+    nobody was trained on: similarities in `[0, 1]` and shares; empty without an accepted text.
     """
     texts = [example for index in store.indices() for example in store.read(index).examples]
     if not texts:

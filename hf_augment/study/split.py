@@ -32,13 +32,8 @@ def classifier_seed(base: int, split: int, seed: int) -> int:
 
 class Split:
     """
-    One draw of the labelled rows of a study.
-
-    Attributes:
-        study ([`Study`]): The study.
-        index (`int`): Number of the draw, from 0.
-        folder (`Path`): Folder of its stages.
-        train (`datasets.Dataset`): The labelled rows.
+    One draw of the labelled rows of a study: the number `index` from 0, whose stages lie in `folder`, and the rows
+    `train`.
     """
 
     def __init__(self, study: Study, index: int) -> None:
@@ -104,9 +99,6 @@ class Split:
         """
         Returns a judge for a generator that has learned the labelled rows. A classifier that was trained on the same
         rows would confirm copies of them, so each is trained without one fold, and judges what is nearest to it.
-
-        Args:
-            folds (`int`, *optional*, defaults to 2): Number of folds and of classifiers.
         """
         splitter = sklearn.model_selection.StratifiedKFold(folds, shuffle=True, random_state=self.index)
         labels = self.train["label"][:]
@@ -119,11 +111,8 @@ class Split:
     def independent_judge(self, per_class: int = 300) -> tuple[Any, int]:
         """
         Returns a judge that knows neither the labelled rows nor what a generator made of them, and the number of rows
-        it was trained on; where there are too few other rows, the judge of [`Split.judge`] and 0.
-
-        Args:
-            per_class (`int`, *optional*, defaults to 300):
-                The most rows of each class to train on; more would take longer than the arms.
+        it was trained on, `per_class` at most since more would take longer than the arms; where there are too few
+        other rows, the judge of [`Split.judge`] and 0.
         """
         classes = len(self.study.data.label_names)
         rarest = int(np.bincount(self.rest["label"][:], minlength=classes).min())

@@ -29,9 +29,6 @@ class Stages:
     >>> stages.run("count", {"to": 3}, lambda folder: {"sum": 1 + 2 + 3})
     {'sum': 6}
     ```
-
-    Args:
-        root (`str` or `Path`): The folder.
     """
 
     def __init__(self, root: str | Path) -> None:

@@ -39,13 +39,11 @@ class Study:
     Example:
 
     ```python
-    from datasets import load_dataset
     from hf_augment import Arm, AugmentingTrainingArguments, CausalLMGenerator, LabelledData, NearDuplicates, Study
-    from hf_augment import TextClassifier
+    from hf_augment import TextClassifier, load_texts, split_by_label
 
-    rows = load_dataset("csv", data_files="reviews.csv", split="train").class_encode_column("label")
-    rows = rows.train_test_split(0.2, seed=0, stratify_by_column="label")
-    data = LabelledData(rows["train"], {"test": rows["test"]})
+    train, test = split_by_label(load_texts("reviews.csv", text_column="text", label_column="label"), 0.2, seed=0)
+    data = LabelledData(train, {"test": test})
     generator = CausalLMGenerator.from_pretrained("my-generator")
     study = Study(
         data,
@@ -211,16 +209,13 @@ class Study:
 
     def run(self, processes: int = 1, rebuild: Callable[[], Study] | None = None) -> list[ArmRun]:
         """
-        Does all runs that have not been done.
+        Does all runs that have not been done, one for each arm, split and seed.
 
         Args:
             processes (`int`, *optional*, defaults to 1):
                 Number of runs at a time, each in a process with its share of the machine's cores.
             rebuild (`Callable`, *optional*):
                 Builds the same study in another process: a function of a module, or a `partial` of one.
-
-        Returns:
-            `list[ArmRun]`: One for each arm, split and seed.
 
         Raises:
             ValueError: If a stage was done or begun with another identity.
@@ -290,25 +285,15 @@ class Study:
     # What came of them.
 
     def differences(self, evaluation: str = "test") -> list[Difference]:
-        """
-        Compares every arm with `baseline_same_steps`, after [`Study.run`].
-
-        Args:
-            evaluation (`str`, *optional*, defaults to `"test"`): Name of an evaluation set.
-        """
+        """Compares every arm with `baseline_same_steps` on an evaluation set, after [`Study.run`]."""
         return compare_all(self.runs, REFERENCE, evaluation)
 
     def report(self, settings: dict[str, Any] | None = None, **more: Any) -> Results | None:
         """
         Prints what was found and writes the report into `output_dir/report`; lays out in `output_dir/hub` what may be
-        published, and pushes it with `training.push_to_hub`.
-
-        Args:
-            settings (`dict[str, Any]`, *optional*): Further settings to show.
-            more (`Any`): Further arguments of [`Results`], such as `notes`.
-
-        Returns:
-            [`Results`]: What is in `report/results.json`; `None` for all processes but the first.
+        published, and pushes it with `training.push_to_hub`. `settings` are shown beside the study's own, and `more`
+        are further arguments of [`Results`], such as `notes`. Returns what is in `report/results.json`, and `None` for
+        all processes but the first.
         """
         return write(self, settings or {}, more)
 

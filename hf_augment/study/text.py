@@ -22,12 +22,14 @@ from hf_augment.study.data import load_holdouts, load_texts, load_train_and_test
 from hf_augment.study.nearest_texts import NearestTexts, memorization
 from hf_augment.study.split import Split, check_folds
 from hf_augment.study.study import Study
-from hf_augment.study.text_settings import TextExperimentArguments
 from hf_augment.study.text_sources import PromptedLanguageModel
 
 
-def load_text_data(args: TextExperimentArguments, seed: int) -> LabelledData:
-    """Loads all texts; every name, column and label is checked here, before anything is trained."""
+def load_text_data(args: Any, seed: int) -> LabelledData:
+    """
+    Loads all texts; every name, column and label is checked here, before anything is trained. `args` are
+    [`~hf_augment.study.settings.ExperimentArguments`] with `text_column`.
+    """
 
     def load(split: str, label_names: list[str] | None, keep_columns: tuple[str, ...]) -> datasets.Dataset:
         columns = (args.text_column, args.label_column, args.label_map)
@@ -43,13 +45,8 @@ def load_text_data(args: TextExperimentArguments, seed: int) -> LabelledData:
 @dataclass
 class AskedModel:
     """
-    A prompted language model that is asked for the labels of texts.
-
-    Args:
-        source (`PromptedLanguageModel`): Model to ask.
-        template (`str`): Question, with `{text}`.
-        answers (`dict[str, str]`): Answers by label name.
-        opinions (`int`, *optional*, defaults to 2): Number of times it is asked, each time after other labelled texts.
+    A prompted language model that is asked for the labels of texts: `template` is the question, with `{text}`, and
+    `answers` are by label name; `opinions` is how often it is asked, each time after other labelled texts.
     """
 
     source: PromptedLanguageModel
@@ -86,9 +83,9 @@ class TextFilters:
             Least probability of the requested label, in `[0, 1]`; 0 for no judge.
         judge_folds (`int`, *optional*, defaults to 2):
             Number of classifiers, each trained without one fold, that judge a generator which learned the labelled
-            texts. One that has not is judged by a classifier of all labelled texts.
+            texts. One that has not is judged by a classifier of all of them.
         asked (`AskedModel`, *optional*):
-            Model that judges in the place of classifiers. It has learned none of the labelled texts.
+            Model, which has learned none of them, that judges in the place of classifiers.
     """
 
     duplicate_threshold: float = COPY_SIMILARITY
