@@ -35,9 +35,10 @@ from .perturbations.easy_augmentation import EasyDataAugmentation, TokenAugmenta
 from .perturbations.images import IMAGE_CORRUPTIONS, corrupt_images, load_corrupted_set
 from .perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from .reporting.results import Results
-from .study.arms import Arm, LabelledData
+from .study.arms import Arm
 from .study.data import load_texts, split_by_label
 from .study.image_classifier import ImageClassifier
+from .study.split import LabelledData
 from .study.study import Study
 from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore

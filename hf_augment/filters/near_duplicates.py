@@ -187,9 +187,7 @@ class EvaluationOverlap(_CopyFilter):
 
     Args:
         eval_texts (`Iterable[str]`): The texts of all evaluation sets that will be reported, at least one.
-        threshold (`float`, *optional*, defaults to `0.7`):
-            In `[0.1, 1]`. Candidates with at least this similarity are rejected.
-        text_column (`str`, *optional*, defaults to `"text"`): The column of the candidates to compare.
+        threshold, text_column (*optional*): As for [`Memorization`].
 
     Raises:
         `ValueError`: If `eval_texts` is empty or holds something else than texts, or `threshold` is out of range.

@@ -7,24 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-
-import datasets
+from typing import Any, ClassVar
 
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.generators.ensemble import GeneratorEnsemble
 from hf_augment.study.identity import identity_of
-
-
-if TYPE_CHECKING:
-    from hf_augment.study.split import Split
-    from hf_augment.study.study import Study
-
-
-#: The arm that the others are compared with: the stock Trainer, with as many steps as the arms with a generator.
-REFERENCE = "baseline_same_steps"
+from hf_augment.study.split import REFERENCE, Basis, Split
 
 
 class Source(ABC):
@@ -54,7 +44,7 @@ class Source(ABC):
         """Returns the values that the examples depend on, beside the labelled rows."""
         return identity_of(self.name, self)
 
-    def check(self, study: Study) -> None:  # noqa: B027 - most have nothing to check
+    def check(self, study: Basis) -> None:  # noqa: B027 - most have nothing to check
         """Raises `ValueError` or `OSError` for what cannot work, before anything is trained."""
 
     def leaves(self) -> list[Source]:
@@ -125,7 +115,7 @@ class RealRows(Source):
     def models(self) -> tuple[str, ...]:
         return ("real rows",)
 
-    def check(self, study: Study) -> None:
+    def check(self, study: Basis) -> None:
         """Every class needs a row that is not labelled."""
         rest = study.split(0).apart[1]
         counts = {name: rest["label"][:].count(label) for label, name in enumerate(study.data.label_names)}
@@ -162,7 +152,7 @@ class Mixture(Source):
     def identity(self) -> dict[str, str]:
         return {key: value for part in self.parts for key, value in part.identity().items()}
 
-    def check(self, study: Study) -> None:
+    def check(self, study: Basis) -> None:
         for part in self.parts:
             part.check(study)
 
@@ -174,7 +164,7 @@ class Mixture(Source):
 
 
 #: The filters of an arm, or what makes them for a split, a source and its generator.
-Filters = Sequence[Filter] | Callable[["Split", Source, Generator], Sequence[Filter]]
+Filters = Sequence[Filter] | Callable[[Split, Source, Generator], Sequence[Filter]]
 
 
 @dataclass(frozen=True)
@@ -258,24 +248,7 @@ def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filte
     return [arms[name] for name in names]
 
 
-@dataclass
-class LabelledData:
-    """
-    The rows of a study.
-
-    Args:
-        train (`datasets.Dataset`): All labelled rows, from which splits are drawn; `label` is a `ClassLabel`.
-        evaluations (`dict[str, datasets.Dataset]`): The test set under `"test"`, and the hold-outs.
-        name (`str`, *optional*, defaults to `"data"`): Name in the report.
-        note (`str`, *optional*): Note for readers, in the title of the report.
-    """
-
-    train: datasets.Dataset
-    evaluations: dict[str, datasets.Dataset]
-    name: str = "data"
-    note: str | None = None
-
-    @property
-    def label_names(self) -> list[str]:
-        """The classes."""
-        return list(self.train.features["label"].names)
+def sources_of(arms: Iterable[Arm]) -> list[Source]:
+    """Returns the sources of arms, each once, with those that mixtures are made of."""
+    sources = [arm.source for arm in arms if arm.source is not None]
+    return list({leaf.name: leaf for source in sources for leaf in source.leaves()}.values())

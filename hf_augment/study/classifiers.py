@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import datasets
 from transformers import PreTrainedModel
@@ -13,10 +13,6 @@ from transformers import PreTrainedModel
 from hf_augment.evaluation.robustness import Predict, predict_with_trainer
 from hf_augment.study.identity import identity_of
 from hf_augment.training.trainer import AugmentingTrainer
-
-
-if TYPE_CHECKING:
-    from hf_augment.study.split import Split
 
 
 class Classifier(ABC):
@@ -65,8 +61,8 @@ class Classifier(ABC):
         """Returns a trained model of this kind as a judge of labels."""
 
     @abstractmethod
-    def nearest_fold(self, folds: Sequence[datasets.Dataset], split: Split) -> Callable[..., Sequence[int]]:
-        """Returns what finds the fold of a candidate's nearest row, for [`OutOfFoldJudge`]."""
+    def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> Callable[..., Any]:
+        """Returns what finds the fold of a candidate's nearest row, for [`OutOfFoldJudge`]; `judge` knows all rows."""
 
     @abstractmethod
     def collator(self, augment: str | None = None) -> Any:

@@ -20,12 +20,12 @@ from hf_augment.images.grids import write_grid
 from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.neighbours.features import COPY_DISTANCE, RealFeatures
 from hf_augment.seeding import derive_seed
-from hf_augment.study.arms import LabelledData, LearnedSource, Source
+from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.data import load_holdouts, load_train_and_test, sample_per_class
 from hf_augment.study.image_data import image_digests, load_images
 from hf_augment.study.image_quality import measure_quality, quality_table
 from hf_augment.study.image_settings import ImageExperimentArguments
-from hf_augment.study.split import Split, check_folds
+from hf_augment.study.split import LabelledData, Split, check_folds
 from hf_augment.study.study import Study
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import datasets
 import numpy as np
@@ -20,10 +20,6 @@ from hf_augment.judges.out_of_fold import NearestImageFold
 from hf_augment.perturbations.images import IMAGE_CORRUPTIONS, corrupt_images
 from hf_augment.study.classifiers import Classifier
 from hf_augment.weights import safetensors_only
-
-
-if TYPE_CHECKING:
-    from hf_augment.study.split import Split
 
 
 #: Classic augmentation of an image of a height and width: of torchvision, for uint8 tensors.
@@ -94,8 +90,8 @@ class ImageClassifier(Classifier):
         )
         return ImageClassifierJudge(on_device(model), self.processing_class)
 
-    def nearest_fold(self, folds: Sequence[datasets.Dataset], split: Split) -> NearestImageFold:
-        return NearestImageFold([image_arrays(fold) for fold in folds], ClassifierFeatures(split.judge()))
+    def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> NearestImageFold:
+        return NearestImageFold([image_arrays(fold) for fold in folds], ClassifierFeatures(judge()))
 
 
 def on_device(model: Any) -> Any:

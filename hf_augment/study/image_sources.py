@@ -14,9 +14,8 @@ from hf_augment.generators.dcgan import DCGANConfig, DCGANGenerator
 from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.study.arms import LearnedSource
 from hf_augment.study.image_classifier import on_device
-from hf_augment.study.split import Split
+from hf_augment.study.split import Basis, Split
 from hf_augment.study.stages import last_checkpoint
-from hf_augment.study.study import Study
 
 
 @dataclass
@@ -44,7 +43,7 @@ class TrainedDCGAN(LearnedSource):
     def models(self) -> tuple[str, ...]:
         return (f"DCGAN of width {self.shape.get('width', DCGANConfig().width)}",)
 
-    def check(self, study: Study) -> None:
+    def check(self, study: Basis) -> None:
         """Raises `ValueError` if it cannot be built or trained."""
         first = study.split(0)
         try:
@@ -61,7 +60,7 @@ class TrainedDCGAN(LearnedSource):
                 f"the {len(first.train)} labelled images: lower it."
             )
 
-    def config(self, study: Study) -> DCGANConfig:
+    def config(self, study: Basis) -> DCGANConfig:
         """Returns the shape for the images of a study."""
         size, width, num_channels = study.data.train.features["image"].shape
         if size != width:

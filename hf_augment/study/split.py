@@ -1,25 +1,117 @@
-"""One draw of the labelled rows, and the classifiers that know them."""
+"""What all arms of a study stand on: the draws of the labelled rows, and the classifiers that know them."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import datasets
 import numpy as np
 import sklearn.model_selection
 
+from hf_augment.fingerprints import images_digest, texts_digest
 from hf_augment.judges.out_of_fold import OutOfFoldJudge
 from hf_augment.seeding import derive_rng, derive_seed
-from hf_augment.study.arms import REFERENCE
+from hf_augment.study import identity
+from hf_augment.study.classifiers import Classifier
 from hf_augment.study.data import sample_per_class
 from hf_augment.study.runs import run_arm
+from hf_augment.study.stages import Stages
+from hf_augment.training.arguments import AugmentingTrainingArguments
+from hf_augment.training.blend import RunShape
 
 
-if TYPE_CHECKING:
-    from hf_augment.study.study import Study
+#: The arm that the others are compared with: the stock Trainer, with as many steps as the arms with a generator.
+REFERENCE = "baseline_same_steps"
+
+
+@dataclass
+class LabelledData:
+    """
+    The rows of a study.
+
+    Args:
+        train (`datasets.Dataset`): All labelled rows, from which splits are drawn; `label` is a `ClassLabel`.
+        evaluations (`dict[str, datasets.Dataset]`): The test set under `"test"`, and the hold-outs.
+        name (`str`, *optional*, defaults to `"data"`): Name in the report.
+        note (`str`, *optional*): Note for readers, in the title of the report.
+    """
+
+    train: datasets.Dataset
+    evaluations: dict[str, datasets.Dataset]
+    name: str = "data"
+    note: str | None = None
+
+    @property
+    def label_names(self) -> list[str]:
+        """The classes."""
+        return list(self.train.features["label"].names)
+
+
+class Basis(ABC):
+    """What all arms of a study stand on: the rows and their splits, the classifier and its arguments, the stages."""
+
+    def __init__(
+        self,
+        data: LabelledData,
+        classifier: Classifier,
+        training: AugmentingTrainingArguments,
+        train_per_class: int | None,
+        curve_rows: int,
+        robustness_rows: int,
+    ) -> None:
+        self.data, self.classifier, self.training = data, classifier, training
+        self.train_per_class, self.curve_rows, self.robustness_rows = train_per_class, curve_rows, robustness_rows
+        self.folder = Path(str(training.output_dir))
+        self.stages = Stages(self.folder)
+        self.split = cache(partial(Split, self))
+
+    @abstractmethod
+    def train(self, split: int, arm: str, seed: int) -> dict[str, Any]:
+        """Does one run, if it has not been done; returns what [`run_arm`] does."""
+
+    def augmented_steps(self, num_rows: int | None = None) -> int:
+        """Returns the optimizer steps of an arm with a generator, on a split or on so many labelled rows."""
+        return self._shape(len(self.split(0).train) if num_rows is None else num_rows).total_steps
+
+    def _shape(self, num_rows: int) -> RunShape:
+        return RunShape.find(self.training, num_rows, self.training.synthetic_ratio)
+
+    @cached_property
+    def rows_identity(self) -> dict[str, str]:
+        """The labelled rows of all splits."""
+        found = {"train_per_class": str(self.train_per_class), "seed": str(self.training.seed)}
+        return found | {"label_names": str(self.data.label_names)} | self._contents({"train": self.data.train})
+
+    @cached_property
+    def device_identity(self) -> dict[str, str]:
+        """The machine, as far as results depend on it."""
+        return identity.arguments(self.training, identity.DEVICE)
+
+    @cached_property
+    def classifier_identity(self) -> dict[str, str]:
+        """A classifier that is trained without a generator."""
+        training = identity.arguments(self.training, identity.TRAINING)
+        return self.rows_identity | self.device_identity | training | self.classifier.identity()
+
+    @cached_property
+    def run_identity(self) -> dict[str, str]:
+        """A classifier that is watched and evaluated, too."""
+        rows = {"curve_rows": str(self.curve_rows), "robustness_rows": str(self.robustness_rows)}
+        watched = identity.watching(self.training)
+        return self.classifier_identity | watched | rows | self._contents(self.data.evaluations)
+
+    def _contents(self, of: dict[str, datasets.Dataset]) -> dict[str, str]:
+        found = {}
+        for name, rows in of.items():
+            values = self.classifier.values(rows)
+            digest = images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
+            found[f"contents of {name}"] = texts_digest([digest, *map(str, rows["label"][:])])
+        return found
 
 
 def classifier_seed(base: int, split: int, seed: int) -> int:
@@ -36,7 +128,7 @@ class Split:
     `train`.
     """
 
-    def __init__(self, study: Study, index: int) -> None:
+    def __init__(self, study: Basis, index: int) -> None:
         self.study, self.index, self.seed = study, index, int(study.training.seed)
         self.folder = study.folder / f"split-{index}"
         self.train = sample_per_class(study.data.train, study.train_per_class, self.seed, index)
@@ -106,7 +198,7 @@ class Split:
         for k, (others, fold) in enumerate(splitter.split(labels, labels)):
             judges.append(self.train_judge(f"judge-{k}", self.train.select(others), k, len(labels)))
             held_out.append(self.train.select(fold))
-        return OutOfFoldJudge(judges, self.study.classifier.nearest_fold(held_out, self))
+        return OutOfFoldJudge(judges, self.study.classifier.nearest_fold(held_out, self.judge))
 
     def independent_judge(self, per_class: int = 300) -> tuple[Any, int]:
         """

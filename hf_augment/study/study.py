@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import datasets
-import numpy as np
-
 from hf_augment.blending.schedule import BlendPlan
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
-from hf_augment.fingerprints import images_digest, texts_digest
 from hf_augment.progress import say
 from hf_augment.reporting.results import Results
 from hf_augment.seeding import derive_seed
 from hf_augment.study import identity
-from hf_augment.study.arms import BASELINES, REFERENCE, Arm, LabelledData, Source
+from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.jobs import run_jobs
 from hf_augment.study.publication import write
 from hf_augment.study.runs import as_run
-from hf_augment.study.split import Split, check_folds
-from hf_augment.study.stages import Stages
+from hf_augment.study.split import REFERENCE, Basis, LabelledData, Split, check_folds
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
-from hf_augment.training.blend import RunShape
 from hf_augment.training.guard import AugmentationGuard
 
 
-class Study:
+class Study(Basis):
     """
     Does a generator help a classifier? Trains it with and without, on the same rows, with the same seeds and for the
     same number of steps, and tells what made a difference.
@@ -99,54 +93,23 @@ class Study:
         launched, found = int(os.environ.get("WORLD_SIZE", "1")), training.world_size
         if launched != found:
             raise ValueError(f"{launched} processes were started, but {found} can talk: pass --use_cpu without a GPU.")
-        self.data, self.classifier, self.training = data, classifier, training
+        super().__init__(data, classifier, training, train_per_class, curve_rows, robustness_rows)
         self.arms = {arm.name: arm for arm in (*BASELINES, *arms)}
         if len(self.arms) < len(arms) + len(BASELINES):
             raise ValueError(f"arms={[arm.name for arm in arms]} has a name twice, or that of a baseline: rename it.")
-        self.train_per_class, self.splits, self.seeds = train_per_class, splits, seeds
-        self.curve_rows, self.robustness_rows = curve_rows, robustness_rows
-        self.folder = Path(str(training.output_dir))
-        self.stages = Stages(self.folder)
-        self.split = cache(partial(Split, self))
+        self.splits, self.seeds = splits, seeds
         self.runs: list[ArmRun] = []
         self.stores: dict[str, ShardStore] = {}
         self._check()
 
     def sources(self) -> list[Source]:
         """Returns the sources of all arms, each once, with those that mixtures are made of."""
-        sources = [arm.source for arm in self.arms.values() if arm.source is not None]
-        return list({leaf.name: leaf for source in sources for leaf in source.leaves()}.values())
+        return sources_of(self.arms.values())
 
     def is_real(self, arm: str) -> bool:
         """Whether an arm's examples are real rows."""
         source = self.arms[arm].source
         return source is not None and source.real
-
-    # What the stages depend on.
-
-    @cached_property
-    def rows_identity(self) -> dict[str, str]:
-        """The labelled rows of all splits."""
-        found = {"train_per_class": str(self.train_per_class), "seed": str(self.training.seed)}
-        return found | {"label_names": str(self.data.label_names)} | self._contents({"train": self.data.train})
-
-    @cached_property
-    def device_identity(self) -> dict[str, str]:
-        """The machine, as far as results depend on it."""
-        return identity.arguments(self.training, identity.DEVICE)
-
-    @cached_property
-    def classifier_identity(self) -> dict[str, str]:
-        """A classifier that is trained without a generator."""
-        training = identity.arguments(self.training, identity.TRAINING)
-        return self.rows_identity | self.device_identity | training | self.classifier.identity()
-
-    @cached_property
-    def run_identity(self) -> dict[str, str]:
-        """A classifier that is watched and evaluated, too."""
-        rows = {"curve_rows": str(self.curve_rows), "robustness_rows": str(self.robustness_rows)}
-        watched = identity.watching(self.training)
-        return self.classifier_identity | watched | rows | self._contents(self.data.evaluations)
 
     def arm_identity(self, arm: Arm) -> dict[str, str]:
         """The runs of an arm."""
@@ -155,14 +118,6 @@ class Study:
             return found | ({"max_steps": str(self.augmented_steps())} if arm.same_steps else {})
         synthesis = identity.arguments(self.training, identity.SYNTHESIS)
         return found | synthesis | arm.source.identity() | arm.filters_identity()
-
-    def _contents(self, of: dict[str, datasets.Dataset]) -> dict[str, str]:
-        found = {}
-        for name, rows in of.items():
-            values = self.classifier.values(rows)
-            digest = images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
-            found[f"contents of {name}"] = texts_digest([digest, *map(str, rows["label"][:])])
-        return found
 
     # What cannot work is refused before anything is trained.
 
@@ -197,13 +152,6 @@ class Study:
                 if hasattr(arm.filters, "check"):
                     arm.filters.check(self, arm.source)
                 arm.source.check(self)
-
-    def augmented_steps(self, num_rows: int | None = None) -> int:
-        """Returns the optimizer steps of an arm with a generator, on a split or on so many labelled rows."""
-        return self._shape(len(self.split(0).train) if num_rows is None else num_rows).total_steps
-
-    def _shape(self, num_rows: int) -> RunShape:
-        return RunShape.find(self.training, num_rows, self.training.synthetic_ratio)
 
     # The runs.
 
@@ -295,7 +243,7 @@ class Study:
         are further arguments of [`Results`], such as `notes`. Returns what is in `report/results.json`, and `None` for
         all processes but the first.
         """
-        return write(self, settings or {}, more)
+        return write(self, self.arms, self.runs, self.stores, settings or {}, more)
 
 
 def _trainer_of(rebuild: Callable[[], Study]) -> Callable[..., Any]:

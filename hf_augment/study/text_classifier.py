@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import datasets
 import numpy as np
@@ -31,10 +31,6 @@ from hf_augment.training.trainer import AugmentingTrainer
 from hf_augment.weights import safetensors_only
 
 
-if TYPE_CHECKING:
-    from hf_augment.study.split import Split
-
-
 class TextClassifier(Classifier):
     """
     A sequence classifier by the name of a pretrained model: its tokenizer, and a fresh model for every run.
@@ -43,8 +39,7 @@ class TextClassifier(Classifier):
         model (`str`): Hub id, folder or `wheel://` source.
         label_names (`Sequence[str]`): The classes, in the order of the integer labels.
         max_length (`int`, *optional*, defaults to 256): Number of tokens of a text that it sees.
-        dropout (`float`, *optional*):
-            Dropout of hidden layers and attention, in `[0, 1)`. Defaults to that of the model.
+        dropout (`float`, *optional*, defaults to the model's): Dropout of hidden layers and attention, in `[0, 1)`.
 
     Raises:
         OSError: If the model is not there.
@@ -141,5 +136,5 @@ class TextClassifier(Classifier):
         )
         return ClassifierJudge(model, self.tokenizer, max_length=self.max_length)
 
-    def nearest_fold(self, folds: Sequence[datasets.Dataset], split: Split) -> NearestTextFold:
+    def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> NearestTextFold:
         return NearestTextFold([fold["text"][:] for fold in folds])

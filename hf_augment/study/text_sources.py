@@ -18,8 +18,7 @@ from hf_augment.generators.prompts import Prompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.sources import resolve
-from hf_augment.study.split import Split
-from hf_augment.study.study import Study
+from hf_augment.study.split import Basis, Split
 
 
 @dataclass
@@ -45,7 +44,7 @@ class _LanguageModel(Source):
     def models(self) -> tuple[str, ...]:
         return (self.model,)
 
-    def check(self, study: Study) -> None:
+    def check(self, study: Basis) -> None:
         """Raises `OSError` if the model is not there, and `ValueError` if the prompt is of other labels."""
         source = resolve(self.model)
         try:
@@ -66,7 +65,7 @@ class _LanguageModel(Source):
                 f"(instruct_negative and instruct_positive in a recipe): {error}"
             ) from error
 
-    def pretrained(self, study: Study) -> CausalLMGenerator:
+    def pretrained(self, study: Basis) -> CausalLMGenerator:
         """Returns the generator before any training."""
         return CausalLMGenerator.from_pretrained(
             resolve(self.model),
@@ -116,7 +115,7 @@ class PromptedLanguageModel(_LanguageModel):
     candidates: str | None = field(default=None, compare=False)
     shared = True
 
-    def opened(self, study: Study) -> CausalLMGenerator:
+    def opened(self, study: Basis) -> CausalLMGenerator:
         """Returns the model, which the study keeps as a generator."""
 
         def work(folder: Path) -> dict[str, Any]:

@@ -5,8 +5,11 @@ import math
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from hf_augment.reporting.results import Data, Results
+from hf_augment.reporting.samples import choose_samples
+from hf_augment.synthesis.shards import Shard, ShardStore
 from tests.reporting.builders import ARMS, REFERENCE, measured, reject, results, store
 from tests.reporting.card_results import make_results
 
@@ -76,3 +79,13 @@ def test_the_best_arm_is_the_one_that_helps_most():
     assert found.best_arm(["trained"]) == "baseline_same_steps"
     more = [replace(d, mean=0.2, p_holm=0.01) if d.arm == "trained" else d for d in found.differences]
     assert replace(found, differences=more).best_arm() == "trained"
+
+
+def test_images_of_pillow_are_shown_too(tmp_path):
+    made = ShardStore(tmp_path, {"shard_size": 2}, "label", ["neg", "pos"])
+    images = [Image.new("RGB", (4, 3), (7, 0, 0)), Image.new("L", (4, 3), 9)]
+    made.write(Shard(0, [0, 1], [0, 1], [{"image": image} for image in images], [None] * 2, candidates=2))
+    colour, grey = choose_samples(made)
+    assert colour.image.shape == grey.image.shape == (3, 4, 3)
+    assert colour.image[0, 0].tolist() == [7, 0, 0]
+    assert grey.image[0, 0].tolist() == [9, 9, 9]

@@ -11,10 +11,10 @@ import torch
 from hf_augment import AugmentingTrainingArguments
 from hf_augment.images.arrays import image_arrays
 from hf_augment.seeding import isolated_rng
-from hf_augment.study.arms import REFERENCE
 from hf_augment.study.image import write_samples
 from hf_augment.study.image_classifier import CLASSIC
 from hf_augment.study.image_settings import ImageExperimentArguments
+from hf_augment.study.split import REFERENCE
 from recipes.cifar10 import build
 from tests.toys import assert_equal_weights, weights
 

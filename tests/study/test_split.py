@@ -8,8 +8,7 @@ import pytest
 
 from hf_augment.seeding import derive_seed
 from hf_augment.study import split as module
-from hf_augment.study.arms import LabelledData
-from hf_augment.study.split import Split, check_folds, classifier_seed
+from hf_augment.study.split import LabelledData, Split, check_folds, classifier_seed
 
 
 def test_every_split_and_seed_has_a_classifier_seed_of_its_own():
@@ -28,7 +27,7 @@ class Classifier:
     def as_judge(self, folder):
         return str(folder)
 
-    def nearest_fold(self, folds, split):
+    def nearest_fold(self, folds, judge):
         texts = [fold["text"][:] for fold in folds]
         return lambda examples: [next(k for k, fold in enumerate(texts) if row["text"] in fold) for row in examples]
 

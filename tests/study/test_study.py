@@ -30,7 +30,7 @@ NOTHING_DEPENDS_ON = (
     *("dataloader_persistent_workers", "dataloader_prefetch_factor", "dataloader_multiprocessing_context"),
     *("ddp_find_unused_parameters", "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph", "ddp_backend"),
     *("ddp_timeout", "debug", "skip_memory_metrics", "do_train", "do_eval", "do_predict", "resume_from_checkpoint"),
-    *("local_rank", "synthetic_producer", "synthetic_timeout", "synthetic_dir"),
+    *("local_rank", "synthetic_producer", "synthetic_timeout", "synthetic_dir", "synthetic_keep"),
 )
 #: These decide with `load_best_model_at_end` alone.
 SAVING = ("save_strategy", "save_steps")

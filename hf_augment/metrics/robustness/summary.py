@@ -8,7 +8,9 @@ from typing import Any
 
 def summarise_robustness(clean: float, accuracy: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """
-    Sums accuracies under perturbation up.
+    Sums accuracies under perturbation up: `clean_accuracy`; `robust_accuracy`, the mean over perturbations of the mean
+    over severities; `drop`, the first minus the second; `worst_perturbation`, the one of the lowest mean over
+    severities (of equals the first), and `worst_accuracy`, this mean.
 
     Example:
 
@@ -18,16 +20,6 @@ def summarise_robustness(clean: float, accuracy: Mapping[str, Sequence[float]]) 
     >>> summary["robust_accuracy"], summary["drop"], summary["worst_perturbation"], summary["worst_accuracy"]
     (0.4375, 0.3125, 'blur', 0.375)
     ```
-
-    Args:
-        clean (`float`): Accuracy without perturbation.
-        accuracy (`Mapping[str, Sequence[float]]`):
-            By perturbation, accuracy at each severity; one perturbation or more.
-
-    Returns:
-        `dict`: `clean_accuracy`; `robust_accuracy`, the mean over perturbations of the mean over severities; `drop`,
-        the first minus the second; `worst_perturbation`, the one of the lowest mean over severities (of equals the
-        first), and `worst_accuracy`, this mean.
     """
     means = {name: sum(values) / len(values) for name, values in accuracy.items()}
     robust = sum(means.values()) / len(means)
