@@ -139,9 +139,6 @@ def robustness(
         severities (`Iterable[int]`, *optional*, defaults to `(1, 2, 3, 4, 5)`): The severities.
         seed (`int`, *optional*, defaults to 0): Seed of the perturbations.
 
-    Returns:
-        `RobustnessReport`: With accuracies by perturbation and severity.
-
     Raises:
         ValueError: If there is nothing to do, labels or results do not suit the values, or logits are not finite.
     """
@@ -210,14 +207,13 @@ def predict_with_trainer(
     trainer: Trainer, prepare: Callable[[Sequence[Any]], Any], data_collator: Callable[..., Any] | None = None
 ) -> Predict:
     """
-    Lets a trainer's model predict, in its batches and on its devices.
+    Lets a trainer's model predict, in its batches and on its devices: values to logits of shape `(values, classes)`.
 
     Example:
 
     ```python
     from datasets import Dataset
-    from hf_augment.evaluation.robustness import predict_with_trainer, robustness
-    from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
+    from hf_augment import TEXT_PERTURBATIONS, perturb_texts, predict_with_trainer, robustness
 
     prepare = lambda texts: Dataset.from_dict(dict(tokenizer(list(texts), truncation=True)))
     predict = predict_with_trainer(trainer, prepare)
@@ -227,11 +223,8 @@ def predict_with_trainer(
     Args:
         trainer (`transformers.Trainer`): Its model.
         prepare (`Callable`): Values to a dataset for `trainer.predict`; it needs no labels, unless the collator does.
-        data_collator (`Callable`, *optional*):
-            Instead of the trainer's own while it predicts: one without augmentation.
-
-    Returns:
-        `Callable`: Values to logits of shape `(values, classes)`.
+        data_collator (`Callable`, *optional*, defaults to the trainer's own):
+            Collator while it predicts: one without augmentation.
     """
 
     def predict(values: Sequence[Any]) -> Any:
@@ -254,13 +247,15 @@ def _pillow_image(array: np.ndarray) -> Any:
 
 def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
     """
-    Lets a transformers pipeline for the classification of texts or images predict.
+    Lets a transformers pipeline for the classification of texts or images predict: values, texts or uint8 images of
+    shape `(height, width, channels)`, to scores `(values, classes)`. A text is cut to the length that the tokenizer
+    names.
 
     Example:
 
     ```python
     from transformers import pipeline
-    from hf_augment.evaluation.robustness import predict_with_pipeline
+    from hf_augment import predict_with_pipeline
 
     predict = predict_with_pipeline(pipeline("text-classification", "my-classifier"), ["neg", "pos"])
     ```
@@ -268,10 +263,6 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
     Args:
         pipeline (`transformers.Pipeline`): For `"text-classification"` or `"image-classification"`.
         label_names (`Sequence[str]`): The names its model has for the classes, in the order of the labels.
-
-    Returns:
-        `Callable`: Values, texts or uint8 images of shape `(height, width, channels)`, to scores `(values, classes)`.
-        A text is cut to what the tokenizer says is the model's length.
 
     Raises:
         ValueError: If the model has other labels.

@@ -36,9 +36,9 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
 
     Args:
         eval_prediction (`transformers.EvalPrediction`):
-            Predictions as [`~transformers.Trainer`] gives them: `predictions` with one row of logits for each example,
-            for two classes or more (or a tuple that starts with them), and `label_ids` with one class for each; or
-            lists of both by batch, as with `eval_do_concat_batches=False`.
+            As [`~transformers.Trainer`] gives it: `predictions` with one row of logits for each example, for two
+            classes or more (or a tuple that starts with them), and `label_ids` with one class for each; or lists of
+            both by batch, as with `eval_do_concat_batches=False`.
 
     Returns:
         `dict[str, float]`: All in `[0, 1]`:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def metric_path(name: str) -> str:
     """
-    Finds a metric that ships with the package, in the form that `evaluate.load` takes.
+    Finds the folder of a metric that ships with the package, as `evaluate.load` takes it; `help(hf_augment.metrics)`
+    lists them.
 
     Example:
 
@@ -28,10 +29,7 @@ def metric_path(name: str) -> str:
     ```
 
     Args:
-        name (`str`): Name of a folder beside this module; `help(hf_augment.metrics)` lists them.
-
-    Returns:
-        `str`: The metric's folder.
+        name (`str`): Name of a folder beside this module.
 
     Raises:
         `ValueError`: If there is no metric of that name.
@@ -52,7 +50,8 @@ def metric_path(name: str) -> str:
 def load_metric(name: str, **kwargs: Any) -> EvaluationModule:
     """
     Loads a metric that ships with the package. Safe in parallel processes: unlike `evaluate.load`, it keeps what it
-    collects in memory, or under an `experiment_id` of its own, so that no two processes share a file.
+    collects in memory, or under an `experiment_id` of its own, so that no two processes share a file. One object
+    serves one thread at a time.
 
     Example:
 
@@ -69,9 +68,6 @@ def load_metric(name: str, **kwargs: Any) -> EvaluationModule:
             For `evaluate.load`, such as `config_name="multilabel"` for `"accuracy"` and `"f1"`. `keep_in_memory`
             defaults to `True` here. With `num_process` above one, `experiment_id` must be given, the same for all
             processes.
-
-    Returns:
-        `evaluate.EvaluationModule`: With `compute`, `add` and `add_batch`. One object serves one thread at a time.
 
     Raises:
         `ValueError`: If there is no metric of that name, or `num_process` is above one without `experiment_id`.

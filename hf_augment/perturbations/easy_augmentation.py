@@ -57,10 +57,7 @@ class EasyDataAugmentation:
     Args:
         alpha (`float`, *optional*, defaults to 0.1):
             Share of words to change, in `(0, 1]`. Wei and Zou 2019 (table 3) recommend 0.1 from 5,000 training rows on
-            and 0.05 for fewer.
-
-    Raises:
-        ValueError: If `alpha` is outside its range.
+            and 0.05 for fewer. Others raise a `ValueError`.
     """
 
     def __init__(self, alpha: float = 0.1) -> None:

@@ -28,7 +28,9 @@ from hf_augment.training.guard import AugmentationGuard
 class Study(Basis):
     """
     Does a generator help a classifier? Trains it with and without, on the same rows, with the same seeds and for the
-    same number of steps, and tells what made a difference.
+    same number of steps, and tells what made a difference. What is done is kept in `training.output_dir` and not done
+    again; a run that was interrupted goes on from its last checkpoint. Every stage is recognised by what it depends
+    on: if that has changed, it is refused with words.
 
     Example:
 
@@ -51,18 +53,15 @@ class Study(Basis):
     study.report()
     ```
 
-    What is done is kept in `training.output_dir` and not done again; a run that was interrupted goes on from its last
-    checkpoint. Every stage is recognised by what it depends on: if that has changed, it is refused with words.
-
     Args:
         data ([`LabelledData`]): Rows with a column `text` or `image`, and `label`, a `ClassLabel`.
         classifier ([`Classifier`]): Kind of classifier, such as a [`TextClassifier`].
         training ([`AugmentingTrainingArguments`]): Arguments of its trainer; `output_dir` is the folder of the study.
         arms (`Sequence[Arm]`):
-            Arms to compare, beside `baseline`, the stock Trainer, and `baseline_same_steps`, the stock Trainer with
-            as many optimizer steps as the arms with a generator.
-        train_per_class (`int`, *optional*):
-            Number of labelled rows of each class in a split. Defaults to all rows, which are one split.
+            Arms to compare, beside `baseline`, the stock Trainer, and `baseline_same_steps`, the stock Trainer with as
+            many optimizer steps as the arms with a generator.
+        train_per_class (`int`, *optional*, defaults to all rows, which are one split):
+            Number of labelled rows of each class in a split.
         splits (`int`, *optional*, defaults to 1): Number of draws of the labelled rows.
         seeds (`int`, *optional*, defaults to 3):
             Number of classifiers of each arm on each split. One split with one seed gives no verdict.
