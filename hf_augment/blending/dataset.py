@@ -158,8 +158,14 @@ class BlendingCollator:
         weights = [self.synthetic_weight if isinstance(row, SyntheticRow) else 1.0 for row in rows]
         batch[SAMPLE_WEIGHT] = torch.tensor(weights, dtype=torch.float32)
         if self.soft_labels:
-            labels = batch[label_input(batch, self.label_names)].view(-1)
-            probabilities = F.one_hot(labels, self.num_labels).float()
+            labels = batch[label_input(batch, self.label_names)]
+            if labels.is_floating_point() or labels.numel() != len(rows):
+                raise ValueError(
+                    f"synthetic_labels='soft' needs one class for each of {len(rows)} rows, but the collator gives "
+                    f"labels of type {labels.dtype} and shape {tuple(labels.shape)}: give the classes, or pass 'hard'."
+                )
+            # A row of class -100 does not count, whatever stands here.
+            probabilities = F.one_hot(labels.view(-1).clamp(min=0), self.num_labels).float()
             for i, row in enumerate(rows):
                 if isinstance(row, SyntheticRow) and row.label_probabilities is not None:
                     probabilities[i] = torch.tensor(row.label_probabilities)

@@ -17,6 +17,10 @@ from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, labe
 from hf_augment.training.loaders import swapped
 
 
+#: The class of a row that cross-entropy leaves out.
+IGNORED = -100
+
+
 @dataclass
 class RowWeights:
     """
@@ -76,7 +80,7 @@ def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, r
         logits (`torch.Tensor` of shape `(batch, num_labels)`):
             Its logits.
         labels (`torch.Tensor` of shape `(batch,)`):
-            The classes.
+            The classes; -100 for a row that does not count.
         rows (`RowWeights`):
             Weights and soft labels.
 
@@ -90,7 +94,9 @@ def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, r
     scale = torch.where((scale - 1).abs() < 0.02, 1.0, scale)
     targets = labels if rows.probabilities is None else rows.probabilities
     losses = F.cross_entropy(logits, targets, reduction="none")
-    return scale * (rows.weights * losses).sum() / rows.weights.sum()
+    # Rows that a mean leaves out count neither above nor below.
+    weights = rows.weights * (labels != IGNORED)
+    return scale * (weights * losses).sum() / weights.sum()
 
 
 if TYPE_CHECKING:
@@ -153,8 +159,9 @@ class WeighingMixin(_Base):
         if self._weights is None or not self._weights.read:
             raise ValueError(
                 f"Rows have weights or soft labels, but {type(self).__name__}.compute_loss did not look at "
-                "self.row_weights: weigh each row's loss by it, call super().compute_loss(), and from a training_step "
-                "of your own _prepare_inputs and compute_loss; or pass synthetic_weight=1 and synthetic_labels='hard'."
+                "self.row_weights: weigh each row's loss by it, or let super().compute_loss() do so, which can where "
+                "each row of the batch has one class; call from a training_step of your own _prepare_inputs and "
+                "compute_loss; or pass synthetic_weight=1 and synthetic_labels='hard'."
             )
 
     def compute_loss(

@@ -112,6 +112,17 @@ def test_the_collator_weighs_rows_and_the_users_collator_sees_none_of_it(value):
     assert set(plain) == {"labels"}
 
 
+def test_soft_labels_take_a_row_that_does_not_count_and_refuse_labels_that_are_no_classes():
+    def soft(labels):
+        return BlendingCollator(lambda rows: {"labels": labels}, 1.0, 2, soft_labels=True)(Batch([{}, {}], seed=0))
+
+    assert soft(torch.tensor([-100, 1]))[LABEL_PROBABILITIES].tolist()[1] == [0.0, 1.0]
+    with pytest.raises(
+        ValueError, match=r"one class for each of 2 rows, .* labels of type torch.float32 and shape \(2, 2\)"
+    ):
+        soft(torch.eye(2))
+
+
 # --- chance ------------------------------------------------------------------------------------------------------
 
 

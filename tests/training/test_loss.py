@@ -38,6 +38,17 @@ def test_soft_labels_take_the_place_of_the_classes_and_a_loss_of_nothing_has_no_
     assert weigh_loss(torch.tensor(0.0), certain, torch.tensor([0]), rows(1.0)) == 0
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_row_that_the_loss_leaves_out_does_not_weigh(soft):
+    labels = torch.tensor([-100, 1, 1])
+    probabilities = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]) if soft else None
+    weighed = weigh_loss(
+        F.cross_entropy(LOGITS, labels), LOGITS, labels, rows(1.0, 1.0, 0.5, probabilities=probabilities)
+    )
+    losses = F.cross_entropy(LOGITS, LABELS, reduction="none")
+    assert weighed == pytest.approx(((losses[1] + 0.5 * losses[2]) / 1.5).item())
+
+
 def test_weights_are_taken_out_of_a_batch_once():
     batch = {"hf_augment.sample_weight": torch.ones(2), "input_ids": torch.zeros(2)}
     taken = RowWeights.taken_from(batch)
