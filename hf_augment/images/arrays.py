@@ -116,15 +116,18 @@ def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.n
     Raises:
         ValueError: As for [`image_arrays`].
     """
-    arrays = [image_array(value, row) for row, value in enumerate(values)]
-    if not arrays:
+    if not len(values):
         raise ValueError("There is no image: pass at least one.")
-    first = arrays[0].shape
+    first = image_array(values[0]).shape
     if first[2] != (num_channels or first[2]):
         raise ValueError(
             f"Row 0 is {_shape(first)}, but num_channels={num_channels} was asked for: convert the images, as by "
             f"`image.convert({MODES.get(num_channels or 3)!r})`, or change num_channels."
         )
+    # Rows of a dataset are arrays already, of which checks one by one would cost more than all the rest.
+    if all(type(value) is np.ndarray and value.dtype == np.uint8 and value.shape == first for value in values):
+        return np.stack(values)
+    arrays = [image_array(value, row) for row, value in enumerate(values)]
     for row, array in enumerate(arrays):
         if array.shape != first:
             raise ValueError(

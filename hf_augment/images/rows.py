@@ -9,9 +9,10 @@ import datasets
 import numpy as np
 import torch
 import torch.utils.data as torch_data
+from transformers.image_processing_backends import TorchvisionBackend
 
 from hf_augment.checks import class_column, class_numbers
-from hf_augment.images.arrays import image_array, image_arrays, stack_images
+from hf_augment.images.arrays import image_arrays, stack_images
 
 
 class ImageRows(torch_data.Dataset[dict[str, Any]]):
@@ -54,6 +55,14 @@ class ImageRows(torch_data.Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {self.image_column: self.images[index], self.label_column: self.labels[index]}
 
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """Reads a batch of rows by one slice."""
+        images = self.images[np.asarray(indices, dtype=np.int64)]
+        return [
+            {self.image_column: image, self.label_column: self.labels[index]}
+            for image, index in zip(images, indices, strict=True)
+        ]
+
 
 class ImageCollator:
     """
@@ -80,12 +89,16 @@ class ImageCollator:
         image_processor (`Callable`):
             A transformers image processor.
         transform (`Callable`, *optional*):
-            A transform of torchvision v2 for one image, uint8 of shape `(channels, height, width)`. It is called for
-            each row, since on a batch it would draw once for all. [`AugmentingTrainer`] seeds it, batch by batch.
+            A transform of torchvision v2 for one image, uint8 of shape `(channels, height, width)`. Crops and flips
+            take the whole batch at once, and draw for each image; see [`by_batch`]. [`AugmentingTrainer`] seeds it,
+            batch by batch.
         image_column (`str`, *optional*, defaults to `"image"`):
             The column of the images.
         label_column (`str`, *optional*, defaults to `"label"`):
             The column of the labels.
+        device (`str` or `torch.device`, *optional*, defaults to `"cpu"`):
+            The device on which images are transformed and normalised. Another one than the CPU needs
+            `dataloader_num_workers=0` and `dataloader_pin_memory=False`.
     """
 
     def __init__(
@@ -94,8 +107,10 @@ class ImageCollator:
         transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
         image_column: str = "image",
         label_column: str = "label",
+        device: str | torch.device = "cpu",
     ) -> None:
-        self.image_processor, self.transform = image_processor, transform
+        self.image_processor, self.device = image_processor, torch.device(device)
+        self.transform = transform and _by_batch(transform)
         self.image_column, self.label_column = image_column, label_column
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -105,36 +120,69 @@ class ImageCollator:
                     f"Rows have no {name!r} but {list(rows[0])}: name image_column and label_column as the dataset "
                     "does, and pass remove_unused_columns=False to the training arguments."
                 )
-        images = [row[self.image_column] for row in rows]
+        images = torch.from_numpy(stack_images([row[self.image_column] for row in rows])).permute(0, 3, 1, 2)
+        if self.device.type == "cuda":
+            # From pinned memory the copy goes on by itself.
+            images = images.pin_memory().to(self.device, non_blocking=True)
         if self.transform is not None:
-            images = [self._transformed(image) for image in images]
+            images = self.transform(images)
+            if images.dtype != torch.uint8:
+                raise ValueError(f"The transform makes images of type {images.dtype}: leave them uint8.")
         return {
             "pixel_values": pixel_values(self.image_processor, images),
             "labels": torch.tensor(class_numbers([row[self.label_column] for row in rows], self.label_column)),
         }
 
-    def _transformed(self, image: Any) -> np.ndarray:
-        assert self.transform is not None
-        # A copy, since a transform may work in place and the array is the dataset's.
-        return self.transform(torch.from_numpy(image_array(image).copy()).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+
+def _by_batch(transform: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    # Without a transform, torchvision is not needed.
+    from hf_augment.images.transforms import by_batch
+
+    return by_batch(transform)
 
 
-def pixel_values(image_processor: Any, images: Sequence[np.ndarray]) -> torch.Tensor:
+def pixel_values(image_processor: Any, images: Sequence[np.ndarray] | torch.Tensor) -> torch.Tensor:
     """
     Makes a classifier's input of images.
 
     Args:
         image_processor (`Callable`):
             A transformers image processor.
-        images (`Sequence[np.ndarray]`):
-            uint8 of shape `(height, width, channels)`, all alike.
+        images (`Sequence[np.ndarray]` or `torch.Tensor`):
+            uint8 arrays of shape `(height, width, channels)`, all alike; or a tensor `(n, channels, height, width)`.
 
     Returns:
-        `torch.Tensor`: Float32 of shape `(images, channels, height, width)`.
+        `torch.Tensor`: Float32 of shape `(n, channels, height, width)`, on the device of the images.
 
     Raises:
         ValueError: If an image is not like the first.
     """
-    stacked = list(stack_images(images))
+    if not isinstance(images, torch.Tensor):
+        images = torch.from_numpy(stack_images(images)).permute(0, 3, 1, 2)
+    if _takes_a_stack(image_processor):
+        return _of_a_stack(image_processor, images)
+    rows = list(images.permute(0, 2, 3, 1).cpu().numpy())
     # Without the format, an image of one channel is taken for one whose width is its number of channels.
-    return image_processor(images=stacked, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+    made = image_processor(images=rows, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+    return made.to(images.device)
+
+
+def _takes_a_stack(processor: Any) -> bool:
+    """Whether a processor does what all of transformers' that work with torchvision do, unless they say otherwise."""
+    return (
+        getattr(type(processor), "_preprocess", None) is TorchvisionBackend._preprocess
+        and type(processor)._preprocess_image_like_inputs is TorchvisionBackend._preprocess_image_like_inputs
+        and not (processor.do_pad or processor.do_convert_rgb)
+    )
+
+
+def _of_a_stack(processor: Any, images: torch.Tensor) -> torch.Tensor:
+    """The steps of `TorchvisionBackend._preprocess`, which takes images one by one before it stacks them."""
+    if processor.do_resize:
+        images = processor.resize(image=images, size=processor.size, resample=processor.resample)
+    if processor.do_center_crop:
+        images = processor.center_crop(images, processor.crop_size)
+    mean, std = (value if value is None else tuple(value) for value in (processor.image_mean, processor.image_std))
+    return processor.rescale_and_normalize(
+        images, processor.do_rescale, processor.rescale_factor, processor.do_normalize, mean, std
+    )

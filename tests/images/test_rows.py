@@ -101,6 +101,50 @@ def test_an_image_three_pixels_high_is_not_taken_for_channels_first():
     torch.testing.assert_close(pixel_values(processor(1), images), by_hand(images))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"do_resize": False},
+        {"size": {"height": 20, "width": 24}},
+        {"do_normalize": False},
+        {"do_resize": False, "do_rescale": False, "image_mean": [100.0] * 3},
+        {"size": {"shortest_edge": 12}, "do_center_crop": True, "crop_size": {"height": 10, "width": 9}},
+        {"do_convert_rgb": True},
+    ],
+)
+def test_a_stack_is_what_the_processor_makes_of_its_images(options):
+    images = list(np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8))
+    made = ViTImageProcessor(**options)
+    expected = made(images=images, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+    assert torch.equal(pixel_values(made, images), expected)
+
+
+def test_a_processor_with_steps_of_its_own_is_asked():
+    class Inverted(ViTImageProcessor):
+        def _preprocess(self, images, **options):
+            return super()._preprocess([255 - image for image in images], **options)
+
+    images = [np.full((8, 8, 3), 255, np.uint8)] * 2
+    half = {"do_resize": False, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    assert pixel_values(Inverted(**half), images).unique().tolist() == [-1.0]
+
+
+def test_a_batch_of_rows_is_the_rows():
+    source, _ = dataset()
+    rows = ImageRows(source, "picture", "kind")
+    for row, index in zip(rows.__getitems__([2, 0, 2]), (2, 0, 2), strict=True):
+        assert row.keys() == {"picture", "kind"}
+        np.testing.assert_array_equal(row["picture"], rows[index]["picture"])
+        assert row["kind"] == rows[index]["kind"]
+
+
+def test_a_transform_that_leaves_no_bytes():
+    source, _ = dataset()
+    rows = ImageRows(source, "picture", "kind").__getitems__([0, 1])
+    with pytest.raises(ValueError, match=r"makes images of type torch.float32: leave them uint8"):
+        collator(v2.ToDtype(torch.float32))(rows)
+
+
 def test_images_of_one_batch_are_of_one_size():
     images = [np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9, 3), np.uint8)]
     with pytest.raises(ValueError, match="Row 1 is 8×9 RGB and row 0 is 8×8 RGB"):
