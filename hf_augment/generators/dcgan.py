@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import save
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -306,7 +305,8 @@ class DCGANDiscriminator(_DCGANModel):
             `torch.Tensor`: Logits of shape `(n,)`; above 0 for what looks real.
         """
         if not self.config.projection:
-            planes = F.one_hot(labels, len(self.config.label_names))[:, :, None, None].to(images.dtype)
+            classes = torch.arange(len(self.config.label_names), device=labels.device)
+            planes = (labels[:, None] == classes)[:, :, None, None].to(images.dtype)
             images = torch.cat([images, planes.expand(-1, -1, *images.shape[2:])], dim=1)
         features = self.layers(images).flatten(1)
         scores = self.head(features).flatten()

@@ -349,3 +349,23 @@ def test_what_cannot_work_is_refused_at_construction(tmp_path, case):
     options, message = REFUSALS[case]
     with pytest.raises(ValueError, match=message):
         trainer(tmp_path, **options)
+
+
+def test_images_on_the_device_are_the_same_images(tmp_path):
+    first, second = (trainer(tmp_path / str(i), data_on_device=bool(i)) for i in range(2))
+    first.train()
+    second.train()
+    assert_equal_weights(weights(first.pair), weights(second.pair))
+    assert second.args.dataloader_pin_memory is False
+
+
+def test_replays_only_where_they_are_the_same_arithmetic(tmp_path):
+    with pytest.raises(ValueError, match="cuda_graph=True must be False: the rate changes"):
+        arguments(tmp_path, cuda_graph=True, lr_scheduler_type="linear")
+    with pytest.raises(ValueError, match="data_on_device=True must be False with workers"):
+        arguments(tmp_path, data_on_device=True, dataloader_num_workers=1)
+    # Without CUDA, a step runs as it is.
+    plain, asked = (trainer(tmp_path / str(i), cuda_graph=bool(i)) for i in range(2))
+    plain.train()
+    asked.train()
+    assert_equal_weights(weights(plain.pair), weights(asked.pair))
