@@ -53,6 +53,7 @@ class Cifar10TrainingArguments(AugmentingTrainingArguments):
     per_device_eval_batch_size: int = field(default=256, metadata={"help": "Rows of an evaluation batch."})
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints kept of a run."})
     remove_unused_columns: bool = field(default=False, metadata={"help": "The collator takes raw images."})
+    dataloader_pin_memory: bool = field(default=False, metadata={"help": "The collator puts batches on the device."})
 
 
 def trained_source(args: ImageExperimentArguments) -> TrainedDCGAN:
@@ -75,7 +76,12 @@ def trained_source(args: ImageExperimentArguments) -> TrainedDCGAN:
             "mismatched_share": args.generator_mismatched_share,
             "mode_seeking": args.generator_mode_seeking,
         },
-        save_steps=args.generator_save_steps,
+        how={
+            "save_steps": args.generator_save_steps,
+            "sample_steps": args.generator_sample_steps,
+            "cuda_graph": args.cuda_graph,
+            "data_on_device": args.cuda_graph,
+        },
     )
 
 
@@ -103,7 +109,8 @@ def build(args: ImageExperimentArguments, training: AugmentingTrainingArguments)
     data = load_image_data(args, training.seed)
 
     # 5. The classifier that every arm trains anew.
-    classifier = ImageClassifier(data.label_names, data.train.features["image"].shape, args.width, args.dropout)
+    shape = data.train.features["image"].shape
+    classifier = ImageClassifier(data.label_names, shape, args.width, args.dropout, args.cuda_graph)
     return Study(data, classifier, training, arms, **args.comparison())
 
 
@@ -122,7 +129,7 @@ def main(args: ImageExperimentArguments, training: AugmentingTrainingArguments) 
     told = {}
     if args.quality_per_class and any(source.learns for source in study.sources()):
         with working("Measuring the generated images"):
-            told = describe_images(study, trained_source(args), args.quality_per_class)
+            told = describe_images(study, trained_source(args), args.quality_per_class, args.quality_steps)
     study.report(vars(args), **told)
 
 

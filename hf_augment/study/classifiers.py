@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainerCallback
 
 from hf_augment.evaluation.robustness import Predict, predict_with_trainer
 from hf_augment.study.identity import identity_of
@@ -77,6 +77,10 @@ class Classifier(ABC):
     def preprocess(self) -> Callable[..., Any] | None:
         """The function that makes the model's columns from the raw ones, if `rows` have them."""
         return None
+
+    def callbacks(self, model: PreTrainedModel) -> list[TrainerCallback]:
+        """Returns callbacks for the training of a model of this kind."""
+        return []
 
     def predict(self, trainer: AugmentingTrainer) -> Predict:
         """Returns the function that asks a trained model."""

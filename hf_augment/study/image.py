@@ -89,7 +89,7 @@ class ImageFilters:
         return [*filters, ClassCoverage(real, split.train["label"][:], self.max_excess)]
 
 
-def describe_images(study: Study, source: LearnedSource, per_class: int) -> dict[str, Any]:
+def describe_images(study: Study, source: LearnedSource, per_class: int, steps: int = 0) -> dict[str, Any]:
     """
     Returns what a report says of the first split's generated images, unfiltered, in figures and as a picture.
 
@@ -100,6 +100,9 @@ def describe_images(study: Study, source: LearnedSource, per_class: int) -> dict
             Source of the images.
         per_class (`int`):
             Images of each class to generate, 2 or more.
+        steps (`int`, *optional*, defaults to 0):
+            Optimizer steps of a classifier that learns from generated images alone, as many as there are labelled
+            ones (Ravuri and Vinyals 2019, arXiv 1905.10887); 0 for none.
     """
     first, test = study.split(0), study.data.evaluations["test"]
     judge, rows = first.independent_judge()
@@ -111,6 +114,8 @@ def describe_images(study: Study, source: LearnedSource, per_class: int) -> dict
 
     identity = study.run_identity | source.identity() | {"per_class": str(per_class)}
     quality = first.stage("quality", identity, work)
+    if steps:
+        quality["accuracy_alone"] = _accuracy_alone(first, generator, identity, steps)
     if PartialState().is_main_process:
         write_samples(study.folder / "report/samples.png", first, generator)
     near = {f"{name.replace('_', ' ')} of generated images": quality[name] for name in ("relative_distance", "copies")}
@@ -123,6 +128,19 @@ def describe_images(study: Study, source: LearnedSource, per_class: int) -> dict
         "tables": [quality_table(quality, study.data.label_names, who)],
         "pictures": {"samples.png": "Of each class: training images, then generated ones, unfiltered"},
     }
+
+
+def _accuracy_alone(split: Split, generator: Generator, identity: dict[str, str], steps: int) -> float:
+    """Returns the test accuracy of a classifier of the study that learned from generated images alone."""
+    labels = split.train["label"][:]
+
+    def work(folder: Path) -> dict[str, Any]:
+        images = [example["image"] for example in generator.generate(labels, derive_seed(split.seed, "alone"))]
+        columns = {"image": images, "label": labels}
+        rows = datasets.Dataset.from_dict(columns, features=split.train.features)
+        return split.fit(folder, rows, 0, evaluations={"test": split.study.data.evaluations["test"]}, max_steps=steps)
+
+    return split.stage("alone", identity | {"max_steps": str(steps)}, work)["metrics"]["test"]["accuracy"]
 
 
 def write_samples(path: Path, split: Split, generator: Generator, columns: int = 10) -> None:

@@ -83,4 +83,6 @@ def quality_table(
             f"{quality['classification_accuracy_score']:.3f}",
         ),
     ]
+    if "accuracy_alone" in quality:
+        rows.append(("classifier of as many generated images as labelled ones", f"{quality['accuracy_alone']:.3f}"))
     return f"{quality['n']} generated images, by the features of {who}", ("measure", "value"), rows

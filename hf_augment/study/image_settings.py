@@ -48,6 +48,13 @@ class ImageExperimentArguments(ExperimentArguments):
     generator_batch_size: int = field(default=128, metadata={"help": "Images in a training step of the generator."})
     generator_learning_rate: float = field(default=2e-4, metadata={"help": "Of Adam, for both networks."})
     generator_save_steps: int = field(default=1000, metadata={"help": "Steps between its checkpoints."})
+    generator_sample_steps: int = field(
+        default=500, metadata={"help": "Steps between grids of its samples and measurements; 0 for never."}
+    )
+    cuda_graph: bool = field(
+        default=False,
+        metadata={"help": "On a GPU, capture a training step once, keep the generator's images there, and replay it."},
+    )
     min_copy_distance: float = field(
         default=COPY_DISTANCE,
         metadata={"help": "Nearer than this to a training image is a copy; 1 is usual between real ones."},
@@ -57,6 +64,11 @@ class ImageExperimentArguments(ExperimentArguments):
     )
     quality_per_class: int = field(
         default=100, metadata={"help": "Generated images of each class whose quality is measured; 0 for none."}
+    )
+
+    quality_steps: int = field(
+        default=0,
+        metadata={"help": "Optimizer steps of a classifier that learns from generated images alone; 0 for none."},
     )
 
     def __post_init__(self) -> None:
@@ -69,5 +81,7 @@ class ImageExperimentArguments(ExperimentArguments):
             raise ValueError(f"image_size={self.image_size} must be 1 or more, and 32 or 64 for a generator.")
         if self.width < 2 or self.width % 2:
             raise ValueError(f"width={self.width} must be an even number, 2 or more.")
+        if self.quality_steps < 0:
+            raise ValueError(f"quality_steps={self.quality_steps} must be 0 or more.")
         if self.quality_per_class < 0 or self.quality_per_class == 1:
             raise ValueError(f"quality_per_class={self.quality_per_class} must be 2 or more, or 0 for none.")

@@ -30,14 +30,14 @@ class TrainedDCGAN(LearnedSource):
             Arguments of [`DCGANConfig`], such as `width`.
         training (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`GANTrainingArguments`].
-        save_steps (`int`, *optional*, defaults to 1000):
-            Optimizer steps between checkpoints.
+        how (`dict[str, Any]`, *optional*, defaults to `{}`):
+            Further ones, on which the weights do not depend, such as `save_steps`.
     """
 
     name: str
     shape: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
-    save_steps: int = field(default=1000, compare=False)
+    how: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -74,10 +74,10 @@ class TrainedDCGAN(LearnedSource):
         return GANTrainingArguments(
             output_dir=str(folder / "checkpoints"),
             save_strategy="steps",
-            save_steps=self.save_steps,
             save_total_limit=1,
             logging_steps=100,
             **self.training,
+            **self.how,
             **split.generator_arguments(),
         )
 

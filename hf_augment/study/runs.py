@@ -69,7 +69,7 @@ def run_arm(
         eval_dataset=None if validation is None else classifier.rows(validation, "validation"),
         processing_class=classifier.processing_class,
         compute_metrics=classification_metrics,
-        callbacks=list(callbacks),
+        callbacks=[*classifier.callbacks(model), *callbacks],
         generator=generator,
         filters=filters,
         preprocess=classifier.preprocess if generator is not None else None,

@@ -33,6 +33,7 @@ from hf_augment import AugmentingTrainer, AugmentingTrainingArguments, Generator
 
 NAMES = [str(label) for label in range(10)]
 BATCH, STEPS = 64, 400
+CONFIG: Any = {"num_labels": len(NAMES)}
 FIGURES = ("made on the way", "from disk", "without a generator", "plain loop")
 
 
@@ -92,7 +93,7 @@ def train(folder: str, data: ImageRows, ratio: float) -> float:
     )
     generator = Noise() if ratio else None
     trainer = AugmentingTrainer(
-        Mean(PretrainedConfig(num_labels=len(NAMES))),
+        Mean(PretrainedConfig(**CONFIG)),
         args,
         train_dataset=data,
         data_collator=ImageCollator(processor, augment),
@@ -105,7 +106,7 @@ def train(folder: str, data: ImageRows, ratio: float) -> float:
 
 def plain(data: ImageRows) -> float:
     """Milliseconds a step of the same arithmetic, without the Trainer, augmentation or checks."""
-    model = Mean(PretrainedConfig(num_labels=len(NAMES)))
+    model = Mean(PretrainedConfig(**CONFIG))
     optimizer = torch.optim.AdamW(model.parameters())
     images, labels = torch.from_numpy(data.images), torch.tensor(data.labels)
     start = time.process_time()
