@@ -176,6 +176,7 @@ class GANTrainer(Trainer):
     """
 
     args: GANTrainingArguments
+    optimizer: Any
 
     def __init__(
         self,
@@ -244,12 +245,10 @@ class GANTrainer(Trainer):
         model.train()
         inputs = self._prepare_inputs(inputs)
         self._rng.manual_seed(derive_seed(self.args.seed, "gan", self.state.global_step, self.args.process_index))
-        step: Any = partial(self._step, model)
+        step = partial(self._step, model)
         if self.args.cuda_graph and self.args.device.type == "cuda":
-            optimizer: Any = self.optimizer
-            self._graphed = self._graphed or GraphedStep(step, model.parameters(), optimizer, self._rng)
-            step = self._graphed
-        loss, figures = step(inputs["images"], inputs["labels"])
+            self._graphed = self._graphed or GraphedStep(step, model.parameters(), self.optimizer, self._rng)
+        loss, figures = (self._graphed or step)(inputs["images"], inputs["labels"])
         self._figures.append(figures)
         return loss
 
@@ -260,9 +259,8 @@ class GANTrainer(Trainer):
         with self.compute_loss_context_manager():
             discriminator_loss, accuracy = model("discriminator", images, labels, rng=self._rng)
         self.accelerator.backward(discriminator_loss)
-        optimizer: Any = self.optimizer
-        optimizer.step()
-        optimizer.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         self.pair.discriminator.requires_grad_(False)
         with self.compute_loss_context_manager():
             loss, _ = model("generator", images, labels, rng=self._rng)
