@@ -75,7 +75,8 @@ class AugmentingMixin(WeighingMixin):
     *Weights of rows.* With `synthetic_weight` other than 1, or soft labels, the stock loss of a classifier is weighed,
     at the scale that the model's own loss has. A loss of your own has to do it by itself: a `compute_loss_func` with a
     parameter `row_weights` (and `label_probabilities` for soft labels) is given them, and a `compute_loss` of a
-    subclass finds them in `self.row_weights` and `self.label_probabilities`. One that does not look is an error.
+    subclass finds them in `self.row_weights` and `self.label_probabilities`, or calls `super().compute_loss()`, which
+    weighs if it is the stock one. One that does not look is an error.
 
     Args:
         args, kwargs:
