@@ -18,7 +18,6 @@ from accelerate import PartialState
 from rich.console import Console
 from rich.text import Text
 
-from hf_augment.evaluation.comparison import ArmRun
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
 from hf_augment.progress import working
@@ -29,28 +28,20 @@ from hf_augment.reporting.terminal import closing_lines
 from hf_augment.study import identity
 from hf_augment.study.arms import Arm, LearnedSource, Source, sources_of
 from hf_augment.study.split import REFERENCE, Basis
-from hf_augment.synthesis.shards import ShardStore
 
 
 LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "evaluate", "timm", "peft")
 
 
-def write(
-    study: Basis,
-    arms: Mapping[str, Arm],
-    runs: Sequence[ArmRun],
-    stores: Mapping[str, ShardStore],
-    settings: dict[str, Any],
-    more: dict[str, Any],
-) -> Results | None:
+def write(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more: dict[str, Any]) -> Results | None:
     """Prints and writes the report of a study, and stages and pushes what may be published; see [`Study.report`]."""
     if not PartialState().is_main_process:
         return None
     with working("Comparing the arms"):
-        results = _results(study, arms, runs, stores, settings, more)
+        results = _results(study, arms, settings, more)
     console = Console(width=None if sys.stdout.isatty() else 100)
     results = write_report(study.folder / "report", results, console)
-    _publish(study, arms, stores, results)
+    _publish(study, arms, results)
     # Where a terminal stands at the end.
     models = {arm: study.split(0).folder / f"{arm}-0/model" for arm in arms}
     for line in ["", *closing_lines(results, study.folder / "report/report.html", models)]:
@@ -58,14 +49,7 @@ def write(
     return results
 
 
-def _results(
-    study: Basis,
-    arms: Mapping[str, Arm],
-    runs: Sequence[ArmRun],
-    stores: Mapping[str, ShardStore],
-    settings: dict[str, Any],
-    more: dict[str, Any],
-) -> Results:
+def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more: dict[str, Any]) -> Results:
     """Returns the results: the changes, their cost, and the examples that the models were shown."""
     data, order = study.data, list(arms)
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
@@ -74,11 +58,11 @@ def _results(
     return Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
         settings={key: _shown(value) for key, value in shown.items()},
-        runs=sorted(runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
+        runs=sorted(study.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
         reference=REFERENCE,
         test="test",
         # Of real rows there is no acceptance to tell, and their examples are not for everybody.
-        stores={arm.name: stores[arm.name] for arm in _generating(arms, stores)},
+        stores={arm.name: study.stores[arm.name] for arm in _generating(study, arms)},
         command=_command(study.training.hub_token),
         versions=_versions(),
         data=Data(
@@ -98,20 +82,20 @@ def _results(
     )
 
 
-def _publish(study: Basis, arms: Mapping[str, Arm], stores: Mapping[str, ShardStore], results: Results) -> None:
+def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
     """
     Stages the first split's classifiers that a generator fed, their synthetic examples if filters judged them, the
     trained generator and the report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it
     later. Of the report what shows no labelled row.
     """
-    training, generating, folder = study.training, _generating(arms, stores), study.split(0).folder
+    training, generating, folder = study.training, _generating(study, arms), study.split(0).folder
     # Pictures of examples show labelled ones too.
     results = replace(results, pictures={})
     repositories, published = [], set()
     for arm in generating:
         model, rows = (partial(render_card, results, kind, arm.name) for kind in ("model", "dataset"))
         repositories.append(Repository(arm.name, "model", folder / f"{arm.name}-0/model", model))
-        store = stores[arm.name]
+        store = study.stores[arm.name]
         # What no filter has compared with the labelled rows may repeat them; and with classic augmentation of all
         # rows an arm shows the same examples as without.
         if arm.filtered and store.folder not in published:
@@ -133,9 +117,9 @@ def _publish(study: Basis, arms: Mapping[str, Arm], stores: Mapping[str, ShardSt
         push(study.folder, training.hub_model_id, training.hub_private_repo, training.hub_token)
 
 
-def _generating(arms: Mapping[str, Arm], stores: Mapping[str, ShardStore]) -> list[Arm]:
+def _generating(study: Basis, arms: Mapping[str, Arm]) -> list[Arm]:
     """Returns the arms whose examples a generator made."""
-    return [arm for name, arm in arms.items() if name in stores and not _source(arm).real]
+    return [arm for name, arm in arms.items() if name in study.stores and not _source(arm).real]
 
 
 def _source(arm: Arm) -> Source:

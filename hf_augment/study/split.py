@@ -13,6 +13,7 @@ import datasets
 import numpy as np
 import sklearn.model_selection
 
+from hf_augment.evaluation.comparison import ArmRun
 from hf_augment.fingerprints import images_digest, texts_digest
 from hf_augment.judges.out_of_fold import OutOfFoldJudge
 from hf_augment.seeding import derive_rng, derive_seed
@@ -21,6 +22,7 @@ from hf_augment.study.classifiers import Classifier
 from hf_augment.study.data import sample_per_class
 from hf_augment.study.runs import run_arm
 from hf_augment.study.stages import Stages
+from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.blend import RunShape
 
@@ -53,7 +55,7 @@ class LabelledData:
 
 
 class Basis(ABC):
-    """What all arms of a study stand on: the rows and their splits, the classifier and its arguments, the stages."""
+    """All of a study but its arms: the rows and their splits, the classifier, the stages, and what came of them."""
 
     def __init__(
         self,
@@ -69,6 +71,9 @@ class Basis(ABC):
         self.folder = Path(str(training.output_dir))
         self.stages = Stages(self.folder)
         self.split = cache(partial(Split, self))
+        self.runs: list[ArmRun] = []
+        #: What the first split's classifiers were shown, by arm.
+        self.stores: dict[str, ShardStore] = {}
 
     @abstractmethod
     def train(self, split: int, arm: str, seed: int) -> dict[str, Any]:

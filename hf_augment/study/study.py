@@ -97,8 +97,6 @@ class Study(Basis):
         if len(self.arms) < len(arms) + len(BASELINES):
             raise ValueError(f"arms={[arm.name for arm in arms]} has a name twice, or that of a baseline: rename it.")
         self.splits, self.seeds = splits, seeds
-        self.runs: list[ArmRun] = []
-        self.stores: dict[str, ShardStore] = {}
         self._check()
 
     def sources(self) -> list[Source]:
@@ -242,7 +240,7 @@ class Study(Basis):
         are further arguments of [`Results`], such as `notes`. Returns what is in `report/results.json`, and `None` for
         all processes but the first.
         """
-        return write(self, self.arms, self.runs, self.stores, settings or {}, more)
+        return write(self, self.arms, settings or {}, more)
 
 
 def _trainer_of(rebuild: Callable[[], Study]) -> Callable[..., Any]:
