@@ -38,7 +38,7 @@ from .reporting.results import Results
 from .study.arms import Arm
 from .study.data import load_texts, split_by_label
 from .study.image_classifier import ImageClassifier
-from .study.split import LabelledData
+from .study.labelled import LabelledData
 from .study.study import Study
 from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore

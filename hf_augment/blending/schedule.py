@@ -11,6 +11,10 @@ from functools import cached_property
 import numpy as np
 
 
+#: A run that was shown a smaller share of its scheduled synthetic rows than this was hardly augmented.
+LEAST_SHOWN = 0.05
+
+
 class RatioSchedule(StrEnum):
     """The course of the share of live slots over the run; see [`BlendPlan`]."""
 

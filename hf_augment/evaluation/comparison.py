@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from hf_augment.blending.schedule import LEAST_SHOWN
 from hf_augment.evaluation.statistics import cohens_h, crossed_bootstrap, crossed_error, holm, mcnemar
 
 
 #: Largest probability of a false verdict on any of the arms that are compared at once.
 LEVEL = 0.05
-#: An arm that was shown a smaller share of its scheduled synthetic rows than this was hardly augmented.
-LEAST_SHOWN = 0.05
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,15 @@ class Filter(ABC):
     def fingerprint(self) -> str:
         """Identifies the filter with its thresholds and data, like [`Generator.fingerprint`]."""
 
+    def check(self, label_names: Sequence[str]) -> None:  # noqa: B027 - most filters judge any class
+        """
+        Raises a `ValueError` for a generator of other classes than this filter judges, when the trainer is built.
+
+        Args:
+            label_names (`Sequence[str]`):
+                The generator's classes, in order.
+        """
+
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:  # noqa: B027 - most filters have no memory
         """
         Adds to the memory of a filter that compares candidates with what was accepted before. One that has it must

@@ -82,6 +82,22 @@ class LabelAgreement(Filter):
                 "be taken for other classes. Use one order for the dataset, the generator and the judge."
             )
 
+    def check(self, label_names: Sequence[str]) -> None:
+        """Raises a `ValueError` if the judge has another number of classes, or other names that nobody has ordered."""
+        theirs, wanted = getattr(self._judge, "label_names", None), list(label_names)
+        if self.label_names is not None and self.label_names != wanted:
+            raise ValueError(f"`label_names` is {self.label_names}, but the generator has {wanted}: pass these.")
+        if theirs is None or list(theirs) == wanted:
+            return
+        # Names that transformers gives where nobody else did say nothing of an order.
+        unnamed = list(theirs) == [f"LABEL_{i}" for i in range(len(theirs))]
+        if len(theirs) != len(wanted) or not (unnamed or self.label_names):
+            raise ValueError(
+                f"The judge of {self.name!r} has the classes {list(theirs)}, but the generator has {wanted}: use a "
+                "judge of the generator's classes. If it has them in this order under other names, pass label_names="
+                f"{wanted} to {type(self).__name__}."
+            )
+
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
         if not examples:
             return []

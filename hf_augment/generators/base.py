@@ -64,7 +64,8 @@ class Generator(ABC):
     def fingerprint(self) -> str:
         """
         Identifies what is generated: weights, prompt, sampling settings. Two generators with the same fingerprint
-        must make the same examples, because shards and checkpoints are recognised by it.
+        must make the same examples, because shards and checkpoints are recognised by it: change it whenever you change
+        what `generate` returns, or delete the shards of earlier runs.
         """
 
 

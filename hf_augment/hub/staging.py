@@ -49,6 +49,8 @@ class Repository:
         card (`Callable[[], str]`): Makes the README with its metadata block.
         patterns (`Sequence[str]`, *optional*, defaults to `MODEL_FILES`):
             The files of a folder that are published; nothing else is, and nothing hidden.
+        private (`Callable[[datasets.Dataset], Sequence[int]]`, *optional*):
+            Returns the numbers of synthetic examples that are not published, with a warning. Defaults to none.
     """
 
     suffix: str
@@ -56,6 +58,7 @@ class Repository:
     source: Path | ShardStore
     card: Callable[[], str]
     patterns: Sequence[str] = MODEL_FILES
+    private: Callable[[datasets.Dataset], Sequence[int]] = lambda rows: ()
 
     def __post_init__(self) -> None:
         validate_repo_id(self.suffix)
@@ -86,7 +89,7 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
     for repository in repositories:
         folder = hub / repository.suffix
         if isinstance(repository.source, ShardStore):
-            if not _write_rows(repository.source, folder):
+            if not _write_rows(repository.source, folder, repository.private):
                 continue
         else:
             _link_files(repository.source, repository.patterns, folder)
@@ -146,11 +149,16 @@ def _holds_images(feature: Any) -> bool:
     return isinstance(feature, datasets.Array3D) and feature.dtype == "uint8" and feature.shape[2] in MODES
 
 
-def _write_rows(store: ShardStore, folder: Path) -> bool:
+def _write_rows(store: ShardStore, folder: Path, private: Callable[[datasets.Dataset], Sequence[int]]) -> bool:
     try:
         dataset = synthetic_dataset(store)
     except ValueError as error:
         logger.warning(f"There is no dataset {folder.name}: {error}")
+        return False
+    if hidden := set(private(dataset)):
+        logger.warning(f"{folder.name} leaves out {len(hidden)} of {len(dataset)} examples, which repeat real rows.")
+        dataset = dataset.select([i for i in range(len(dataset)) if i not in hidden])
+    if not len(dataset):
         return False
     (folder / ROWS).parent.mkdir(parents=True)
     dataset.to_parquet(folder / ROWS)

@@ -15,6 +15,7 @@ from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.generators.ensemble import GeneratorEnsemble
 from hf_augment.study.identity import identity_of
 from hf_augment.study.split import REFERENCE, Basis, Split
+from hf_augment.training.checks import check_generator
 
 
 class Source(ABC):
@@ -99,6 +100,15 @@ class Given(Source):
 
     def identity(self) -> dict[str, str]:
         return {f"{self.name}.fingerprint": self.generator.fingerprint()}
+
+    def check(self, study: Basis) -> None:
+        """The generator makes the classes of the rows."""
+        check_generator(self.generator)
+        if (known := list(self.generator.label_names)) != study.data.label_names:
+            raise ValueError(
+                f"The generator of the arm {self.name!r} has label_names={known}, but the rows have "
+                f"{study.data.label_names}: use the same names in the same order."
+            )
 
     def open(self, split: Split) -> Generator:
         return self.generator

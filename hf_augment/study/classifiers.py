@@ -22,6 +22,7 @@ class Classifier(ABC):
     Attributes:
         kind (`str`): Column of its data, `"text"` or `"image"`.
         name (`str`): Name that a reader can look up.
+        label_names (`Sequence[str]`): The classes, in the order of the integer labels.
         processing_class (`Any`):
             Tokenizer or image processor, as `Trainer(processing_class=...)`; saved with the model.
         perturbations (`Sequence[str]`): Names for `perturb`.
@@ -29,6 +30,7 @@ class Classifier(ABC):
 
     kind: ClassVar[str]
     name: str
+    label_names: Sequence[str]
     processing_class: Any
     perturbations: ClassVar[Sequence[str]]
 

@@ -25,7 +25,8 @@ from hf_augment.study.data import load_holdouts, load_train_and_test, sample_per
 from hf_augment.study.image_data import image_digests, load_images
 from hf_augment.study.image_quality import measure_quality, quality_table
 from hf_augment.study.image_settings import ImageExperimentArguments
-from hf_augment.study.split import LabelledData, Split, check_folds
+from hf_augment.study.labelled import LabelledData
+from hf_augment.study.split import Split, check_folds
 from hf_augment.study.study import Study
 
 

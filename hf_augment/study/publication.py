@@ -14,12 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import datasets
 from accelerate import PartialState
 from rich.console import Console
 from rich.text import Text
 
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
+from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.progress import working
 from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
@@ -27,6 +29,7 @@ from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.terminal import closing_lines
 from hf_augment.study import identity
 from hf_augment.study.arms import Arm, LearnedSource, Source, sources_of
+from hf_augment.study.nearest_texts import NearestTexts
 from hf_augment.study.split import REFERENCE, Basis
 
 
@@ -91,7 +94,7 @@ def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
     training, generating, folder = study.training, _generating(study, arms), study.split(0).folder
     # Pictures of examples show labelled ones too.
     results = replace(results, pictures={})
-    repositories, published = [], set()
+    repositories, published, repeats = [], set(), partial(_repeats, study)
     for arm in generating:
         model, rows = (partial(render_card, results, kind, arm.name) for kind in ("model", "dataset"))
         repositories.append(Repository(arm.name, "model", folder / f"{arm.name}-0/model", model))
@@ -99,7 +102,7 @@ def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
         # What no filter has compared with the labelled rows may repeat them; and with classic augmentation of all
         # rows an arm shows the same examples as without.
         if arm.filtered and store.folder not in published:
-            repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows))
+            repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows, private=repeats))
         published.add(store.folder)
     # The arm of a trained generator alone says more of it than one that it shares with another.
     alone = sorted(generating, key=lambda arm: (-len(_source(arm).models), -generating.index(arm)))
@@ -115,6 +118,17 @@ def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
     stage(study.folder, repositories)
     if training.push_to_hub:
         push(study.folder, training.hub_model_id, training.hub_private_repo, training.hub_token)
+
+
+def _repeats(study: Basis, examples: datasets.Dataset) -> list[int]:
+    """Returns the examples that repeat a real row of the study: an image exactly, a text by [`Memorization`]."""
+    with working("Looking for real rows among the examples to publish"):
+        real = [study.classifier.values(rows) for rows in (study.data.train, *study.data.evaluations.values())]
+        if study.classifier.kind == "image":
+            known = {image.tobytes() for images in real for image in images}
+            return [i for i, image in enumerate(study.classifier.values(examples)) if image.tobytes() in known]
+        nearest = NearestTexts([text for texts in real for text in texts])
+        return [i for i, (_, similarity) in enumerate(nearest(examples)) if similarity >= COPY_SIMILARITY]
 
 
 def _generating(study: Basis, arms: Mapping[str, Arm]) -> list[Arm]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.study import identity
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.data import sample_per_class
+from hf_augment.study.labelled import LabelledData
 from hf_augment.study.runs import run_arm
 from hf_augment.study.stages import Stages
 from hf_augment.synthesis.shards import ShardStore
@@ -29,29 +29,6 @@ from hf_augment.training.blend import RunShape
 
 #: The arm that the others are compared with: the stock Trainer, with as many steps as the arms with a generator.
 REFERENCE = "baseline_same_steps"
-
-
-@dataclass
-class LabelledData:
-    """
-    The rows of a study.
-
-    Args:
-        train (`datasets.Dataset`): All labelled rows, from which splits are drawn; `label` is a `ClassLabel`.
-        evaluations (`dict[str, datasets.Dataset]`): The test set under `"test"`, and the hold-outs.
-        name (`str`, *optional*, defaults to `"data"`): Name in the report.
-        note (`str`, *optional*): Note for readers, in the title of the report.
-    """
-
-    train: datasets.Dataset
-    evaluations: dict[str, datasets.Dataset]
-    name: str = "data"
-    note: str | None = None
-
-    @property
-    def label_names(self) -> list[str]:
-        """The classes."""
-        return list(self.train.features["label"].names)
 
 
 class Basis(ABC):

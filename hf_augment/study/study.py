@@ -17,11 +17,13 @@ from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.jobs import run_jobs
+from hf_augment.study.labelled import LabelledData
 from hf_augment.study.publication import write
 from hf_augment.study.runs import as_run
-from hf_augment.study.split import REFERENCE, Basis, LabelledData, Split, check_folds
+from hf_augment.study.split import REFERENCE, Basis, Split, check_folds
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
+from hf_augment.training.checks import check_filters
 from hf_augment.training.guard import AugmentationGuard
 
 
@@ -92,6 +94,11 @@ class Study(Basis):
         launched, found = int(os.environ.get("WORLD_SIZE", "1")), training.world_size
         if launched != found:
             raise ValueError(f"{launched} processes were started, but {found} can talk: pass --use_cpu without a GPU.")
+        for name, value, kind in (("data", data, LabelledData), ("training", training, AugmentingTrainingArguments)):
+            if not isinstance(value, kind):
+                raise ValueError(f"{name}={type(value).__name__} must be {kind.__name__}.")
+        if wrong := [arm for arm in arms if not isinstance(arm, Arm)]:
+            raise ValueError(f"arms holds {wrong[0]!r}, which is no Arm: pass Arm(name, generator, filters=[...]).")
         super().__init__(data, classifier, training, train_per_class, curve_rows, robustness_rows)
         self.arms = {arm.name: arm for arm in (*BASELINES, *arms)}
         if len(self.arms) < len(arms) + len(BASELINES):
@@ -125,6 +132,14 @@ class Study(Basis):
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
         if self.splits > 1 and self.train_per_class is None:
             raise ValueError(f"splits={self.splits} needs train_per_class: all labelled rows are one split.")
+        for name, rows in {"train": self.data.train, **self.data.evaluations}.items():
+            if self.classifier.kind not in rows.column_names:
+                raise ValueError(
+                    f"{name} has the columns {rows.column_names}, but {type(self.classifier).__name__} reads "
+                    f"{self.classifier.kind!r}."
+                )
+        if (known := list(self.classifier.label_names)) != names:
+            raise ValueError(f"classifier has label_names={known}, but the rows have {names}: pass data.label_names.")
         first = self.split(0)
         check_folds(first.train["label"][:], names, 1)
         for arm in arms:
@@ -146,7 +161,9 @@ class Study(Basis):
             BlendPlan(shape.batch_size, training.synthetic_ratio, shape.batches_per_epoch, shape.batches_per_epoch)
         for arm in arms:
             if arm.source is not None:
-                if hasattr(arm.filters, "check"):
+                if not callable(arm.filters):
+                    check_filters(arm.filters, names)
+                elif hasattr(arm.filters, "check"):
                     arm.filters.check(self, arm.source)
                 arm.source.check(self)
 

@@ -19,8 +19,9 @@ from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import LearnedSource, Mixture, Source
 from hf_augment.study.data import load_holdouts, load_texts, load_train_and_test, sample_per_class, sample_rows
+from hf_augment.study.labelled import LabelledData
 from hf_augment.study.nearest_texts import NearestTexts, memorization
-from hf_augment.study.split import LabelledData, Split, check_folds
+from hf_augment.study.split import Split, check_folds
 from hf_augment.study.study import Study
 from hf_augment.study.text_sources import PromptedLanguageModel
 

@@ -52,6 +52,7 @@ class TextClassifier(Classifier):
         self, model: str, label_names: Sequence[str], max_length: int = 256, dropout: float | None = None
     ) -> None:
         self.name, self.folder, self.max_length, self.dropout = model, resolve(model), max_length, dropout
+        self.label_names = list(label_names)
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
             self.config = AutoConfig.from_pretrained(

@@ -167,6 +167,11 @@ class SynthesisPipeline:
             if not left:
                 break
             verdicts = f.judge([example for _, example, _ in left], [labels[slot] for slot, _, _ in left])
+            if len(verdicts) != len(left) or not all(isinstance(verdict, Verdict) for verdict in verdicts):
+                raise ValueError(
+                    f"{type(f).__name__}.judge returned {verdicts!r:.200} for {len(left)} examples: return a list "
+                    "with one hf_augment.Verdict for each, in their order."
+                )
             passed = []
             for (slot, example, earlier), verdict in zip(left, verdicts, strict=True):
                 if verdict.accepted:

@@ -12,7 +12,7 @@ import torch.utils.data as torch_data
 from transformers import TrainingArguments
 from transformers.utils import logging
 
-from hf_augment.blending.schedule import max_slots
+from hf_augment.blending.schedule import LEAST_SHOWN, max_slots
 from hf_augment.files import read_json
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
@@ -43,14 +43,8 @@ def check_arguments(args: TrainingArguments, generator: Generator, filters: Sequ
     Raises:
         ValueError: With the argument, its value and the remedy.
     """
-    if not isinstance(generator, Generator):
-        raise ValueError(f"generator={generator!r} is not a Generator: subclass hf_augment.Generator.")
-    for f in filters:
-        if not isinstance(f, Filter):
-            raise ValueError(f"filters holds {f!r}, which is not a Filter: subclass hf_augment.Filter.")
-    names = [f.name for f in filters]
-    if len(set(names)) < len(names):
-        raise ValueError(f"filters has two of one name, {names}: verdicts are counted by name, so give each its own.")
+    check_generator(generator)
+    check_filters(filters, generator.label_names)
     augmentation = args if isinstance(args, AugmentationArguments) else AugmentationArguments()
     if augmentation.synthetic_ratio == 0:
         return
@@ -76,6 +70,42 @@ def check_arguments(args: TrainingArguments, generator: Generator, filters: Sequ
         raise ValueError(
             f"synthetic_ratio={augmentation.synthetic_ratio} leaves batches of {args.train_batch_size} without a real "
             "row: lower synthetic_ratio or raise per_device_train_batch_size."
+        )
+
+
+def check_generator(generator: Any) -> None:
+    """Refuses what is no generator, or one without classes, with a `ValueError`."""
+    if not isinstance(generator, Generator):
+        raise ValueError(f"generator={generator!r} is not a Generator: subclass hf_augment.Generator.")
+    names = getattr(generator, "label_names", None)
+    if not isinstance(names, Sequence) or isinstance(names, str) or not names:
+        raise ValueError(
+            f"generator={type(generator).__name__} has label_names={names!r}: set it to the classes, in the order of "
+            "the dataset's integer labels."
+        )
+
+
+def check_filters(filters: Any, label_names: Sequence[str]) -> None:
+    """Refuses what is no list of filters, names that count two filters as one, and other classes than a filter's."""
+    if not isinstance(filters, Sequence):
+        raise ValueError(f"filters={filters!r} must be a list of filters: pass filters=[...].")
+    for f in filters:
+        if not isinstance(f, Filter):
+            raise ValueError(f"filters holds {f!r}, which is not a Filter: subclass hf_augment.Filter.")
+        if not isinstance(getattr(f, "name", None), str):
+            raise ValueError(f"filters holds a {type(f).__name__} without a name: its verdicts are counted under it.")
+        f.check(label_names)
+    names = [f.name for f in filters]
+    if len(set(names)) < len(names):
+        raise ValueError(f"filters has two of one name, {names}: verdicts are counted by name, so give each its own.")
+
+
+def warn_if_hardly_shown(share: float | None) -> None:
+    """Warns after a run that was shown next to none of its synthetic rows; `share` is `trainer.shown_share`."""
+    if share is not None and share < LEAST_SHOWN:
+        logger.warning(
+            f"Of the synthetic rows that were scheduled {share:.1%} were shown, so this run says nothing of its "
+            "generator. trainer.shards.accounts() tells what each filter rejected: loosen it, or change the generator."
         )
 
 

@@ -32,6 +32,7 @@ from hf_augment.training.checks import (
     check_shard_folder,
     check_unchanged,
     class_shares,
+    warn_if_hardly_shown,
     weighs_rows,
 )
 from hf_augment.training.guard import AugmentationGuard
@@ -128,11 +129,11 @@ class AugmentingMixin(WeighingMixin):
         train_collator: Callable[[list[Any]], Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.generator, self.filters, self.preprocess = generator, tuple(filters), preprocess
-        self.train_collator = train_collator
         given = [value for value in (*args, *kwargs.values()) if isinstance(value, TrainingArguments)]
         if generator is not None:
             check_arguments(given[0] if given else TrainingArguments(), generator, filters)
+        self.generator, self.filters, self.preprocess = generator, tuple(filters), preprocess
+        self.train_collator = train_collator
         # Every loader has a run of its own; the one that is trained on is `_run`.
         self._runs: list[BlendedRun] = []
         self._run: BlendedRun | None = None
@@ -287,6 +288,7 @@ class AugmentingMixin(WeighingMixin):
         try:
             output = super().train(resume_from_checkpoint, *args, **kwargs)
             finished = True
+            warn_if_hardly_shown(self.shown_share)
             return output
         finally:
             # An interrupted user does not wait for the shard that is being made.

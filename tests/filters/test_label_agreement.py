@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hf_augment.filters.label_agreement import LabelAgreement
+from tests.toys import TEXT
 
 
 def examples(*texts):
@@ -59,6 +60,50 @@ def test_the_order_of_classes_must_agree():
     LabelAgreement(judge, label_names=["bad", "fair", "good"])
     with pytest.raises(ValueError, match=r"`label_names` is \['pos', 'neutral', 'neg'\], but the judge has"):
         LabelAgreement(judge, label_names=["pos", "neutral", "neg"])
+
+
+class Knows:
+    """A judge of named classes."""
+
+    def __init__(self, *label_names):
+        self.label_names = label_names
+
+    def __call__(self, examples):
+        return [[1 / len(self.label_names)] * len(self.label_names)] * len(examples)
+
+
+@pytest.mark.parametrize(
+    ("judge", "arguments", "message"),
+    [
+        (Knows("None", "neg", "pos"), {}, r"has the classes \['None', 'neg', 'pos'\], but the generator has"),
+        (Knows("pos", "neg"), {}, "use a judge of the generator's classes"),
+        (Knows("bad", "good"), {}, r"pass label_names=\['neg', 'pos'\]"),
+        (Knows("LABEL_0", "LABEL_1", "LABEL_2"), {}, "has the classes"),
+        (Knows("LABEL_0", "LABEL_1", "LABEL_2"), {"label_names": ["neg", "pos"]}, "has the classes"),
+        (saying([0.5, 0.5]), {"label_names": ["pos", "neg"]}, "`label_names` is"),
+    ],
+)
+def test_a_judge_of_other_classes_is_refused_when_the_trainer_is_built(tmp_path, judge, arguments, message):
+    agreement = LabelAgreement(judge, **arguments)
+    with pytest.raises(ValueError, match=message):
+        agreement.check(["neg", "pos"])
+    generator = TEXT.generator()
+    generator.label_names = ("neg", "pos")
+    with pytest.raises(ValueError, match=message):
+        TEXT.trainer(tmp_path, generator, filters=[agreement])
+
+
+@pytest.mark.parametrize(
+    ("judge", "arguments"),
+    [
+        (Knows("neg", "pos"), {}),
+        (Knows("LABEL_0", "LABEL_1"), {}),
+        (Knows("bad", "good"), {"label_names": ["neg", "pos"]}),
+        (saying([0.5, 0.5]), {}),
+    ],
+)
+def test_a_judge_of_these_classes_is_not_refused(judge, arguments):
+    LabelAgreement(judge, **arguments).check(("neg", "pos"))
 
 
 def test_the_fingerprint_covers_acceptance_and_judge():

@@ -8,7 +8,8 @@ import pytest
 
 from hf_augment.seeding import derive_seed
 from hf_augment.study import split as module
-from hf_augment.study.split import LabelledData, Split, check_folds, classifier_seed
+from hf_augment.study.labelled import LabelledData
+from hf_augment.study.split import Split, check_folds, classifier_seed
 
 
 def test_every_split_and_seed_has_a_classifier_seed_of_its_own():
@@ -39,6 +40,7 @@ def study(tmp_path, monkeypatch):
         {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])}
     )
     rows = {"text": [f"text {i}" for i in range(40)], "label": [i % 2 for i in range(40)]}
+    labelled = datasets.Dataset.from_dict(rows, features)
     fitted = {}
 
     def run_arm(folder, classifier, args, train, **options):
@@ -47,7 +49,7 @@ def study(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "run_arm", run_arm)
     return SimpleNamespace(
-        data=LabelledData(datasets.Dataset.from_dict(rows, features), {}),
+        data=LabelledData(labelled, {"test": labelled}),
         classifier=Classifier(),
         training=SimpleNamespace(seed=42, eval_strategy="steps"),
         train_per_class=6,

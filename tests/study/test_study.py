@@ -3,8 +3,10 @@
 import dataclasses
 import json
 
+import datasets
 import pytest
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 
 from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, NearDuplicates, Study, TextClassifier
 from hf_augment.study import identity
@@ -12,7 +14,7 @@ from hf_augment.study.arms import RealRows
 from hf_augment.study.data import sample_per_class
 from hf_augment.study.split import classifier_seed
 from tests.tiny import tiny_classifier, tiny_tokenizer
-from tests.toys import TEXT, assert_equal_weights
+from tests.toys import TEXT, ToyGenerator, assert_equal_weights
 
 
 #: Fields of the trainer's arguments that no result of a study depends on: where results are kept, what is shown of
@@ -103,6 +105,75 @@ def test_nothing_is_published_of_real_rows_and_no_example_that_no_filter_saw(mak
     study.report()
     staged = json.loads((study.folder / "hub/push.json").read_text())["repositories"]
     assert {entry["suffix"] for entry in staged} == {"said", "said-synthetic", "raw", "results"}
+
+
+def test_an_example_that_repeats_a_real_row_is_not_published(make, caplog):
+    class Copies(ToyGenerator):
+        """Every second example is a labelled row or a test row."""
+
+        def generate(self, labels, seed):
+            made = super().generate(labels, seed)
+            real = [*TEXT.rows(40)["text"][:], *TEXT.rows(12, seed=1)["text"][:]]
+            return [{"text": real[(seed + i) % len(real)]} if i % 2 else example for i, example in enumerate(made)]
+
+    study = make([Arm("said", Copies(TEXT, "copies"), filters=[NearDuplicates()])])
+    study.run()
+    study.report()
+    shown = study.stores["said"].dataset()["text"][:]
+    staged = datasets.Dataset.from_parquet(str(study.folder / "hub/said-synthetic/data/train.parquet"))["text"][:]
+    real = {*TEXT.rows(40)["text"][:], *TEXT.rows(12, seed=1)["text"][:]}
+    assert real & set(shown)
+    assert not real & set(staged)
+    assert 0 < len(staged) < len(shown)
+    assert f"said-synthetic leaves out {len(shown) - len(staged)} of {len(shown)} examples" in caplog.text
+
+
+ROWS = TEXT.rows(40)
+TEST = TEXT.rows(12, seed=1)
+OTHER = datasets.ClassLabel(names=["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("train", "evaluations", "message"),
+    [
+        (ROWS, {"validation": TEST}, r"evaluations=\['validation'\] has no test set"),
+        (ROWS.rename_column("text", "sentence"), {"test": TEST}, r"train has the columns \['sentence', 'label'\]"),
+        (ROWS.cast_column("label", datasets.Value("float32")), {"test": TEST}, "train has the label Value"),
+        (ROWS, {"test": TEST.cast_column("label", datasets.Value("int64"))}, "test has the label Value"),
+        (ROWS, {"test": TEST.cast_column("label", OTHER)}, r"test has the classes \['x', 'y'\], but train has"),
+        (
+            ROWS.map(lambda row, i: {"text": row["text"] if i else None}, with_indices=True),
+            {"test": TEST},
+            "1 rows with",
+        ),
+        (ROWS, {"test": TEST.map(lambda row: {"label": None})}, "test has 12 rows without a label"),
+        (ROWS.select([]), {"test": TEST}, "train has no row"),
+        ([{"text": "a", "label": 0}], {"test": TEST}, "train=list must be a datasets.Dataset"),
+    ],
+)
+def test_rows_that_cannot_be_compared_are_refused(train, evaluations, message):
+    with pytest.raises(ValueError, match=message):
+        LabelledData(train, evaluations)
+
+
+def test_parts_that_do_not_go_together_are_refused_before_anything_is_trained(make, tmp_path):
+    make()
+    foreign = TEXT.generator()
+    foreign.label_names = ("x", "y")
+    for arms, message in (
+        ([Arm("said", foreign)], r"arm 'said' has label_names=\['x', 'y'\], but the rows have"),
+        ([Arm("said", TEXT.generator(), filters=NearDuplicates())], "must be a list of filters"),
+        ([TEXT.generator()], "which is no Arm: pass Arm"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make(arms)
+    data = LabelledData(ROWS, {"test": TEST})
+    classifier = TextClassifier(str(tmp_path / "tiny"), ["pos", "neg"], max_length=24)
+    training = AugmentingTrainingArguments(str(tmp_path / "run"), use_cpu=True)
+    with pytest.raises(ValueError, match=r"classifier has label_names=\['pos', 'neg'\], but the rows have"):
+        Study(data, classifier, training, [])
+    with pytest.raises(ValueError, match="training=TrainingArguments must be AugmentingTrainingArguments"):
+        Study(data, classifier, TrainingArguments(str(tmp_path / "run"), use_cpu=True), [])
 
 
 def test_what_is_changed_is_done_again_alone_or_refused_with_words(make):

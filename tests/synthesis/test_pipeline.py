@@ -258,3 +258,11 @@ def test_pictures_of_files_are_kept_themselves_and_the_right_way_up(tmp_path):
         np.testing.assert_array_equal(np.asarray(example["photograph"]), pixels)
     encoded = store.dataset().cast_column("photograph", datasets.Image(decode=False))
     assert [row["photograph"]["path"] for row in encoded] == [None, None]
+
+
+@pytest.mark.parametrize("judged", [[True] * 8, [Verdict(True, 1.0, "")] * 7, []])
+def test_a_filter_that_gives_no_verdict_for_each_is_named(judged):
+    wrong = Nothing()
+    wrong.judge = lambda examples, labels: judged
+    with pytest.raises(ValueError, match=r"Nothing.judge returned .* for 8 examples: return a list"):
+        pipeline(TEXT.generator(), [wrong]).make(0)

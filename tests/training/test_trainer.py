@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from hf_augment import AugmentingTrainer
+from hf_augment import AugmentingTrainer, Filter, Generator, Verdict
 from hf_augment.blending.dataset import SyntheticRow
 from tests.toys import (
     IMAGE,
@@ -644,3 +644,47 @@ def test_an_error_in_training_leaves_no_thread(tmp_path, toy):
     with pytest.raises(RuntimeError, match="the toy broke"):
         train(tmp_path, toy, toy.generator(fail_at_call=2))
     assert "hf_augment-producer" not in [thread.name for thread in threading.enumerate()]
+
+
+class Never(Filter):
+    name = "never"
+
+    def judge(self, examples, labels):
+        return [Verdict(False, 0.0, "never") for _ in examples]
+
+    def fingerprint(self):
+        return "0"
+
+
+def test_a_run_that_was_shown_nothing_says_so(tmp_path, caplog):
+    trainer = train(tmp_path, TEXT, TEXT.generator(), filters=[Never()], max_steps=3)
+    assert trainer.shown_share == 0
+    assert "Of the synthetic rows that were scheduled 0.0% were shown, so this run says nothing" in caplog.text
+    caplog.clear()
+    train(tmp_path / "other", TEXT, TEXT.generator(), max_steps=3)
+    assert "says nothing of its generator" not in caplog.text
+
+
+class Nameless(Generator):
+    def generate(self, labels, seed):
+        return []
+
+    def fingerprint(self):
+        return "0"
+
+
+class Uncounted(Never):
+    name = None
+
+
+@pytest.mark.parametrize(
+    ("generator", "filters", "message"),
+    [
+        (Nameless(), (), r"generator=Nameless has label_names=None: set it to the classes"),
+        (TEXT.generator(), Never(), r"filters=.* must be a list of filters: pass filters=\[...\]"),
+        (TEXT.generator(), [Uncounted()], "a Uncounted without a name"),
+    ],
+)
+def test_half_a_generator_or_filter_is_refused(tmp_path, generator, filters, message):
+    with pytest.raises(ValueError, match=message):
+        TEXT.trainer(tmp_path, generator, filters=filters)
