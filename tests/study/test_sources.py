@@ -18,9 +18,10 @@ FILES = {"demo/data.csv": b"text,label\n", "demo/model/config.json": b"{}", "dem
 def wheel(files):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("demo/empty/", b"")
+        archive.writestr(zipfile.ZipInfo("demo/empty/"), b"")
         for name, data in files.items():
-            archive.writestr(name, data)
+            # At a fixed time: the digest is in the names of tests, which all processes have to agree on.
+            archive.writestr(zipfile.ZipInfo(name), data)
     return content.getvalue()
 
 
