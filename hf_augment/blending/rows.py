@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 import numpy as np
@@ -68,25 +68,32 @@ class MapRows(RealRows):
     def __init__(self, sampler: Iterable[int], seed: int) -> None:
         super().__init__(seed)
         self.sampler = sampler
-        self._fills: dict[int, np.ndarray] = {}
+        # Each with the epoch that it is of.
+        self._order: tuple[int, list[int]] = (-1, [])
+        self._fills: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
     def base(self, epoch: int) -> Take:
+        self._order = epoch, self._drawn(epoch)
+        keys = iter(self._order[1])
+        return lambda count: list(itertools.islice(keys, count))
+
+    def fill(self, epoch: int, position: int) -> int:
+        if self._fills[0] != epoch:
+            order = self._order[1] if self._order[0] == epoch else self._drawn(epoch)
+            # No row that the sampler leaves out, and as often as it yields one.
+            self._fills = epoch, derive_rng(self.seed, "fill", epoch).permutation(np.sort(order))
+        return int(self._fills[1][position % len(self._fills[1])])
+
+    def _drawn(self, epoch: int) -> list[int]:
         seed = derive_seed(self.seed, "order", epoch)
         generator = getattr(self.sampler, "generator", None)
         if isinstance(generator, torch.Generator):
             # A checkpoint does not keep its state.
             generator.manual_seed(seed)
         with isolated_rng(seed):
-            order = list(self.sampler)
-        # No row that the sampler leaves out, and as often as it yields one.
-        self._fills = {epoch: derive_rng(self.seed, "fill", epoch).permutation(sorted(order))}
-        rest = iter(order)
-        return lambda count: list(itertools.islice(rest, count))
-
-    def fill(self, epoch: int, position: int) -> int:
-        if epoch not in self._fills:
-            self.base(epoch)
-        return int(self._fills[epoch][position % len(self._fills[epoch])])
+            # Not to its end, where a `RandomSampler` makes another order, of which it needs nothing.
+            count = len(self.sampler) if isinstance(self.sampler, Sized) else None
+            return list(itertools.islice(self.sampler, count))
 
 
 class StreamRows(RealRows):

@@ -18,7 +18,8 @@ from hf_augment.seeding import derive_rng
 #: Names of a label column, in the order in which they are looked for after `label_names`.
 LABEL_COLUMNS = ("labels", "label", "label_ids")
 
-#: The rows of a stream, or of a torch dataset, that are read to find columns that say the class.
+#: The rows of a stream, or of a torch dataset, that are read to find columns that say the class, or compared with its
+#: attribute `labels`.
 ROWS_READ = 200
 
 
@@ -110,10 +111,7 @@ class ClassTask(Task):
         Raises:
             ValueError: If a label is no whole number in `[0, num_labels)`.
         """
-        if isinstance(dataset, datasets.Dataset):
-            labels = np.asarray(dataset.with_format(None)[self.label_key][:])
-        else:
-            labels = np.asarray([np.asarray(dataset[i][self.label_key]).item() for i in range(len(dataset))])
+        labels = _labels(dataset, self.label_key)
         if labels.dtype == object and (without := np.flatnonzero(labels == None)).size:  # noqa: E711 - of each element
             raise ValueError(
                 f"Row {without[0]} of train_dataset has no label in column {self.label_key!r}, as {without.size} of "
@@ -139,6 +137,24 @@ class ClassTask(Task):
                 f"knows 0 to {len(self.names) - 1}, {self.names}: drop those rows, encode them as integers in that "
                 "order, or use a generator with more label_names."
             )
+
+
+def _labels(dataset: Any, key: str) -> np.ndarray:
+    """A column of all training rows, without reading rows one by one where it is to be had otherwise."""
+    if isinstance(dataset, datasets.Dataset):
+        column = dataset.with_format("arrow", columns=[key])[:][key]
+        return column.to_numpy() if not column.null_count else np.asarray(column.to_pylist())
+
+    def read(row: int) -> Any:
+        return np.asarray(dataset[row][key]).item()
+
+    rows, kept = range(len(dataset)), getattr(dataset, "labels", None)
+    if kept is not None and np.shape(kept) == (len(rows),):
+        kept = np.asarray(kept)
+        # An attribute of this name may be something else.
+        if all(kept[row] == read(row) for row in rows[:: len(rows) // ROWS_READ + 1]):
+            return kept
+    return np.asarray([read(row) for row in rows])
 
 
 def find_task(

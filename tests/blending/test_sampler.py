@@ -288,6 +288,16 @@ def test_a_row_that_the_sampler_leaves_out_fills_no_slot():
     assert {rows.fill(1, i) for i in range(6)} <= {0, 2}
 
 
+def test_a_sampler_is_asked_for_as_many_rows_as_it_has_and_no_more():
+    class Ends(SequentialSampler):
+        def __iter__(self):
+            yield from super().__iter__()
+            raise AssertionError
+
+    assert MapRows(Ends(range(3)), seed=0).base(0)(5) == [0, 1, 2]
+    assert MapRows((i for i in range(3)), seed=0).base(0)(5) == [0, 1, 2]
+
+
 def test_a_sampler_with_a_generator_of_its_own_orders_an_epoch_alike_whatever_was_drawn_before():
     rows = MapRows(RandomSampler(range(9), generator=torch.Generator().manual_seed(3)), seed=0)
     orders = [rows.base(epoch)(20) for epoch in (0, 1, 1, 0)]

@@ -2,6 +2,8 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hf_augment.generators.base import Generator
 from hf_augment.training.task import ClassTask, find_task, first_row
@@ -159,3 +161,30 @@ def test_the_first_row_is_read_without_its_transform():
         first_row([])
     with pytest.raises(ValueError, match=r"train_dataset holds several datasets, \['a', 'b'\]"):
         first_row({"a": dataset, "b": dataset})
+
+
+class Kept(torch.utils.data.Dataset):
+    """Rows that keep something under the name `labels`."""
+
+    def __init__(self, labels, kept):
+        self.rows, self.labels, self.read = labels, kept, 0
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        self.read += 1
+        return {"x": 0.0, "label": self.rows[index]}
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=600), st.integers(0, 9))
+def test_classes_are_counted_without_reading_all_rows_where_their_labels_are_at_hand(labels, seed):
+    naive = np.bincount(labels, minlength=2).tolist()
+    task = ClassTask("label", ["negative", "positive"])
+    order = np.random.default_rng(seed).permutation(len(labels))
+    table = datasets.Dataset.from_dict({"label": np.asarray(labels)[order].tolist()}).select(np.argsort(order))
+    for dataset in (table, table.with_format("torch"), Kept(labels, labels), Kept(labels, torch.tensor(labels))):
+        assert task.counts(dataset).tolist() == naive
+        assert getattr(dataset, "read", 0) <= 200
+    for other in (None, [1 - label for label in labels], labels[1:], [[label] for label in labels], "labels"):
+        assert task.counts(Kept(labels, other)).tolist() == naive
