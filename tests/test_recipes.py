@@ -170,6 +170,7 @@ class ImageParts(Parts):
             "generator_width": 2,
             "generator_latent_size": 4,
             "quality_per_class": 4,
+            "quality_steps": 2,
         }
 
 

@@ -11,7 +11,11 @@ from hf_augment.generators.base import Generator
 from hf_augment.images.arrays import image_arrays
 from hf_augment.judges.classifier import ClassifierFeatures, ImageClassifierJudge
 from hf_augment.metrics.loading import load_metric
-from hf_augment.seeding import derive_seed
+from hf_augment.seeding import derive_rng, derive_seed
+
+
+#: Real images that generated ones are compared with.
+MOST_REAL = 10_000
 
 
 def measure_quality(
@@ -27,14 +31,16 @@ def measure_quality(
     Compares generated images, unfiltered, with those that the generator was trained on.
 
     `train` and `test` have `image` and `label`; a probe that learned from `per_class` generated images of each class,
-    2 or more, is tested on `test`. `judge` reads the classes, and gives the features of all measures.
+    2 or more, is tested on `test`. `judge` reads the classes, and gives the features of all measures. Of `train`, at
+    most `MOST_REAL` random images are compared: what each of them is nearest to is looked for.
 
     Returns:
         `dict[str, Any]`: Figures of the metrics' own names, `agreement` of the judge with the requested class,
-        `agreement_per_class` and `per_class` diversity, and `n`.
+        `agreement_per_class` and `per_class` diversity, `n`, and `n_real`.
     """
     labels = [label for label in range(len(generator.label_names)) for _ in range(per_class)]
     examples = generator.generate(labels, derive_seed(seed, "quality"))
+    train = train.select(np.sort(derive_rng(seed, "quality real").permutation(len(train))[:MOST_REAL]))
     features = ClassifierFeatures(judge)
     agrees = np.asarray(judge(examples)).argmax(axis=1) == np.array(labels)
     synthetic = features(examples)
@@ -44,6 +50,7 @@ def measure_quality(
     k = min(5, len(synthetic) - 1, len(real) - 1)
     figures: dict[str, Any] = {
         "n": len(labels),
+        "n_real": len(train),
         "agreement": float(agrees.mean()),
         "agreement_per_class": agrees.reshape(-1, per_class).mean(axis=1).tolist(),
     }
@@ -51,8 +58,8 @@ def measure_quality(
     for name, options in (
         ("feature_diversity", both),
         ("frechet_distance", {}),
-        # Subsets of half the images, since whole sets would not differ and have no deviation.
-        ("kernel_distance", {"seed": seed, "subset_size": max(min(len(synthetic), len(real)) // 2, 2)}),
+        # Subsets of half the images, since whole sets would not differ and have no deviation; 1000 are usual.
+        ("kernel_distance", {"seed": seed, "subset_size": min(max(min(len(synthetic), len(real)) // 2, 2), 1000)}),
         ("precision_recall_density_coverage", {"k": k}),
         ("nearest_neighbors", {}),
         ("classification_accuracy_score", {"labels": labels, "real": held_out, "real_labels": test["label"][:]}),
@@ -85,4 +92,5 @@ def quality_table(
     ]
     if "accuracy_alone" in quality:
         rows.append(("classifier of as many generated images as labelled ones", f"{quality['accuracy_alone']:.3f}"))
-    return f"{quality['n']} generated images, by the features of {who}", ("measure", "value"), rows
+    compared = f"{quality['n']} generated images beside {quality['n_real']} training images"
+    return f"{compared}, by the features of {who}", ("measure", "value"), rows

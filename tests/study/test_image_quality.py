@@ -10,6 +10,7 @@ from transformers import ViTImageProcessor
 from hf_augment import Generator, ImageClassifierJudge, SmallResNetForImageClassification
 from hf_augment.images.arrays import image_arrays
 from hf_augment.seeding import isolated_rng
+from hf_augment.study import image_quality
 from hf_augment.study.image_quality import measure_quality, quality_table
 
 
@@ -90,7 +91,7 @@ def test_the_figures_tell_good_images_from_bad_ones(qualities):
 
 def test_the_figures_are_complete_and_can_be_kept(qualities):
     for quality in qualities.values():
-        assert quality["n"] == 24
+        assert (quality["n"], quality["n_real"]) == (24, 24)
         assert json.loads(json.dumps(quality)) == quality
         assert len(quality["agreement_per_class"]) == len(quality["per_class"]) == 2
         # One class each time, as the model knows nothing.
@@ -109,9 +110,16 @@ def test_the_fewest_images(train, judge):
     assert quality["density"] > 0
 
 
+def test_no_more_real_images_are_compared_than_can_be(train, judge, monkeypatch):
+    monkeypatch.setattr(image_quality, "MOST_REAL", 10)
+    quality = measure_quality(Painter(noisy), train, train, judge, per_class=12, seed=0)
+    assert (quality["n"], quality["n_real"]) == (24, 10)
+
+
 def test_the_table_shows_every_figure():
     quality = {
         "n": 24,
+        "n_real": 48,
         "agreement": 0.75,
         "agreement_per_class": [1.0, 0.5],
         "per_class": [0.25, 0.75],
@@ -128,7 +136,7 @@ def test_the_table_shows_every_figure():
         "classification_accuracy_score": 0.625,
     }
     title, header, rows = quality_table(quality, list(NAMES), "a judge")
-    assert title == "24 generated images, by the features of a judge"
+    assert title == "24 generated images beside 48 training images, by the features of a judge"
     assert header == ("measure", "value")
     assert [value for _, value in rows] == [
         "75.0 %",
@@ -144,3 +152,5 @@ def test_the_table_shows_every_figure():
         "0.625",
     ]
     assert len({measure for measure, _ in rows}) == len(rows)
+    *_, alone = quality_table(quality | {"accuracy_alone": 0.5}, list(NAMES), "a judge")[2]
+    assert alone == ("classifier of as many generated images as labelled ones", "0.500")
