@@ -145,10 +145,11 @@ class SynthesisPipeline:
                 "in their order; a filter, not the generator, leaves some out."
             )
         for example in examples:
-            if set(example) != columns:
+            if not isinstance(example, dict) or set(example) != columns:
+                what = f"the keys {sorted(example)}" if isinstance(example, dict) else f"{example!r:.80}, no dict"
                 raise ValueError(
-                    f"{name}.generate returned an example with the keys {sorted(example)}, but its columns are "
-                    f"{sorted(columns)}: make them agree."
+                    f"{name}.generate returned an example with {what}, but its columns are {sorted(columns)}: make "
+                    "them agree."
                 )
         return [detached(example) for example in examples]
 

@@ -157,10 +157,10 @@ class ThreadProducer(Producer):
                 lambda: self._error or self._stopping or self.store.has(shard), timeout=self.timeout
             )
         if self._error is not None:
-            raise RuntimeError(
-                f"Generating synthetic shard {shard} failed: {type(self._error).__name__}: {self._error}. The shards "
-                f"made before are kept in {self.store.folder} and will be used when the run is started again."
-            ) from self._error
+            made = len(self.store.indices())
+            kept = f" {made} made before are kept in {self.store.folder} for the next start." if made else ""
+            why = f"{type(self._error).__name__}: {self._error}".rstrip(".")
+            raise RuntimeError(f"Generating synthetic shard {shard} failed: {why}.{kept}") from self._error
         if not done:
             raise TimeoutError(
                 f"Synthetic shard {shard} was not ready after synthetic_timeout={self.timeout:g} seconds: raise "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
@@ -111,7 +112,10 @@ class AugmentationArguments:
             others()
 
     def validate(self) -> None:
-        """Raises `ValueError` for a value out of its range."""
+        """Raises `ValueError` for a value out of its range, or that is no number where one is needed."""
+        for name in ("ratio", "schedule_fraction", "shard_size", "reuse", "max_attempts", "weight", "timeout"):
+            value = getattr(self, f"synthetic_{name}")
+            _check(isinstance(value, numbers.Real), self, f"synthetic_{name}", "a number, without quotes")
         _check(0.0 <= self.synthetic_ratio < 1.0, self, "synthetic_ratio", "a share in [0, 1)")
         _check(0.0 < self.synthetic_schedule_fraction <= 1.0, self, "synthetic_schedule_fraction", "a share in (0, 1]")
         _check(self.synthetic_seed is None or self.synthetic_seed >= 0, self, "synthetic_seed", "0 or more, or None")

@@ -83,6 +83,11 @@ def check_generator(generator: Any) -> None:
             f"generator={type(generator).__name__} has label_names={names!r}: set it to the classes, in the order of "
             "the dataset's integer labels."
         )
+    if isinstance(generator.columns, str):
+        raise ValueError(
+            f"generator={type(generator).__name__} has columns={generator.columns!r}: set it to a tuple of names, "
+            f"({generator.columns!r},)."
+        )
 
 
 def check_filters(filters: Any, label_names: Sequence[str]) -> None:

@@ -112,7 +112,10 @@ class RowMaker:
 
     def _call(self, function: Preprocess, columns: dict[str, list[Any]]) -> dict[str, Any]:
         try:
-            return dict(function(columns))
+            made = function(columns)
+            if not isinstance(made, Mapping):
+                raise TypeError(f"preprocess returned {type(made).__name__}: return the columns that it makes.")
+            return dict(made)
         except Exception as error:
             nothing = [name for name in self.known if name in columns and any(v is None for v in columns[name])]
             if nothing:

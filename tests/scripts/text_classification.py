@@ -11,7 +11,8 @@ model_name, train_file, output_dir = sys.argv[1:4]
 dataset = load_dataset("parquet", data_files=train_file, split="train")
 label_names = dataset.features["label"].names
 tokenizer = AutoTokenizer.from_pretrained(model_name)
-model = AutoModelForSequenceClassification.from_pretrained(model_name, num_labels=len(label_names))
+id2label = dict(enumerate(label_names))
+model = AutoModelForSequenceClassification.from_pretrained(model_name, id2label=id2label)
 
 
 def preprocess(examples):

@@ -38,3 +38,8 @@ def test_they_are_read_from_a_command_line(tmp_path):
 def test_a_ratio_that_is_no_share_is_refused(ratio, tmp_path):
     with pytest.raises(ValueError, match="synthetic_ratio="):
         AugmentingTrainingArguments(str(tmp_path), synthetic_ratio=ratio)
+
+
+def test_a_number_in_quotes_is_named():
+    with pytest.raises(ValueError, match=r"synthetic_ratio='0\.5' is out of range: pass a number, without quotes"):
+        AugmentationArguments(synthetic_ratio="0.5")

@@ -688,3 +688,26 @@ class Uncounted(Never):
 def test_half_a_generator_or_filter_is_refused(tmp_path, generator, filters, message):
     with pytest.raises(ValueError, match=message):
         TEXT.trainer(tmp_path, generator, filters=filters)
+
+
+def test_a_generator_with_one_column_as_a_word_is_refused(tmp_path):
+    generator = TEXT.generator()
+    generator.columns = "text"
+    with pytest.raises(ValueError, match=r"columns='text': set it to a tuple of names, \('text',\)"):
+        TEXT.trainer(tmp_path, generator)
+
+
+@pytest.mark.parametrize("producer", ["inline", "thread"])
+def test_a_generator_that_returns_words_is_told_of_once(tmp_path, producer):
+    generator = TEXT.generator("words")
+    generator.generate = lambda labels, seed: ["a"] * len(labels)
+    with pytest.raises(
+        (RuntimeError, ValueError), match=r"an example with 'a', no dict.*: make them agree\.$"
+    ) as told:
+        train(tmp_path, TEXT, generator, synthetic_producer=producer, max_steps=2)
+    assert "made before" not in str(told.value)
+
+
+def test_a_preprocess_that_returns_nothing_is_told(tmp_path):
+    with pytest.raises(TypeError, match="preprocess returned NoneType: return the columns that it makes"):
+        train(tmp_path, TEXT, TEXT.generator(), preprocess=lambda columns: None, max_steps=2)
