@@ -19,7 +19,7 @@ ROOT = Path(hf_augment.__file__).parent
 PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 OPTIONAL = {
-    *("PIL", "evaluate", "matplotlib", "peft", "rich"),
+    *("PIL", "evaluate", "matplotlib", "openvino", "openvino_genai", "peft", "rich"),
     *("sacrebleu", "sklearn", "timm", "torchmetrics", "torchvision"),
 }
 
@@ -78,6 +78,11 @@ from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainingArg
 model = LlamaForCausalLM(LlamaConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1))
 _with_adapters(model, CausalLMGeneratorTrainingArguments("out", lora_rank=2))
 """
+OPENVINO = """
+from hf_augment import SamplingConfig
+from hf_augment.generators.openvino_backend import openvino_draws
+openvino_draws(SamplingConfig())
+"""
 MISSING = [
     ("sklearn", "filters", "from hf_augment import FeatureCopies"),
     ("sklearn", "filters", "from hf_augment import OutOfFoldJudge"),
@@ -88,6 +93,7 @@ MISSING = [
     ("evaluate", "metrics", "from hf_augment import load_metric; load_metric('accuracy')"),
     ("evaluate", "metrics", "import hf_augment.metrics.features"),
     ("peft", "lora", ADAPTERS),
+    ("openvino_genai", "openvino", OPENVINO),
     ("matplotlib", "report", "import hf_augment.reporting.report"),
     ("rich", "all", "import hf_augment.study.command"),
 ]
@@ -168,7 +174,7 @@ def test_what_a_module_imports_is_installed_with_it(path):
     for package, extra in imported(ast.parse(path.read_text())):
         extra = extra or ELSEWHERE.get(where) or ELSEWHERE.get(where.partition("/")[0])
         installed = core | set(distributions(PROJECT["optional-dependencies"][extra]) if extra else ())
-        names = {name.lower().replace("_", "-") for name in DISTRIBUTIONS[package]}
+        names = {name.lower().replace("_", "-") for name in DISTRIBUTIONS.get(package, [package])}
         assert names & installed, f"{where} imports {package}, which neither the core nor the extra {extra!r} installs"
 
 
