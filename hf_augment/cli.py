@@ -14,8 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Runs a command. Bad input and a Hub that refuses end with one line, not with a traceback.
 
     Args:
-        arguments (`Sequence[str]`, *optional*):
-            Defaults to what was typed.
+        arguments (`Sequence[str]`, *optional*): Defaults to what was typed.
     """
     parser = argparse.ArgumentParser(prog="python -m hf_augment")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -20,8 +20,7 @@ def optional_imports(extra: str) -> Iterator[None]:
     ```
 
     Args:
-        extra (`str`):
-            An extra of `pyproject.toml` that installs all packages imported inside the block.
+        extra (`str`): An extra of `pyproject.toml` that installs all packages imported inside the block.
 
     Raises:
         ImportError: If one of them is missing or of another version. The message gives the pip command.

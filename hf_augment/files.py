@@ -16,10 +16,8 @@ def write_atomically(path: Path, content: Any, durable: bool = True) -> None:
     Writes a file that is there whole or not at all, whatever kills the process.
 
     Args:
-        path (`Path`):
-            The file; its folder must exist.
-        content (`Any`):
-            Bytes, or a buffer of them.
+        path (`Path`): The file; its folder must exist.
+        content (`Any`): Bytes, or a buffer of them.
         durable (`bool`, *optional*, defaults to `True`):
             Whether to wait until the disk has it, so that a power failure takes nothing away: some milliseconds. If
             not, such a failure may leave a file that is empty or damaged.
@@ -44,14 +42,10 @@ def write_json(
     Writes a JSON file that is there whole or not at all, and that [`read_json`] can check.
 
     Args:
-        path (`Path`):
-            The file; its folder must exist.
-        content (`dict[str, Any]`):
-            JSON serialisable, without a key `"checksum"`.
-        default (`Callable`, *optional*):
-            As for `json.dumps`: what stands for a value that JSON has not.
-        durable (`bool`, *optional*, defaults to `True`):
-            As for [`write_atomically`].
+        path (`Path`): The file; its folder must exist.
+        content (`dict[str, Any]`): JSON serialisable, without a key `"checksum"`.
+        default (`Callable`, *optional*): As for `json.dumps`: what stands for a value that JSON has not.
+        durable (`bool`, *optional*, defaults to `True`): As for [`write_atomically`].
     """
     # What is read back is hashed: JSON has no tuples, and no keys but texts.
     content = json.loads(json.dumps(content, default=default))
@@ -74,10 +68,8 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     ```
 
     Args:
-        path (`Path`):
-            The file.
-        remedy (`str`):
-            Remedy for a damaged file, a sentence without its full stop; ends the error's message.
+        path (`Path`): The file.
+        remedy (`str`): Remedy for a damaged file, a sentence without its full stop; ends the error's message.
 
     Returns:
         `dict[str, Any]`: The content.

@@ -28,10 +28,8 @@ def derive_seed(seed: int, purpose: str, *counters: int) -> int:
     ```
 
     Args:
-        seed (`int`):
-            The base seed, zero or more.
-        purpose (`str`):
-            Name of what is drawn with it. Two purposes never share a stream.
+        seed (`int`): The base seed, zero or more.
+        purpose (`str`): Name of what is drawn with it. Two purposes never share a stream.
         counters (`int`):
             Counters, such as a shard, an attempt, an epoch; zero or more each. One purpose always takes the same
             number of them: a `SeedSequence` takes no notice of zeros at the end.
@@ -57,8 +55,7 @@ def isolated_rng(seed: int) -> Iterator[None]:
     states are process-wide, so in a background thread this would race with training.
 
     Args:
-        seed (`int`):
-            Zero or more; see [`derive_seed`].
+        seed (`int`): Zero or more; see [`derive_seed`].
     """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     # manual_seed reaches every CUDA device, so every device has to be restored.

@@ -30,8 +30,7 @@ def safetensors_only(name_or_path: str | Path, **where: Any) -> dict[str, Any]:
     ```
 
     Args:
-        name_or_path (`str` or `Path`):
-            A folder or a Hub id.
+        name_or_path (`str` or `Path`): A folder or a Hub id.
         where (*optional*):
             `revision`, `subfolder`, `cache_dir`, `token` and `local_files_only`, as for `from_pretrained`.
 

@@ -42,8 +42,7 @@ class BlendedDataset(torch_data.Dataset[Any]):
     Args:
         dataset (`torch.utils.data.Dataset` or `datasets.Dataset`, *optional*):
             The real rows; `None` where the keys are rows of a stream.
-        slots (`SlotReader`):
-            The synthetic rows.
+        slots (`SlotReader`): The synthetic rows.
         transform (`Callable`, *optional*):
             A batch transform (columns to columns), applied to synthetic rows when they are read: the one the real
             dataset was given by `set_transform`.
@@ -126,14 +125,10 @@ class BlendingCollator:
     `soft_labels` also `LABEL_PROBABILITIES`, float32 of shape `(batch, num_labels)`, one-hot for real rows.
 
     Args:
-        collator (`Callable`):
-            The user's collator; it sees neither column.
-        synthetic_weight (`float`):
-            The weight of a synthetic row; a real one has 1.
-        num_labels (`int`):
-            Number of classes.
-        soft_labels (`bool`, *optional*, defaults to `False`):
-            Whether to add the probabilities.
+        collator (`Callable`): The user's collator; it sees neither column.
+        synthetic_weight (`float`): The weight of a synthetic row; a real one has 1.
+        num_labels (`int`): Number of classes.
+        soft_labels (`bool`, *optional*, defaults to `False`): Whether to add the probabilities.
         label_names (`Sequence[str]`, *optional*, defaults to `("labels",)`):
             The label is in the first of these that the collator returns.
     """

@@ -26,8 +26,7 @@ class RealRows(ABC):
     Every rank walks the same keys, whatever its shards hold, so base keys and fill keys come from separate streams.
 
     Args:
-        seed (`int`):
-            Base seed of whatever is drawn.
+        seed (`int`): Base seed of whatever is drawn.
     """
 
     def __init__(self, seed: int) -> None:
@@ -43,10 +42,8 @@ class RealRows(ABC):
         The key that fills the `position`-th slot of the epoch when it shows no synthetic example.
 
         Args:
-            epoch (`int`):
-                Counts the passes over the data.
-            position (`int`):
-                Counts the slots of the epoch over all ranks.
+            epoch (`int`): Counts the passes over the data.
+            position (`int`): Counts the slots of the epoch over all ranks.
         """
 
 
@@ -59,10 +56,8 @@ class MapRows(RealRows):
     they do not by themselves.
 
     Args:
-        sampler (`torch.utils.data.Sampler`):
-            The sampler of one epoch.
-        seed (`int`):
-            Base seed of the order.
+        sampler (`torch.utils.data.Sampler`): The sampler of one epoch.
+        seed (`int`): Base seed of the order.
     """
 
     def __init__(self, sampler: Iterable[int], seed: int) -> None:
@@ -104,12 +99,9 @@ class StreamRows(RealRows):
     chosen among the last rows read: a stream cannot be asked for another row without moving every rank.
 
     Args:
-        stream (`torch.utils.data.IterableDataset`):
-            The rows.
-        seed (`int`):
-            Base seed of the choice of fills.
-        remembered (`int`, *optional*, defaults to 1024):
-            Number of last rows that a fill is chosen from.
+        stream (`torch.utils.data.IterableDataset`): The rows.
+        seed (`int`): Base seed of the choice of fills.
+        remembered (`int`, *optional*, defaults to 1024): Number of last rows that a fill is chosen from.
     """
 
     def __init__(self, stream: torch_data.IterableDataset, seed: int, remembered: int = 1024) -> None:

@@ -24,8 +24,7 @@ class Batch(list[Any]):
     The keys of a batch, later its rows, and the seed of whatever is drawn at random on its way to the model.
 
     Args:
-        items (`Iterable[Any]`):
-            Keys or rows.
+        items (`Iterable[Any]`): Keys or rows.
         seed (`int`):
             Depends on the batch's number alone, so random transforms and collators draw the same in any worker and
             after a resume.
@@ -49,16 +48,11 @@ class DrawLayout:
     through, each time in another order, before the next one is begun.
 
     Args:
-        shard_size (`int`):
-            Slots in a shard.
-        reuse (`int`):
-            Number of times each example is shown.
-        seed (`int`):
-            Base seed of the orders.
-        rank (`int`, *optional*, defaults to 0):
-            This process.
-        world_size (`int`, *optional*, defaults to 1):
-            Number of processes.
+        shard_size (`int`): Slots in a shard.
+        reuse (`int`): Number of times each example is shown.
+        seed (`int`): Base seed of the orders.
+        rank (`int`, *optional*, defaults to 0): This process.
+        world_size (`int`, *optional*, defaults to 1): Number of processes.
     """
 
     shard_size: int
@@ -114,10 +108,8 @@ class BlendProgress:
     The contents of this rank's batches, kept by batch number: the loader runs ahead of the training step.
 
     Args:
-        plan (`BlendPlan`):
-            The plan of the run.
-        layout (`DrawLayout`):
-            Its draws.
+        plan (`BlendPlan`): The plan of the run.
+        layout (`DrawLayout`): Its draws.
 
     Attributes:
         first_draw (`np.ndarray`):
@@ -137,10 +129,8 @@ class BlendProgress:
         Draws are counted anew from there, so that no example is made and then passed over.
 
         Args:
-            batch (`int`):
-                The first one that it concerns; beyond the last, nothing changes.
-            factor (`float`):
-                In `[0, 1]`, whatever it was before.
+            batch (`int`): The first one that it concerns; beyond the last, nothing changes.
+            factor (`float`): In `[0, 1]`, whatever it was before.
         """
         batch = min(batch, self.plan.total_batches)
         planned = self.plan.first_draw[batch:] - self.plan.first_draw[batch]
@@ -188,12 +178,9 @@ class BlendedBatchSampler(torch_data.Sampler[Batch]):
     real rows; their slots are not looked at, and no shard of theirs is waited for.
 
     Args:
-        plan (`BlendPlan`):
-            Rows and slots of each batch.
-        layout (`DrawLayout`):
-            Which slots are drawn.
-        rows (`RealRows`):
-            The real rows.
+        plan (`BlendPlan`): Rows and slots of each batch.
+        layout (`DrawLayout`): Which slots are drawn.
+        rows (`RealRows`): The real rows.
         accepted (`Callable[[int], np.ndarray]`):
             Waits for a shard and returns which of its slots hold an example, bool of shape `(shard_size,)`. Called in
             the main process, before the keys go to any worker.

@@ -28,8 +28,7 @@ class RatioSchedule(StrEnum):
         The share of the slots that are live.
 
         Args:
-            progress (`np.ndarray`):
-                Shares of the run that lie behind, float in `[0, 1)`, of any shape.
+            progress (`np.ndarray`): Shares of the run that lie behind, float in `[0, 1)`, of any shape.
             fraction (`float`):
                 Share of the run, in `(0, 1]`: the length of the warm-up, or where the decay ends, or where to stop.
                 `constant` ignores it.
@@ -69,18 +68,14 @@ class BlendPlan:
     ```
 
     Args:
-        batch_size (`int`):
-            Rows in a batch of one rank.
+        batch_size (`int`): Rows in a batch of one rank.
         synthetic_ratio (`float`):
             Share of slots among the rows, in `(0, 1)`. At least one row of each batch is a base row.
-        batches_per_epoch (`int`):
-            Batches of one rank in an epoch; see [`batches_per_epoch`].
-        total_batches (`int`):
-            Batches of one rank in the run, on which the schedule's progress is measured.
+        batches_per_epoch (`int`): Batches of one rank in an epoch; see [`batches_per_epoch`].
+        total_batches (`int`): Batches of one rank in the run, on which the schedule's progress is measured.
         schedule (`RatioSchedule`, *optional*, defaults to `RatioSchedule.CONSTANT`):
             Course of the share of live slots.
-        schedule_fraction (`float`, *optional*, defaults to 1.0):
-            See [`RatioSchedule.factor`].
+        schedule_fraction (`float`, *optional*, defaults to 1.0): See [`RatioSchedule.factor`].
     """
 
     batch_size: int
@@ -153,16 +148,11 @@ def batches_per_epoch(num_rows: int, batch_size: int, ratio: float, world_size: 
     Batches of one rank in which the base rows of all ranks hold the real data once.
 
     Args:
-        num_rows (`int`):
-            Real rows.
-        batch_size (`int`):
-            Rows in a batch of one rank.
-        ratio (`float`):
-            Share of slots, in `(0, 1)`.
-        world_size (`int`):
-            Number of ranks.
-        drop_last (`bool`):
-            Whether rows that do not fill a batch on every rank are left out, instead of filled up.
+        num_rows (`int`): Real rows.
+        batch_size (`int`): Rows in a batch of one rank.
+        ratio (`float`): Share of slots, in `(0, 1)`.
+        world_size (`int`): Number of ranks.
+        drop_last (`bool`): Whether rows that do not fill a batch on every rank are left out, instead of filled up.
 
     Returns:
         `int`: At least 1 unless `drop_last`.

@@ -77,8 +77,7 @@ class Filter(ABC):
         Raises a `ValueError` for a generator of other classes than this filter judges, when the trainer is built.
 
         Args:
-            label_names (`Sequence[str]`):
-                The generator's classes, in order.
+            label_names (`Sequence[str]`): The generator's classes, in order.
         """
 
     def remember(self, examples: Sequence[dict[str, Any]]) -> None:  # noqa: B027 - most filters have no memory

@@ -28,18 +28,13 @@ class AdversarialPair(nn.Module):
     Holds what a GAN trains and what its checkpoints keep.
 
     Args:
-        generator ([`DCGANGenerator`]):
-            Copied; the copy is trained.
-        discriminator ([`DCGANDiscriminator`]):
-            Trained in place.
-        loss (`str`):
-            A key of `LOSSES`.
-        policy (`Sequence[str]`):
-            The policy of [`diff_augment`].
+        generator ([`DCGANGenerator`]): Copied; the copy is trained.
+        discriminator ([`DCGANDiscriminator`]): Trained in place.
+        loss (`str`): A key of `LOSSES`.
+        policy (`Sequence[str]`): The policy of [`diff_augment`].
         mismatched_share (`float`):
             In `[0, 1)`. Share of real images under another class's name in what the discriminator learns to refuse.
-        mode_seeking (`float`):
-            Weight of [`AdversarialPair.repetition`] in the generator's loss; 0 for none.
+        mode_seeking (`float`): Weight of [`AdversarialPair.repetition`] in the generator's loss; 0 for none.
     """
 
     def __init__(
@@ -65,14 +60,10 @@ class AdversarialPair(nn.Module):
         The loss of one side. One method for both, because mixed precision and several processes wrap `forward`.
 
         Args:
-            side (`str`):
-                `"discriminator"` or `"generator"`.
-            images (`torch.Tensor`):
-                Real ones, uint8 of shape `(n, height, width, channels)`.
-            labels (`torch.Tensor`):
-                Int64 of shape `(n,)`; as many images of the same classes are generated.
-            rng (`torch.Generator`):
-                On the device of the images.
+            side (`str`): `"discriminator"` or `"generator"`.
+            images (`torch.Tensor`): Real ones, uint8 of shape `(n, height, width, channels)`.
+            labels (`torch.Tensor`): Int64 of shape `(n,)`; as many images of the same classes are generated.
+            rng (`torch.Generator`): On the device of the images.
 
         Returns:
             `tuple[torch.Tensor, torch.Tensor]`: The loss, and the discriminator's accuracy (0 on the generator's
@@ -122,10 +113,8 @@ class AdversarialPair(nn.Module):
         random weights of the start (as in the moving averages of TensorFlow).
 
         Args:
-            decay (`float`):
-                In `[0, 1)`; 0 makes it a copy.
-            step (`int`):
-                Steps done, 1 or more.
+            decay (`float`): In `[0, 1)`; 0 makes it a copy.
+            step (`int`): Steps done, 1 or more.
         """
         decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
         current = self.generator.state_dict()

@@ -25,13 +25,11 @@ def diff_augment(images: torch.Tensor, policy: Sequence[str], rng: torch.Generat
     ```
 
     Args:
-        images (`torch.Tensor`):
-            Float of shape `(n, channels, height, width)`, in `[-1, 1]`.
+        images (`torch.Tensor`): Float of shape `(n, channels, height, width)`, in `[-1, 1]`.
         policy (`Sequence[str]`):
             Some of `"color"` (brightness, saturation, contrast), `"translation"` (by up to an eighth of the size) and
             `"cutout"` (a square of half the size), applied in this order.
-        rng (`torch.Generator`):
-            On the device of the images.
+        rng (`torch.Generator`): On the device of the images.
 
     Returns:
         `torch.Tensor`: As `images`.

@@ -64,8 +64,7 @@ class GANTrainingArguments(TrainingArguments):
             generator little.
         min_diversity (`float`, *optional*, defaults to 0.5):
             Alarm `alarm_collapse` below this share of the real diversity in any class, in three measurements in a row.
-        stop_on_alarm (`bool`, *optional*, defaults to `False`):
-            Whether an alarm ends the training.
+        stop_on_alarm (`bool`, *optional*, defaults to `False`): Whether an alarm ends the training.
         data_on_device (`bool`, *optional*, defaults to `False`):
             Whether all images are kept in the memory of the device, where a batch of them is a slice.
         cuda_graph (`bool`, *optional*, defaults to `False`):
@@ -155,21 +154,17 @@ class GANTrainer(Trainer):
     ```
 
     Args:
-        generator ([`DCGANGenerator`]):
-            Gets its trained weights when `train()` returns.
-        args ([`GANTrainingArguments`]):
-            The training arguments.
+        generator ([`DCGANGenerator`]): Gets its trained weights when `train()` returns.
+        args ([`GANTrainingArguments`]): The training arguments.
         train_dataset ([`~datasets.Dataset`]):
             With the generator's column of images, in its size and number of channels, and labels of all its classes.
         discriminator ([`DCGANDiscriminator`], *optional*):
             Defaults to a new one of the generator's configuration, drawn from `seed`.
-        label_column (`str`, *optional*, defaults to `"label"`):
-            The column of the labels.
+        label_column (`str`, *optional*, defaults to `"label"`): The column of the labels.
         features (`Callable`, *optional*):
             For the measure of diversity: examples to an array `(n, d)`, such as [`ClassifierFeatures`]. Defaults to
             the pixels.
-        callbacks (`Sequence[TrainerCallback]`, *optional*):
-            Callbacks of the `Trainer`.
+        callbacks (`Sequence[TrainerCallback]`, *optional*): Callbacks of the `Trainer`.
 
     Raises:
         ValueError: If the dataset does not fit the generator.

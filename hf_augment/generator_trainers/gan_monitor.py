@@ -24,18 +24,13 @@ class GANMonitor:
     Measures a generator against the real images it learns from.
 
     Args:
-        images (`np.ndarray`):
-            The real ones, uint8 of shape `(n, height, width, channels)`.
-        labels (`np.ndarray`):
-            Their classes, int of shape `(n,)`, at least one of each.
-        column (`str`):
-            The column of images in an example.
+        images (`np.ndarray`): The real ones, uint8 of shape `(n, height, width, channels)`.
+        labels (`np.ndarray`): Their classes, int of shape `(n,)`, at least one of each.
+        column (`str`): The column of images in an example.
         features (`Callable`, *optional*):
             Examples to an array `(n, d)`, such as [`ClassifierFeatures`]. Defaults to the pixels.
-        seed (`int`):
-            Seed of the latents and of the choice of real images; the same in every measurement.
-        per_class (`int`, *optional*, defaults to 64):
-            Images of each class to compare.
+        seed (`int`): Seed of the latents and of the choice of real images; the same in every measurement.
+        per_class (`int`, *optional*, defaults to 64): Images of each class to compare.
     """
 
     def __init__(

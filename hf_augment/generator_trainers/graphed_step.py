@@ -22,12 +22,10 @@ class GraphedStep:
     device, as `.item()` does. The optimizer must be able to step in a graph, as torch's fused Adam is.
 
     Args:
-        step (`Callable`):
-            Takes tensors on a CUDA device.
+        step (`Callable`): Takes tensors on a CUDA device.
         parameters (`Iterable[nn.Parameter]`):
             Those whose gradients the step may leave behind; each call replaces them.
-        optimizer (`torch.optim.Optimizer`):
-            Optimizer that the step uses.
+        optimizer (`torch.optim.Optimizer`): Optimizer that the step uses.
         rng (`torch.Generator`):
             Source of the step's random numbers, on the device of its tensors. It may be seeded before each call.
     """

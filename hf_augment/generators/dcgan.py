@@ -47,12 +47,9 @@ class DCGANConfig(PreTrainedConfig):
     ```
 
     Args:
-        image_size (`int`, *optional*, defaults to 32):
-            Height and width in pixels, 32 or 64.
-        num_channels (`int`, *optional*, defaults to 3):
-            3 for RGB, 1 for grey.
-        latent_size (`int`, *optional*, defaults to 100):
-            Length of the latent vector, standard normal.
+        image_size (`int`, *optional*, defaults to 32): Height and width in pixels, 32 or 64.
+        num_channels (`int`, *optional*, defaults to 3): 3 for RGB, 1 for grey.
+        latent_size (`int`, *optional*, defaults to 100): Length of the latent vector, standard normal.
         width (`int`, *optional*, defaults to 64):
             Feature maps at half the image's size; they double as the size halves.
         spectral_norm (`bool`, *optional*, defaults to `False`):
@@ -60,8 +57,7 @@ class DCGANConfig(PreTrainedConfig):
         projection (`bool`, *optional*, defaults to `False`):
             The discriminator meets the label in an inner product with its features (Miyato and Koyama 2018, eq. 4)
             instead of a further input channel for each class.
-        image_column (`str`, *optional*, defaults to `"image"`):
-            The dataset's column of images, which examples have.
+        image_column (`str`, *optional*, defaults to `"image"`): The dataset's column of images, which examples have.
         kwargs (*optional*):
             Arguments of `PreTrainedConfig`; `id2label` or `num_labels` says what the classes are.
 
@@ -146,10 +142,8 @@ class ConditionalBatchNorm(nn.Module):
     variance which batch norm grants: such a generator soon draws one image for each class.
 
     Args:
-        num_features (`int`):
-            Feature maps.
-        num_labels (`int`):
-            Classes.
+        num_features (`int`): Feature maps.
+        num_labels (`int`): Classes.
     """
 
     def __init__(self, num_features: int, num_labels: int) -> None:
@@ -177,8 +171,7 @@ class DCGANGenerator(_DCGANModel, Generator):
     ```
 
     Args:
-        config ([`DCGANConfig`]):
-            Its shape and its classes.
+        config ([`DCGANConfig`]): Its shape and its classes.
     """
 
     #: Images drawn at a time, which bounds memory. Another number may round some pixels otherwise.
@@ -201,10 +194,8 @@ class DCGANGenerator(_DCGANModel, Generator):
         Latent vectors to images.
 
         Args:
-            latents (`torch.Tensor`):
-                Float of shape `(n, latent_size)`.
-            labels (`torch.Tensor`):
-                Int64 of shape `(n,)`.
+            latents (`torch.Tensor`): Float of shape `(n, latent_size)`.
+            labels (`torch.Tensor`): Int64 of shape `(n,)`.
 
         Returns:
             `torch.Tensor`: In `[-1, 1]`, of shape `(n, num_channels, image_size, image_size)`.
@@ -220,10 +211,8 @@ class DCGANGenerator(_DCGANModel, Generator):
         Draws one image per label. The same labels and seed give the same images on the same machine.
 
         Args:
-            labels (`Sequence[int]`):
-                Indices into `label_names`.
-            seed (`int`):
-                In `[0, 2**63)`.
+            labels (`Sequence[int]`): Indices into `label_names`.
+            seed (`int`): In `[0, 2**63)`.
 
         Returns:
             `list[dict[str, np.ndarray]]`: uint8 of shape `(image_size, image_size, num_channels)` under the column's
@@ -266,8 +255,7 @@ class DCGANDiscriminator(_DCGANModel):
     Tells real images of a class from generated ones.
 
     Args:
-        config ([`DCGANConfig`]):
-            That of the generator.
+        config ([`DCGANConfig`]): That of the generator.
     """
 
     def __init__(self, config: DCGANConfig) -> None:
@@ -296,10 +284,8 @@ class DCGANDiscriminator(_DCGANModel):
         Images to scores.
 
         Args:
-            images (`torch.Tensor`):
-                In `[-1, 1]`, of shape `(n, num_channels, image_size, image_size)`.
-            labels (`torch.Tensor`):
-                Int64 of shape `(n,)`: the classes they are said to be of.
+            images (`torch.Tensor`): In `[-1, 1]`, of shape `(n, num_channels, image_size, image_size)`.
+            labels (`torch.Tensor`): Int64 of shape `(n,)`: the classes they are said to be of.
 
         Returns:
             `torch.Tensor`: Logits of shape `(n,)`; above 0 for what looks real.
@@ -318,8 +304,7 @@ def to_uint8(images: torch.Tensor) -> np.ndarray:
     Images of a [`DCGANGenerator`] as uint8 arrays.
 
     Args:
-        images (`torch.Tensor`):
-            In `[-1, 1]`, of shape `(n, channels, height, width)`.
+        images (`torch.Tensor`): In `[-1, 1]`, of shape `(n, channels, height, width)`.
 
     Returns:
         `np.ndarray`: uint8 of shape `(n, height, width, channels)`.
@@ -333,8 +318,7 @@ def from_uint8(images: torch.Tensor) -> torch.Tensor:
     The reverse of [`to_uint8`].
 
     Args:
-        images (`torch.Tensor`):
-            uint8 of shape `(n, height, width, channels)`.
+        images (`torch.Tensor`): uint8 of shape `(n, height, width, channels)`.
 
     Returns:
         `torch.Tensor`: Float32 in `[-1, 1]`, of shape `(n, channels, height, width)`.

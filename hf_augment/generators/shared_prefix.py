@@ -47,14 +47,10 @@ def read_prefix(model: PreTrainedModel, prefix: Sequence[int], rows: int, room: 
     Reads a prefix once for all rows of a batch.
 
     Args:
-        model ([`~transformers.PreTrainedModel`]):
-            A causal language model that remembers every token.
-        prefix (`Sequence[int]`):
-            Token ids; may be empty.
-        rows (`int`):
-            Rows of the batch.
-        room (`int`):
-            Tokens of the longest row when it is finished, the prefix included.
+        model ([`~transformers.PreTrainedModel`]): A causal language model that remembers every token.
+        prefix (`Sequence[int]`): Token ids; may be empty.
+        rows (`int`): Rows of the batch.
+        room (`int`): Tokens of the longest row when it is finished, the prefix included.
 
     Returns:
         `dict[str, Any]`: The argument of `generate` that holds what was read.

@@ -31,18 +31,12 @@ def complete(
     Goes on from prompts, batch by batch.
 
     Args:
-        model ([`~transformers.PreTrainedModel`]):
-            A causal language model.
-        rows (`Sequence[list[int]]`):
-            Token ids of the prompts.
-        rngs (`Sequence[np.random.Generator]`):
-            The source of what is drawn, for each row its own.
-        sampling ([`SamplingConfig`]):
-            Settings.
-        end_ids (`list[int]`):
-            Tokens after which a row is finished.
-        pad_token_id (`int`):
-            Any token of the vocabulary.
+        model ([`~transformers.PreTrainedModel`]): A causal language model.
+        rows (`Sequence[list[int]]`): Token ids of the prompts.
+        rngs (`Sequence[np.random.Generator]`): The source of what is drawn, for each row its own.
+        sampling ([`SamplingConfig`]): Settings.
+        end_ids (`list[int]`): Tokens after which a row is finished.
+        pad_token_id (`int`): Any token of the vocabulary.
 
     Returns:
         `list[list[int]]`: Token ids after each prompt, with the one that ended it; what follows that has no meaning.
@@ -109,10 +103,8 @@ class _EnoughFinished(StoppingCriteria):
     Ends a call of `generate` when some of its rows are finished, so that the others go on without them.
 
     Args:
-        end_ids (`list[int]`):
-            Tokens after which a row is finished.
-        enough (`int`):
-            How many rows are.
+        end_ids (`list[int]`): Tokens after which a row is finished.
+        enough (`int`): How many rows are.
     """
 
     def __init__(self, end_ids: list[int], enough: int) -> None:

@@ -32,12 +32,9 @@ def image_arrays(dataset: datasets.Dataset, column: str = "image", num_channels:
     ```
 
     Args:
-        dataset (`datasets.Dataset`):
-            With a column of `datasets.Image`, or of arrays.
-        column (`str`, *optional*, defaults to `"image"`):
-            Its name.
-        num_channels (`int`, *optional*):
-            1 for grey, 3 for colour. Defaults to that of the first image.
+        dataset (`datasets.Dataset`): With a column of `datasets.Image`, or of arrays.
+        column (`str`, *optional*, defaults to `"image"`): Its name.
+        num_channels (`int`, *optional*): 1 for grey, 3 for colour. Defaults to that of the first image.
 
     Returns:
         `np.ndarray`: uint8 of shape `(rows, height, width, channels)`.
@@ -105,10 +102,8 @@ def stack_images(values: Sequence[Any], num_channels: int | None = None) -> np.n
     Stacks images of one kind to one array; a grey one may lack the axis of channels.
 
     Args:
-        values (`Sequence`):
-            Arrays or Pillow images.
-        num_channels (`int`, *optional*):
-            As for [`image_arrays`].
+        values (`Sequence`): Arrays or Pillow images.
+        num_channels (`int`, *optional*): As for [`image_arrays`].
 
     Returns:
         `np.ndarray`: uint8 of shape `(images, height, width, channels)`.

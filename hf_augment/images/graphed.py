@@ -26,10 +26,8 @@ class GraphedNetwork(TrainerCallback):
     ```
 
     Args:
-        network (`nn.Module`):
-            Takes images of shape `(n, channels, height, width)`, float32, and returns a tensor.
-        shape (`tuple[int, int, int]`):
-            Channels, height and width.
+        network (`nn.Module`): Takes images of shape `(n, channels, height, width)`, float32, and returns a tensor.
+        shape (`tuple[int, int, int]`): Channels, height and width.
     """
 
     def __init__(self, network: nn.Module, shape: tuple[int, int, int]) -> None:

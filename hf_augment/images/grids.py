@@ -20,8 +20,7 @@ def write_grid(path: Path, rows: Mapping[str, Sequence[np.ndarray]]) -> None:
     Writes a picture of images, a named row at a time.
 
     Args:
-        path (`Path`):
-            The PNG file.
+        path (`Path`): The PNG file.
         rows (`Mapping[str, Sequence[np.ndarray]]`):
             Images of one shape, uint8 `(height, width, channels)`, under the name that stands beside them.
     """

@@ -30,12 +30,9 @@ class ImageRows(torch_data.Dataset[dict[str, Any]]):
     ```
 
     Args:
-        dataset (`datasets.Dataset`):
-            With a column of images, all of one size and mode, and one of integer labels.
-        image_column (`str`, *optional*, defaults to `"image"`):
-            The column of the images.
-        label_column (`str`, *optional*, defaults to `"label"`):
-            The column of the labels.
+        dataset (`datasets.Dataset`): With a column of images, all of one size and mode, and one of integer labels.
+        image_column (`str`, *optional*, defaults to `"image"`): The column of the images.
+        label_column (`str`, *optional*, defaults to `"label"`): The column of the labels.
 
     Raises:
         ValueError: If a column is missing, a row is no image like the first (see [`image_arrays`]), or a label is no
@@ -86,16 +83,13 @@ class ImageCollator:
     ```
 
     Args:
-        image_processor (`Callable`):
-            A transformers image processor.
+        image_processor (`Callable`): A transformers image processor.
         transform (`Callable`, *optional*):
             A transform of torchvision v2 for one image, uint8 of shape `(channels, height, width)`. Crops and flips
             take the whole batch at once, and draw for each image; see [`by_batch`]. [`AugmentingTrainer`] seeds it,
             batch by batch.
-        image_column (`str`, *optional*, defaults to `"image"`):
-            The column of the images.
-        label_column (`str`, *optional*, defaults to `"label"`):
-            The column of the labels.
+        image_column (`str`, *optional*, defaults to `"image"`): The column of the images.
+        label_column (`str`, *optional*, defaults to `"label"`): The column of the labels.
         device (`str` or `torch.device`, *optional*, defaults to `"cpu"`):
             The device on which images are transformed and normalised. Another one than the CPU needs
             `dataloader_num_workers=0` and `dataloader_pin_memory=False`.
@@ -146,8 +140,7 @@ def pixel_values(image_processor: Any, images: Sequence[np.ndarray] | torch.Tens
     Makes a classifier's input of images.
 
     Args:
-        image_processor (`Callable`):
-            A transformers image processor.
+        image_processor (`Callable`): A transformers image processor.
         images (`Sequence[np.ndarray]` or `torch.Tensor`):
             uint8 arrays of shape `(height, width, channels)`, all alike; or a tensor `(n, channels, height, width)`.
 

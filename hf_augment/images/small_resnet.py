@@ -63,8 +63,7 @@ def small_resnet18(pretrained: bool = False, width: int = 64, **kwargs: Any) -> 
     CIFAR-10 (section 4.2).
 
     Args:
-        pretrained (`bool`, *optional*, defaults to `False`):
-            There are no pretrained weights.
+        pretrained (`bool`, *optional*, defaults to `False`): There are no pretrained weights.
         width (`int`, *optional*, defaults to 64):
             Feature maps of the first stage, an even number; they double with each of the four.
         kwargs (*optional*):
@@ -98,14 +97,10 @@ class SmallResNetForImageClassification(SafetensorsOnly, TimmWrapperForImageClas
         A model with random weights.
 
         Args:
-            label_names (`Sequence[str]`):
-                The classes.
-            num_channels (`int`, *optional*, defaults to 3):
-                3 for RGB, 1 for grey.
-            width (`int`, *optional*, defaults to 64):
-                As for [`small_resnet18`].
-            dropout (`float`, *optional*, defaults to 0.0):
-                Before the last layer.
+            label_names (`Sequence[str]`): The classes.
+            num_channels (`int`, *optional*, defaults to 3): 3 for RGB, 1 for grey.
+            width (`int`, *optional*, defaults to 64): As for [`small_resnet18`].
+            dropout (`float`, *optional*, defaults to 0.0): Before the last layer.
         """
         model = cls(
             TimmWrapperConfig(

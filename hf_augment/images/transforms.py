@@ -40,8 +40,7 @@ def by_batch(transform: Transform) -> Transform:
     ```
 
     Args:
-        transform (`Callable`):
-            A transform of an image of shape `(channels, height, width)`.
+        transform (`Callable`): A transform of an image of shape `(channels, height, width)`.
 
     Returns:
         `Callable`: A transform of images of shape `(n, channels, height, width)`, which may change them in place.

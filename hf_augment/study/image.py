@@ -95,12 +95,9 @@ def describe_images(study: Study, source: LearnedSource, per_class: int, steps: 
     Returns what a report says of the first split's generated images, unfiltered, in figures and as a picture.
 
     Args:
-        study ([`Study`]):
-            Study after its runs.
-        source ([`LearnedSource`]):
-            Source of the images.
-        per_class (`int`):
-            Images of each class to generate, 2 or more.
+        study ([`Study`]): Study after its runs.
+        source ([`LearnedSource`]): Source of the images.
+        per_class (`int`): Images of each class to generate, 2 or more.
         steps (`int`, *optional*, defaults to 0):
             Optimizer steps of a classifier that learns from generated images alone, as many as there are labelled
             ones (Ravuri and Vinyals 2019, arXiv 1905.10887); 0 for none.

@@ -44,14 +44,10 @@ class ImageClassifier(Classifier):
     A ResNet-18 for small images, a fresh one for every run.
 
     Args:
-        label_names (`Sequence[str]`):
-            The classes, in the order of the integer labels.
-        shape (`tuple[int, int, int]`):
-            Height, width and channels of the images.
-        width (`int`, *optional*, defaults to 64):
-            Feature maps of its first stage, an even number.
-        dropout (`float`, *optional*, defaults to 0.0):
-            Dropout before its last layer, in `[0, 1)`.
+        label_names (`Sequence[str]`): The classes, in the order of the integer labels.
+        shape (`tuple[int, int, int]`): Height, width and channels of the images.
+        width (`int`, *optional*, defaults to 64): Feature maps of its first stage, an even number.
+        dropout (`float`, *optional*, defaults to 0.0): Dropout before its last layer, in `[0, 1)`.
         cuda_graph (`bool`, *optional*, defaults to `False`):
             Whether a GPU replays the network's passes; see [`GraphedNetwork`].
 

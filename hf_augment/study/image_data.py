@@ -39,20 +39,13 @@ def load_images(
             As for [`load_texts`]; or a CSV file of pixels, with `image_column="pixels"`: all columns but the label's
             and those to keep, row by row of square grey images. Without a header, columns have their numbers for
             names.
-        split (`str`):
-            As for [`load_texts`].
-        image_column (`str`):
-            The column of the images.
-        label_column (`str`):
-            The column of the labels.
-        label_map (`str`, *optional*):
-            As for [`load_texts`].
-        label_names (`list[str]`, *optional*):
-            As for [`load_texts`].
-        keep_columns (`tuple[str, ...]`, *optional*):
-            Further columns to keep.
-        image_size (`int`, *optional*):
-            Height and width to resize to. Defaults to what they are.
+        split (`str`): As for [`load_texts`].
+        image_column (`str`): The column of the images.
+        label_column (`str`): The column of the labels.
+        label_map (`str`, *optional*): As for [`load_texts`].
+        label_names (`list[str]`, *optional*): As for [`load_texts`].
+        keep_columns (`tuple[str, ...]`, *optional*): Further columns to keep.
+        image_size (`int`, *optional*): Height and width to resize to. Defaults to what they are.
 
     Returns:
         `datasets.Dataset`: `image` as an `Array3D` of shape `(height, width, channels)`, `label`, and `keep_columns`.

@@ -24,12 +24,9 @@ class TrainedDCGAN(LearnedSource):
     A DCGAN that learns the labelled images of each split.
 
     Args:
-        name (`str`):
-            Name of its folders.
-        shape (`dict[str, Any]`, *optional*, defaults to `{}`):
-            Arguments of [`DCGANConfig`], such as `width`.
-        training (`dict[str, Any]`, *optional*, defaults to `{}`):
-            Arguments of [`GANTrainingArguments`].
+        name (`str`): Name of its folders.
+        shape (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of [`DCGANConfig`], such as `width`.
+        training (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of [`GANTrainingArguments`].
         how (`dict[str, Any]`, *optional*, defaults to `{}`):
             Further ones, on which the weights do not depend, such as `save_steps`.
     """

@@ -29,8 +29,7 @@ def encode(values: Sequence[Any]) -> tuple[pa.Array, Any]:
     in three colours these would be larger than the values. Everything else is left to `datasets`.
 
     Args:
-        values (`Sequence[Any]`):
-            At least one.
+        values (`Sequence[Any]`): At least one.
     """
     kinds = {type(value) for value in values} - {type(None)}
     if len(kinds) == 1 and kinds <= {*_PLAIN}:
@@ -66,10 +65,8 @@ def as_dataset(tables: Iterable[pa.Table], fingerprint: str) -> datasets.Dataset
     memory of their values is shared.
 
     Args:
-        tables (`Iterable[pa.Table]`):
-            At least one, with the features in their metadata.
-        fingerprint (`str`):
-            Identifies their content.
+        tables (`Iterable[pa.Table]`): At least one, with the features in their metadata.
+        fingerprint (`str`): Identifies their content.
     """
     parts = []
     for _, like in itertools.groupby(tables, key=lambda table: table.schema):

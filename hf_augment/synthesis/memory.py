@@ -17,8 +17,7 @@ class FilterMemory:
     Keeps account of what the filters with a memory have been told, and tells them what they should know.
 
     Args:
-        filters (`Sequence[Filter]`):
-            Those that define `remember` have a memory; the others are left alone.
+        filters (`Sequence[Filter]`): Those that define `remember` have a memory; the others are left alone.
     """
 
     def __init__(self, filters: Sequence[Filter]) -> None:
@@ -35,8 +34,7 @@ class FilterMemory:
             index (`int`):
                 The shard that is made inside. If that fails, half of it is remembered, and the next shard starts from
                 an empty memory.
-            earlier (`Sequence[int]`):
-                The shards before it, in order.
+            earlier (`Sequence[int]`): The shards before it, in order.
             read (`Callable[[int], Sequence[dict]]`):
                 Gives the examples of an earlier one. It is only called for those that are not remembered yet.
         """

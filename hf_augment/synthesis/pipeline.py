@@ -24,18 +24,13 @@ class SynthesisPipeline:
     memory, on the shards that come before it in its rank; on nothing else, whatever was made meanwhile and by whom.
 
     Args:
-        generator (`Generator`):
-            Makes the candidates.
+        generator (`Generator`): Makes the candidates.
         filters (`Sequence[Filter]`):
             Judge them, in this order, each what the one before accepted. Before them all, [`Unencodable`] does.
-        class_weights (`np.ndarray`):
-            The share of each class, float of shape `(num_labels,)`, adding up to 1.
-        seed (`int`):
-            Base seed.
-        shard_size (`int`):
-            Slots in a shard.
-        max_attempts (`int`):
-            Number of tries for an empty slot before it stays empty, at least 1.
+        class_weights (`np.ndarray`): The share of each class, float of shape `(num_labels,)`, adding up to 1.
+        seed (`int`): Base seed.
+        shard_size (`int`): Slots in a shard.
+        max_attempts (`int`): Number of tries for an empty slot before it stays empty, at least 1.
         rejects_kept (`int`, *optional*, defaults to 20):
             Number of rejected candidates of a shard that are kept for a person to read.
     """
@@ -95,12 +90,10 @@ class SynthesisPipeline:
         Generates, filters and retries until the shard is full or `max_attempts` is reached.
 
         Args:
-            index (`int`):
-                The shard.
+            index (`int`): The shard.
             earlier (`Sequence[int]`, *optional*, defaults to `()`):
                 The shards before it, in order, which filters with a memory compare it with.
-            read (`Callable[[int], Sequence[dict]]`, *optional*):
-                Gives the examples of an earlier shard.
+            read (`Callable[[int], Sequence[dict]]`, *optional*): Gives the examples of an earlier shard.
 
         Returns:
             `Shard`: With at most `shard_size` examples.
@@ -194,8 +187,7 @@ def class_weights(balance: str, counts: np.ndarray) -> np.ndarray:
         balance (`str`):
             `"dataset"`: as in the dataset. `"uniform"`: equal. `"rare_first"`: in proportion to what a class lacks of
             the most frequent one, so that only rarer classes are generated; equal where none is rarer.
-        counts (`np.ndarray`):
-            Rows of each class, int of shape `(num_labels,)`.
+        counts (`np.ndarray`): Rows of each class, int of shape `(num_labels,)`.
 
     Returns:
         `np.ndarray`: Float64 of shape `(num_labels,)`, adding up to 1.

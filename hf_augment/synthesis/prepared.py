@@ -45,10 +45,8 @@ class PreparedShards:
     room than a short one.
 
     Args:
-        store (`ShardStore`):
-            The raw examples.
-        prepare (`Callable`):
-            Makes the columns of rows from a shard's number, its columns and its labels.
+        store (`ShardStore`): The raw examples.
+        prepare (`Callable`): Makes the columns of rows from a shard's number, its columns and its labels.
     """
 
     def __init__(self, store: ShardStore, prepare: Prepare) -> None:
@@ -95,8 +93,7 @@ class PreparedRows:
     a worker finds a shard that was written after it began by the headers.
 
     Args:
-        shard_size (`int`):
-            Slots in a shard.
+        shard_size (`int`): Slots in a shard.
     """
 
     def __init__(self, shard_size: int) -> None:

@@ -27,12 +27,9 @@ class Producer(ABC):
     Sees to it that a shard is on disk before anyone reads it.
 
     Args:
-        pipeline (`SynthesisPipeline`):
-            Makes shards.
-        store (`ShardStore`):
-            Keeps them. A shard that is there already is never made again.
-        shards (`Sequence[int]`):
-            The shards that this rank needs, in the order of need.
+        pipeline (`SynthesisPipeline`): Makes shards.
+        store (`ShardStore`): Keeps them. A shard that is there already is never made again.
+        shards (`Sequence[int]`): The shards that this rank needs, in the order of need.
     """
 
     def __init__(self, pipeline: SynthesisPipeline, store: ShardStore, shards: Sequence[int]) -> None:
@@ -118,12 +115,9 @@ class ThreadProducer(Producer):
         pipeline (`SynthesisPipeline`):
             As for [`Producer`]; its generator must draw from its seed alone, because the global random state belongs
             to training.
-        store (`ShardStore`):
-            As for [`Producer`].
-        shards (`Sequence[int]`):
-            As for [`Producer`].
-        timeout (`float`, *optional*, defaults to 1800.0):
-            Seconds to wait for one shard before giving up.
+        store (`ShardStore`): As for [`Producer`].
+        shards (`Sequence[int]`): As for [`Producer`].
+        timeout (`float`, *optional*, defaults to 1800.0): Seconds to wait for one shard before giving up.
         ahead (`int`, *optional*, defaults to 4):
             Number of shards to make beyond the one asked for, which bounds what an early stop wastes.
     """

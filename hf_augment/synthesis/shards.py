@@ -27,22 +27,14 @@ class Shard:
     One shard: the examples that were accepted, by slot, and the account of how they came about.
 
     Args:
-        index (`int`):
-            The shard's number; its slots are `index * shard_size` and the following.
-        slots (`list[int]`):
-            The slots that hold an example, ascending.
-        labels (`list[int]`):
-            Their classes.
-        examples (`list[dict[str, Any]]`):
-            Their raw examples.
-        label_probabilities (`list[tuple[float, ...] | None]`):
-            Their soft labels, where a filter gave one.
-        candidates (`int`):
-            Number of examples that were generated.
-        rejected (`dict[str, int]`):
-            Rejections by the name of the filter.
-        seconds (`float`):
-            Wall time of generating and filtering.
+        index (`int`): The shard's number; its slots are `index * shard_size` and the following.
+        slots (`list[int]`): The slots that hold an example, ascending.
+        labels (`list[int]`): Their classes.
+        examples (`list[dict[str, Any]]`): Their raw examples.
+        label_probabilities (`list[tuple[float, ...] | None]`): Their soft labels, where a filter gave one.
+        candidates (`int`): Number of examples that were generated.
+        rejected (`dict[str, int]`): Rejections by the name of the filter.
+        seconds (`float`): Wall time of generating and filtering.
         reject_sample (`list[dict[str, Any]]`):
             Some rejected candidates, with the keys `filter`, `reason`, `score`, `label`, `example`.
     """
@@ -86,10 +78,8 @@ class ShardStore:
             filter, seed or shard size are never mistaken for its own.
         identity (`dict[str, Any]`):
             Everything that the content of a slot depends on, JSON serialisable; must have the key `shard_size`.
-        label_column (`str`):
-            The name of the label column.
-        label_names (`Sequence[str]`):
-            The classes.
+        label_column (`str`): The name of the label column.
+        label_names (`Sequence[str]`): The classes.
     """
 
     def __init__(
@@ -288,8 +278,7 @@ def acceptance(accounts: list[Shard]) -> dict[str, float]:
     Acceptance over shards: of all candidates, of what reached each filter, and accepted examples in a second.
 
     Args:
-        accounts (`list[Shard]`):
-            Shards or their accounts.
+        accounts (`list[Shard]`): Shards or their accounts.
 
     Returns:
         `dict[str, float]`: `acceptance`, `acceptance_{filter}` in the filters' order, `per_second`; each share in

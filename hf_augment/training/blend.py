@@ -35,14 +35,10 @@ class RunShape:
     The sizes of a run, as the Trainer will count them.
 
     Args:
-        batch_size (`int`):
-            Rows in a batch of one rank.
-        accumulation (`int`):
-            Batches in an optimizer step.
-        batches_per_epoch (`int`):
-            Batches of one rank in an epoch.
-        total_steps (`int`):
-            Optimizer steps of the run.
+        batch_size (`int`): Rows in a batch of one rank.
+        accumulation (`int`): Batches in an optimizer step.
+        batches_per_epoch (`int`): Batches of one rank in an epoch.
+        total_steps (`int`): Optimizer steps of the run.
     """
 
     batch_size: int
@@ -58,14 +54,10 @@ class RunShape:
         Counts as the Trainer will.
 
         Args:
-            args (`TrainingArguments`):
-                Those of the run.
-            num_rows (`int`, *optional*):
-                Real rows; `None` for a stream, which is one epoch of `max_steps`.
-            ratio (`float`):
-                Share of slots, in `[0, 1)`.
-            batch_size (`int`, *optional*, defaults to `args.train_batch_size`):
-                Rows in a batch of one rank.
+            args (`TrainingArguments`): Those of the run.
+            num_rows (`int`, *optional*): Real rows; `None` for a stream, which is one epoch of `max_steps`.
+            ratio (`float`): Share of slots, in `[0, 1)`.
+            batch_size (`int`, *optional*, defaults to `args.train_batch_size`): Rows in a batch of one rank.
 
         Raises:
             ValueError: If a stream has no `max_steps`, or no batch is left.
@@ -113,10 +105,8 @@ def baseline_steps(args: TrainingArguments, num_rows: int) -> int:
     ```
 
     Args:
-        args (`TrainingArguments`):
-            Those of the augmented run; without arguments of augmentation their defaults count.
-        num_rows (`int`):
-            Real rows of the training set.
+        args (`TrainingArguments`): Those of the augmented run; without arguments of augmentation their defaults count.
+        num_rows (`int`): Real rows of the training set.
     """
     augmentation = args if isinstance(args, AugmentationArguments) else AugmentationArguments()
     return RunShape.find(args, num_rows, augmentation.synthetic_ratio).total_steps
@@ -127,30 +117,19 @@ class Blend:
     Everything synthetic of a trainer: what is planned and how it is made and kept. A [`BlendedRun`] shows it.
 
     Args:
-        shape (`RunShape`):
-            Sizes of the run.
-        args (`TrainingArguments`):
-            Those of the trainer: seed, ranks and `output_dir`.
-        augmentation (`AugmentationArguments`):
-            Arguments of augmentation.
-        generator (`Generator`):
-            Makes candidates.
-        filters (`Sequence[Filter]`):
-            Judge them.
-        maker (`RowMaker`):
-            Makes rows of the examples, and knows the task.
-        class_weights (`np.ndarray`):
-            The share of each class among synthetic rows, float of shape `(num_labels,)`.
+        shape (`RunShape`): Sizes of the run.
+        args (`TrainingArguments`): Those of the trainer: seed, ranks and `output_dir`.
+        augmentation (`AugmentationArguments`): Arguments of augmentation.
+        generator (`Generator`): Makes candidates.
+        filters (`Sequence[Filter]`): Judge them.
+        maker (`RowMaker`): Makes rows of the examples, and knows the task.
+        class_weights (`np.ndarray`): The share of each class among synthetic rows, float of shape `(num_labels,)`.
 
     Attributes:
-        plan (`BlendPlan`):
-            Rows and slots of each batch.
-        layout (`DrawLayout`):
-            The slots that this rank draws.
-        pipeline (`SynthesisPipeline`):
-            Makes shards.
-        shards (`ShardStore`):
-            Keeps them.
+        plan (`BlendPlan`): Rows and slots of each batch.
+        layout (`DrawLayout`): The slots that this rank draws.
+        pipeline (`SynthesisPipeline`): Makes shards.
+        shards (`ShardStore`): Keeps them.
 
     Raises:
         ValueError: If no batch has a slot, or one has nothing else; if shards are dropped that a filter needs.
@@ -235,10 +214,8 @@ class BlendedRun:
     The blend in one loader: a batch sampler and a reader of its own, and the figures for its log.
 
     Args:
-        blend (`Blend`):
-            The plan, the rows and the shards.
-        rows (`RealRows`):
-            The real rows.
+        blend (`Blend`): The plan, the rows and the shards.
+        rows (`RealRows`): The real rows.
     """
 
     def __init__(self, blend: Blend, rows: RealRows) -> None:
@@ -319,10 +296,8 @@ class BlendedRun:
         Gives up what optimizer step `step` and those before it have shown for the last time.
 
         Args:
-            step (`int`):
-                All rows up to it have been trained on, so no worker reads them any more.
-            saved (`bool`):
-                Whether a checkpoint holds this step, so that a resume will not ask for them either.
+            step (`int`): All rows up to it have been trained on, so no worker reads them any more.
+            saved (`bool`): Whether a checkpoint holds this step, so that a resume will not ask for them either.
         """
         # The last shard says in a checkpoint how rows were prepared.
         done = 0 if self._last is None else min(self._shards_done(step), self.producer.shards.index(self._last))

@@ -33,12 +33,9 @@ def check_arguments(args: TrainingArguments, generator: Generator, filters: Sequ
     Refuses combinations of arguments, before anything is loaded.
 
     Args:
-        args (`TrainingArguments`):
-            Those of the trainer.
-        generator (`Generator`):
-            That of the trainer.
-        filters (`Sequence[Filter]`):
-            Those of the trainer.
+        args (`TrainingArguments`): Those of the trainer.
+        generator (`Generator`): That of the trainer.
+        filters (`Sequence[Filter]`): Those of the trainer.
 
     Raises:
         ValueError: With the argument, its value and the remedy.
@@ -124,12 +121,9 @@ def check_columns(maker: RowMaker, row: Mapping[str, Any], read: Collection[str]
     Refuses training rows with columns that synthetic rows lack, where no function makes them.
 
     Args:
-        maker (`RowMaker`):
-            Makes the synthetic rows.
-        row (`Mapping[str, Any]`):
-            A raw training row.
-        read (`Collection[str]`, *optional*):
-            The columns that reach the collator; `None` for all.
+        maker (`RowMaker`): Makes the synthetic rows.
+        row (`Mapping[str, Any]`): A raw training row.
+        read (`Collection[str]`, *optional*): The columns that reach the collator; `None` for all.
 
     Raises:
         ValueError: With the columns and the remedy.
@@ -185,10 +179,8 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
     Refuses weights of rows or soft labels for a loss that cannot heed them.
 
     Args:
-        trainer (`Trainer`):
-            With its `augmentation`, `args` and `compute_loss_func`.
-        has_classes (`bool`):
-            Whether labels are classes, whose loss this package weighs by itself.
+        trainer (`Trainer`): With its `augmentation`, `args` and `compute_loss_func`.
+        has_classes (`bool`): Whether labels are classes, whose loss this package weighs by itself.
         overridden (`bool`):
             Whether a class beside the stock one defines `compute_loss`; it is watched while it trains.
 
@@ -242,12 +234,10 @@ def check_checkpoint(checkpoint: Path, state: dict[str, Any] | None, has_generat
     Refuses a checkpoint whose batches are not those of this run, and warns of what will change from there on.
 
     Args:
-        checkpoint (`Path`):
-            Its folder.
+        checkpoint (`Path`): Its folder.
         state (`dict[str, Any]`, *optional*):
             State that this trainer would write into a checkpoint; `None` if it blends nothing.
-        has_generator (`bool`):
-            Whether the trainer was given a generator, be it at ratio 0.
+        has_generator (`bool`): Whether the trainer was given a generator, be it at ratio 0.
 
     Returns:
         `dict[str, Any]`: The state that the checkpoint holds; empty where this trainer has no use for it.

@@ -34,14 +34,11 @@ class GuardDecision:
     One change of the share of slots that show synthetic examples.
 
     Args:
-        step (`int`):
-            The optimizer step after which it was made.
+        step (`int`): The optimizer step after which it was made.
         from_step (`int`):
             The number of steps done when it takes effect: step `from_step + 1` is the first with the new factor.
-        factor (`float`):
-            Share of the scheduled synthetic rows that is left, in `[0, 1]`.
-        reason (`str`):
-            One sentence for a person.
+        factor (`float`): Share of the scheduled synthetic rows that is left, in `[0, 1]`.
+        reason (`str`): One sentence for a person.
         figures (`dict[str, float]`):
             Figures that it rests on: `accuracy`, `rows`, `reference` and `p_value`, `acceptance`, as far as known.
     """
@@ -107,10 +104,8 @@ class AugmentationGuard(TrainerCallback):
             A number of optimizer steps, or below 1 a share of the run, in which no evaluation counts, because early
             accuracies are restless. Without `baseline` they show real rows alone, and the first evaluation from there
             on is the reference.
-        alpha (`float`, *optional*, defaults to 0.05):
-            Level of one test, in `(0, 1)`.
-        patience (`int`, *optional*, defaults to 2):
-            Evaluations in a row, at least 1.
+        alpha (`float`, *optional*, defaults to 0.05): Level of one test, in `(0, 1)`.
+        patience (`int`, *optional*, defaults to 2): Evaluations in a row, at least 1.
         factors (`Sequence[float]`, *optional*, defaults to `(0.0,)`):
             Shares of the scheduled synthetic rows after the first alarm, the second and so on; falling, in `[0, 1)`.
             Half of what hurts still hurts: `(0.5, 0.0)` gives the generator a second chance, and costs that time.
@@ -119,8 +114,7 @@ class AugmentationGuard(TrainerCallback):
             in `[0, 1]`, in the shards shown since the evaluation before.
 
     Attributes:
-        decisions (`list[GuardDecision]`):
-            Those of the run, in order.
+        decisions (`list[GuardDecision]`): Those of the run, in order.
 
     Raises:
         ValueError: If an argument is out of range; when the trainer is built, if there is no accuracy to watch, too
@@ -196,14 +190,10 @@ class AugmentationGuard(TrainerCallback):
         Refuses a trainer in which the guard cannot work.
 
         Args:
-            args (`TrainingArguments`):
-                The trainer's arguments.
-            augments (`bool`):
-                Whether it blends.
-            eval_dataset (`Any`):
-                Its validation rows, or a dict of several.
-            has_metrics (`bool`):
-                Whether it was given `compute_metrics`.
+            args (`TrainingArguments`): The trainer's arguments.
+            augments (`bool`): Whether it blends.
+            eval_dataset (`Any`): Its validation rows, or a dict of several.
+            has_metrics (`bool`): Whether it was given `compute_metrics`.
 
         Raises:
             ValueError: With what is missing.

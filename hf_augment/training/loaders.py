@@ -100,14 +100,10 @@ def with_batches(
     Returns a loader like another one, with its workers, of other batches.
 
     Args:
-        loader (`torch.utils.data.DataLoader`):
-            The one whose options are taken.
-        dataset (`Any`):
-            The rows.
-        batch_sampler (`Any`):
-            The keys of each batch.
-        collator (`Callable`):
-            Rows to a batch.
+        loader (`torch.utils.data.DataLoader`): The one whose options are taken.
+        dataset (`Any`): The rows.
+        batch_sampler (`Any`): The keys of each batch.
+        collator (`Callable`): Rows to a batch.
         seed (`int`):
             Seeds the workers: without a generator of its own, a loader moves the global random state at every epoch.
     """

@@ -31,8 +31,7 @@ class RowWeights:
             1 for a real row, `synthetic_weight` for a synthetic one; float32.
         probabilities (`torch.Tensor` of shape `(batch, num_labels)`, *optional*):
             Soft labels, float32; one-hot for rows without one.
-        read (`bool`, *optional*, defaults to `False`):
-            Whether a loss has asked for them.
+        read (`bool`, *optional*, defaults to `False`): Whether a loss has asked for them.
     """
 
     weights: torch.Tensor
@@ -75,14 +74,10 @@ def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, r
     with the weights: at weight 1 this is the model's own loss.
 
     Args:
-        loss (`torch.Tensor`):
-            The model's own loss of the batch.
-        logits (`torch.Tensor` of shape `(batch, num_labels)`):
-            Its logits.
-        labels (`torch.Tensor` of shape `(batch,)`):
-            The classes; -100 for a row that does not count.
-        rows (`RowWeights`):
-            Weights and soft labels.
+        loss (`torch.Tensor`): The model's own loss of the batch.
+        logits (`torch.Tensor` of shape `(batch, num_labels)`): Its logits.
+        labels (`torch.Tensor` of shape `(batch,)`): The classes; -100 for a row that does not count.
+        rows (`RowWeights`): Weights and soft labels.
 
     Returns:
         `torch.Tensor`: A scalar, float32.

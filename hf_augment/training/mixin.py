@@ -84,8 +84,7 @@ class AugmentingMixin(WeighingMixin):
             The trainer's own arguments. Plain [`~transformers.TrainingArguments`] give augmentation its defaults.
         generator (`Generator`, *optional*):
             Makes the synthetic examples; its `label_names` must be the dataset's, in order.
-        filters (`Sequence[Filter]`, *optional*):
-            Judge candidates, in this order.
+        filters (`Sequence[Filter]`, *optional*): Judge candidates, in this order.
         preprocess (`Callable`, *optional*):
             The function that made the model's columns from the raw ones, as given to
             `train_dataset.map(..., batched=True)`. Not needed where the dataset has `set_transform`, which applies to
@@ -94,12 +93,9 @@ class AugmentingMixin(WeighingMixin):
             Collates training batches alone, such as one that augments; evaluation and prediction keep `data_collator`.
 
     Attributes:
-        blend (`Blend`, *optional*):
-            The plan, the producer and the shards; `None` where nothing is blended.
-        shards (`ShardStore`, *optional*):
-            The synthetic examples of the run; `None` where nothing is blended.
-        baseline_steps (`int`):
-            Optimizer steps of this run, which an honest baseline needs as well.
+        blend (`Blend`, *optional*): The plan, the producer and the shards; `None` where nothing is blended.
+        shards (`ShardStore`, *optional*): The synthetic examples of the run; `None` where nothing is blended.
+        baseline_steps (`int`): Optimizer steps of this run, which an honest baseline needs as well.
         shown_share (`float`, *optional*):
             The share of the synthetic rows scheduled so far that were shown: filters and a guard leave slots to real
             rows.

@@ -25,12 +25,9 @@ class RowMaker:
     - *other columns of the training rows*, such as an id. They hold `None` for synthetic examples.
 
     Args:
-        task (`Task`):
-            The task, which says what a label is.
-        columns (`Sequence[str]`):
-            The generator's columns.
-        known (`Iterable[str]`):
-            The columns of the training rows.
+        task (`Task`): The task, which says what a label is.
+        columns (`Sequence[str]`): The generator's columns.
+        known (`Iterable[str]`): The columns of the training rows.
         preprocess (`Callable`, *optional*):
             Columns to columns, as given to `Dataset.map(batched=True)`; `None` keeps the raw columns.
     """
@@ -47,12 +44,9 @@ class RowMaker:
         Returns the raw columns of a shard's examples, its label columns, and those that `preprocess` makes.
 
         Args:
-            shard (`int`):
-                The shard's number, which seeds a preprocessing that draws random numbers.
-            columns (`dict[str, list]`):
-                The generator's columns.
-            labels (`Sequence[int]`):
-                The classes asked for.
+            shard (`int`): The shard's number, which seeds a preprocessing that draws random numbers.
+            columns (`dict[str, list]`): The generator's columns.
+            labels (`Sequence[int]`): The classes asked for.
 
         Raises:
             ValueError: If the function reads a column that nothing gives, or returns another number of rows.
@@ -137,8 +131,7 @@ class RowMaker:
         what it makes.
 
         Args:
-            dataset (`Any`):
-                The training rows, of any kind; `None` is returned for one without a transform.
+            dataset (`Any`): The training rows, of any kind; `None` is returned for one without a transform.
         """
         if not isinstance(dataset, datasets.Dataset) or dataset.format["type"] != "custom":
             return None

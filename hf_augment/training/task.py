@@ -31,8 +31,7 @@ class Task:
     classes it is asked for are its own affair, such as topics or styles, drawn evenly.
 
     Args:
-        label_key (`str`, *optional*):
-            The label column of the training rows, if they have one.
+        label_key (`str`, *optional*): The label column of the training rows, if they have one.
     """
 
     #: Whether a label is one of the generator's classes, so that soft labels and class balance have a meaning.
@@ -64,10 +63,8 @@ class ClassTask(Task):
     A task in which a label is one class: the class asked for is the label of what was made.
 
     Args:
-        label_key (`str`):
-            The label column of the training rows.
-        names (`Sequence[str]`):
-            The generator's classes.
+        label_key (`str`): The label column of the training rows.
+        names (`Sequence[str]`): The generator's classes.
         forms (`dict[str, list]`, *optional*):
             By column of the training rows that says the class: its value for each class, such as its name. Defaults to
             the numbers in `label_key`.
@@ -170,20 +167,13 @@ def find_task(
     Finds out what a label of the training rows is.
 
     Args:
-        dataset (`datasets.Dataset`, `datasets.IterableDataset` or `torch.utils.data.Dataset`):
-            The training rows.
-        row (`Mapping[str, Any]`):
-            The first of them, raw; see [`first_row`].
-        generator (`Generator`):
-            Makes the synthetic ones.
-        label_names (`Sequence[str]`):
-            As in [`~transformers.TrainingArguments`].
-        reads_labels (`bool`):
-            Whether the model's `forward` names labels.
-        config (`PretrainedConfig`, *optional*):
-            That of the model.
-        made (`bool`):
-            Whether a function (`preprocess`, or the dataset's transform) may make the target.
+        dataset (`datasets.Dataset`, `datasets.IterableDataset` or `torch.utils.data.Dataset`): The training rows.
+        row (`Mapping[str, Any]`): The first of them, raw; see [`first_row`].
+        generator (`Generator`): Makes the synthetic ones.
+        label_names (`Sequence[str]`): As in [`~transformers.TrainingArguments`].
+        reads_labels (`bool`): Whether the model's `forward` names labels.
+        config (`PretrainedConfig`, *optional*): That of the model.
+        made (`bool`): Whether a function (`preprocess`, or the dataset's transform) may make the target.
 
     Returns:
         [`ClassTask`] where a label is a whole number and the generator's examples do not bring it; else [`Task`].
