@@ -103,6 +103,13 @@ class ImdbArguments(ExperimentArguments):
     max_new_tokens: int = field(default=96, metadata={"help": "Longest generated text, in tokens."})
     temperature: float = field(default=1.0, metadata={"help": "Of sampling."})
     top_k: int = field(default=50, metadata={"help": "Of sampling; 0 for all tokens."})
+    generation_backend: str = field(
+        default="torch",
+        metadata={
+            "help": "What samples texts; openvino is faster on a CPU, for Llama models.",
+            "choices": ["torch", "openvino"],
+        },
+    )
     generation_batch_size: int = field(default=64, metadata={"help": "Texts sampled at a time."})
     duplicate_threshold: float = field(
         default=COPY_SIMILARITY,
@@ -168,6 +175,7 @@ def trained_source(args: ImdbArguments) -> TrainedLanguageModel:
         LabelPrompt(args.generator_prompt),
         args.sampling(),
         args.generator_gguf_file,
+        backend=args.generation_backend,
         training={
             "num_train_epochs": args.generator_num_train_epochs,
             "per_device_train_batch_size": args.generator_batch_size,
@@ -187,6 +195,7 @@ def instruct_source(args: ImdbArguments) -> PromptedLanguageModel:
         args.sampling(),
         args.instruct_gguf_file,
         args.candidates,
+        backend=args.generation_backend,
     )
 
 

@@ -14,6 +14,7 @@ from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, Ca
 from hf_augment.generators.base import Generator
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.generators.causal_lm import CausalLMGenerator
+from hf_augment.generators.openvino_backend import openvino_draws
 from hf_augment.generators.prompts import Prompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.arms import LearnedSource, Source
@@ -32,6 +33,7 @@ class _LanguageModel(Source):
         prompt (`Prompt`): Prompt that stands before a text of a class, or asks for one.
         sampling (`SamplingConfig`, *optional*): Sampling of the texts.
         gguf_file (`str`, *optional*): GGUF file in `model`.
+        backend (`str`, *optional*, defaults to `"torch"`): What samples; see [`CausalLMGenerator`].
     """
 
     name: str
@@ -39,13 +41,19 @@ class _LanguageModel(Source):
     prompt: Prompt
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     gguf_file: str | None = None
+    backend: str = field(default="torch", kw_only=True)
 
     @property
     def models(self) -> tuple[str, ...]:
         return (self.model,)
 
     def check(self, study: Basis) -> None:
-        """Raises `OSError` if the model is not there, and `ValueError` if the prompt is of other labels."""
+        """
+        Raises `OSError` if the model is not there, `ValueError` if the prompt is of other labels, and `ImportError`
+        if the backend is not installed.
+        """
+        if self.backend == "openvino":
+            openvino_draws(self.sampling)
         source = resolve(self.model)
         try:
             if self.gguf_file is None:
@@ -75,6 +83,7 @@ class _LanguageModel(Source):
             gguf_file=self.gguf_file,
             dtype=torch.float32 if not torch.cuda.is_available() else None,
             device="cuda" if torch.cuda.is_available() else None,
+            backend=self.backend,
         )
 
 
@@ -102,7 +111,7 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
         return {"steps": output.global_step, "seconds": output.metrics["train_runtime"]}
 
     def load(self, folder: Path) -> Generator:
-        return CausalLMGenerator.from_pretrained(folder)
+        return CausalLMGenerator.from_pretrained(folder, backend=self.backend)
 
 
 @dataclass
@@ -125,7 +134,7 @@ class PromptedLanguageModel(_LanguageModel):
 
         labels = {"label_names": str(study.data.label_names)}
         study.stages.run(f"{self.name}-model", self.identity() | labels, work)
-        return CausalLMGenerator.from_pretrained(study.folder / f"{self.name}-model/model")
+        return CausalLMGenerator.from_pretrained(study.folder / f"{self.name}-model/model", backend=self.backend)
 
     def open(self, split: Split) -> Generator:
         study = split.study
