@@ -50,6 +50,9 @@ class Classifier(ABC):
     def values(self, dataset: datasets.Dataset) -> Any:
         """Returns the inputs of labelled rows: texts, or uint8 images."""
 
+    def check(self, name: str, dataset: datasets.Dataset) -> None:  # noqa: B027 - texts have no shape
+        """Raises a `ValueError` for rows, with their name, that this kind of classifier cannot read."""
+
     @abstractmethod
     def perturb(self, values: Any, name: str, severity: int, seed: int) -> Any:
         """Returns as many inputs, perturbed."""

@@ -52,7 +52,7 @@ class ImageClassifier(Classifier):
             Whether a GPU replays the network's passes; see [`GraphedNetwork`].
 
     Raises:
-        ValueError: If the passes are to be replayed, but draw dropout.
+        ValueError: If the shape is no shape of images, or the passes are to be replayed, but draw dropout.
     """
 
     kind, name = "image", "small_resnet18"
@@ -66,6 +66,8 @@ class ImageClassifier(Classifier):
         dropout: float = 0.0,
         cuda_graph: bool = False,
     ) -> None:
+        if len(shape) != 3 or shape[2] not in (1, 3):
+            raise ValueError(f"shape={shape} must be (height, width, channels), with 1 or 3 channels.")
         if cuda_graph and dropout:
             raise ValueError(f"cuda_graph=True replays one draw of dropout={dropout}: leave one of them out.")
         self.label_names, self.size, self.num_channels = list(label_names), shape[:2], shape[2]
@@ -80,8 +82,9 @@ class ImageClassifier(Classifier):
         set_seed(seed)
         shape = self.num_channels, self.width, self.dropout
         model: Any = SmallResNetForImageClassification.build(self.label_names, *shape)
-        # As the images are: convolutions are faster so, on CPUs and on GPUs.
-        return model.to(memory_format=torch.channels_last)
+        # As the images are: convolutions are faster so, on CPUs and on GPUs. With fewer channels torch 2.14 corrupts
+        # memory on CPUs.
+        return model.to(memory_format=torch.channels_last) if self.width >= 16 else model
 
     def callbacks(self, model: Any) -> list[TrainerCallback]:
         return [GraphedNetwork(model.timm_model, (self.num_channels, *self.size))] if self.cuda_graph else []
@@ -94,6 +97,13 @@ class ImageClassifier(Classifier):
 
     def values(self, dataset: datasets.Dataset) -> np.ndarray:
         return image_arrays(dataset)
+
+    def check(self, name: str, dataset: datasets.Dataset) -> None:
+        found, wanted = image_arrays(dataset.select(range(1)))[0].shape, (*self.size, self.num_channels)
+        if found != wanted:
+            raise ValueError(
+                f"shape={wanted} is not that of the images of {name}, {found}: pass theirs, or resize the images."
+            )
 
     def prepare(self, values: Sequence[np.ndarray]) -> list[dict[str, Any]]:
         """Rows for the collator, which wants a label of each."""

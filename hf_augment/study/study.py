@@ -138,6 +138,7 @@ class Study(Basis):
                     f"{name} has the columns {rows.column_names}, but {type(self.classifier).__name__} reads "
                     f"{self.classifier.kind!r}."
                 )
+            self.classifier.check(name, rows)
         if (known := list(self.classifier.label_names)) != names:
             raise ValueError(f"classifier has label_names={known}, but the rows have {names}: pass data.label_names.")
         first = self.split(0)

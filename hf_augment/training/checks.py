@@ -18,7 +18,7 @@ from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.training.arguments import AugmentationArguments
-from hf_augment.training.loss import parameters_of
+from hf_augment.training.loss import ROW_INPUTS, parameters_of
 from hf_augment.training.preparing import RowMaker
 from hf_augment.training.task import Task
 
@@ -111,9 +111,15 @@ def warn_if_hardly_shown(share: float | None) -> None:
         )
 
 
+def row_inputs(augmentation: AugmentationArguments) -> list[str]:
+    """What a loss has to heed, of [`ROW_INPUTS`]."""
+    heeded = (augmentation.synthetic_weight != 1.0, augmentation.synthetic_labels == "soft")
+    return [name for name, needed in zip(ROW_INPUTS, heeded, strict=True) if needed]
+
+
 def weighs_rows(augmentation: AugmentationArguments) -> bool:
     """Whether the loss treats synthetic rows in another way than real ones."""
-    return augmentation.synthetic_weight != 1.0 or augmentation.synthetic_labels == "soft"
+    return bool(row_inputs(augmentation))
 
 
 def check_columns(maker: RowMaker, row: Mapping[str, Any], read: Collection[str] | None) -> None:
@@ -197,10 +203,12 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
         raise ValueError(
             f"{asked} do not go with label_smoothing_factor: leave it out, or use weight 1 and hard labels."
         )
-    if func is not None and "row_weights" not in parameters_of(func):
+    missing = [name for name in row_inputs(augmentation) if func is not None and name not in parameters_of(func)]
+    if missing:
         raise ValueError(
-            f"{asked}, but compute_loss_func has no parameter row_weights and would not heed them: add it, a tensor "
-            "of shape (batch,), or use weight 1 and hard labels."
+            f"{asked}, but compute_loss_func has no parameter {' and no '.join(missing)} and would not heed them: add "
+            "row_weights, a tensor of shape (batch,), and for soft labels label_probabilities, of shape (batch, "
+            "num_labels); or use weight 1 and hard labels."
         )
     if func is None and not overridden and not has_classes:
         raise ValueError(
@@ -227,6 +235,23 @@ def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, 
     counts = task.counts(dataset)
     assert counts is not None
     return class_weights(balance, counts)
+
+
+def last_whole_checkpoint(last: str) -> str:
+    """
+    The last checkpoint beside `last`, or it, that was written to its end: the state of the trainer comes after all
+    that a resume reads. Warns if that is an earlier one.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    whole = [path.parent for path in Path(last).parent.glob("checkpoint-*/trainer_state.json")]
+    if not whole:
+        raise ValueError(f"{last} was not written to its end, and there is no other checkpoint: delete it.")
+    found = max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]))
+    if found != Path(last):
+        logger.warning(f"{last} was not written to its end: training goes on from {found}.")
+    return str(found)
 
 
 def check_checkpoint(checkpoint: Path, state: dict[str, Any] | None, has_generator: bool) -> dict[str, Any]:

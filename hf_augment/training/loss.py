@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections import UserDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +17,8 @@ from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, labe
 from hf_augment.training.loaders import swapped
 
 
+#: What a loss of one's own is given of each row, as parameters or attributes of these names.
+ROW_INPUTS = ("row_weights", "label_probabilities")
 #: The class of a row that cross-entropy leaves out.
 IGNORED = -100
 
@@ -31,12 +33,12 @@ class RowWeights:
             1 for a real row, `synthetic_weight` for a synthetic one; float32.
         probabilities (`torch.Tensor` of shape `(batch, num_labels)`, *optional*):
             Soft labels, float32; one-hot for rows without one.
-        read (`bool`, *optional*, defaults to `False`): Whether a loss has asked for them.
+        read (`set[str]`, *optional*, defaults to none): Names of those that a loss has asked for.
     """
 
     weights: torch.Tensor
     probabilities: torch.Tensor | None = None
-    read: bool = False
+    read: set[str] = field(default_factory=set)
 
     @classmethod
     def taken_from(cls, inputs: Any) -> RowWeights | None:
@@ -45,9 +47,9 @@ class RowWeights:
             return None
         return cls(inputs.pop(SAMPLE_WEIGHT), inputs.pop(LABEL_PROBABILITIES, None))
 
-    def look(self) -> RowWeights:
-        """Returns itself, and remembers that a loss has asked."""
-        self.read = True
+    def look(self, *names: str) -> RowWeights:
+        """Returns itself, and remembers what a loss has asked for."""
+        self.read.update(names)
         return self
 
 
@@ -113,7 +115,7 @@ class WeighingMixin(_Base):
         self._weights: RowWeights | None = None
         self._in_step = False
         super().__init__(*args, **kwargs)
-        if self.compute_loss_func is not None and "row_weights" in parameters_of(self.compute_loss_func):
+        if self.compute_loss_func is not None and set(ROW_INPUTS) & set(parameters_of(self.compute_loss_func)):
             self.compute_loss_func = self._with_row_weights(self.compute_loss_func)
 
     @property
@@ -122,12 +124,12 @@ class WeighingMixin(_Base):
         The weights of the batch's rows, float32 of shape `(batch,)`, for a `compute_loss` of your own; `None` where
         all count the same.
         """
-        return None if self._weights is None else self._weights.look().weights
+        return None if self._weights is None else self._weights.look("row_weights").weights
 
     @property
     def label_probabilities(self) -> torch.Tensor | None:
         """The soft labels of the batch's rows, float32 of shape `(batch, num_labels)`; `None` with hard labels."""
-        return None if self._weights is None else self._weights.look().probabilities
+        return None if self._weights is None else self._weights.look("label_probabilities").probabilities
 
     @property
     def _has_stock_loss(self) -> bool:
@@ -149,14 +151,16 @@ class WeighingMixin(_Base):
         with swapped(self, _in_step=True):
             return super().training_step(*args, **kwargs)
 
-    def _check_weights_read(self) -> None:
-        """Refuses a step whose loss did not look at the weights of rows."""
-        if self._weights is None or not self._weights.read:
+    def _check_read(self, needed: Collection[str]) -> None:
+        """Refuses a step whose loss did not look at what it needs, of [`ROW_INPUTS`]."""
+        read = set() if self._weights is None else self._weights.read
+        if missing := " and ".join(f"self.{name}" for name in needed if name not in read):
             raise ValueError(
-                f"Rows have weights or soft labels, but {type(self).__name__}.compute_loss did not look at "
-                "self.row_weights: weigh each row's loss by it, or let super().compute_loss() do so, which can where "
-                "each row of the batch has one class; call from a training_step of your own _prepare_inputs and "
-                "compute_loss; or pass synthetic_weight=1 and synthetic_labels='hard'."
+                f"Rows have weights or soft labels, but {type(self).__name__}.compute_loss did not look at {missing}: "
+                "weigh each row's loss by row_weights, with label_probabilities for its label, or let "
+                "super().compute_loss() do so, which can where each row of the batch has one class; call from a "
+                "training_step of your own _prepare_inputs and compute_loss; or pass synthetic_weight=1 and "
+                "synthetic_labels='hard'."
             )
 
     def compute_loss(
@@ -184,11 +188,11 @@ class WeighingMixin(_Base):
                 "logits to weigh: pass a compute_loss_func with a parameter row_weights, or synthetic_weight=1 and "
                 "synthetic_labels='hard'."
             )
-        loss = weigh_loss(loss, named["logits"], labels, self._weights.look())
+        loss = weigh_loss(loss, named["logits"], labels, self._weights.look(*ROW_INPUTS))
         return (loss, outputs) if return_outputs else loss
 
     def _with_row_weights(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        names = [name for name in ("row_weights", "label_probabilities") if name in parameters_of(function)]
+        names = [name for name in ROW_INPUTS if name in parameters_of(function)]
 
         @functools.wraps(function)
         def compute(*args: Any, **kwargs: Any) -> Any:

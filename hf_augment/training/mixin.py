@@ -32,6 +32,8 @@ from hf_augment.training.checks import (
     check_shard_folder,
     check_unchanged,
     class_shares,
+    last_whole_checkpoint,
+    row_inputs,
     warn_if_hardly_shown,
     weighs_rows,
 )
@@ -270,6 +272,8 @@ class AugmentingMixin(WeighingMixin):
         checkpoint = resume_from_checkpoint
         if checkpoint is True:
             checkpoint = get_last_checkpoint(self.args.output_dir)
+            if self.augments and checkpoint is not None:
+                resume_from_checkpoint = checkpoint = last_whole_checkpoint(checkpoint)
         self._saved = {}
         if isinstance(checkpoint, (str, os.PathLike)):
             state = self._state(self.blend) if self.blend is not None else None
@@ -371,7 +375,7 @@ class _Progress(TrainerCallback):
             planned = run.blend.augmentation
             check_unchanged(vars(planned) | {"gradient_accumulation_steps": run.shape.accumulation}, args)
             if weighs_rows(planned):
-                self.trainer._check_weights_read()
+                self.trainer._check_read(row_inputs(planned))
             run.leave(state.global_step, saved=False)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -226,7 +226,7 @@ def test_nearest_rows_are_asked_for_texts_and_for_kept_images(tmp_path):
     assert [sample.image is not None for sample in images] == [True, True, False]
     assert asked == [3, 2]
     with pytest.raises(ValueError, match="named 1 labelled rows for 2 examples"):
-        choose_samples(store(tmp_path / "texts"), lambda examples: [("a", 0.5)])
+        choose_samples(store(tmp_path / "others"), lambda examples: [("a", 0.5)])
 
 
 def test_further_tables_and_pictures_are_shown(tmp_path):

@@ -12,11 +12,11 @@ from hf_augment import AugmentingTrainingArguments
 from hf_augment.images.arrays import image_arrays
 from hf_augment.seeding import isolated_rng
 from hf_augment.study.image import write_samples
-from hf_augment.study.image_classifier import CLASSIC
+from hf_augment.study.image_classifier import CLASSIC, ImageClassifier
 from hf_augment.study.image_settings import ImageExperimentArguments
 from hf_augment.study.split import REFERENCE
 from recipes.cifar10 import build
-from tests.toys import assert_equal_weights, weights
+from tests.toys import IMAGE, assert_equal_weights, weights
 
 
 NAMES = ["cool", "warm"]
@@ -317,3 +317,14 @@ def test_samples_are_drawn_of_every_class(make, tmp_path):
 
     write_samples(tmp_path / "new/samples.png", make().split(0), Painter())
     assert (tmp_path / "new/samples.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_classifier_of_another_shape_is_refused():
+    rows = IMAGE.rows(4)
+    height, width, channels = image_arrays(rows)[0].shape
+    ImageClassifier(["a", "b"], (height, width, channels), width=2).check("train", rows)
+    with pytest.raises(ValueError, match=r"shape=\(99, 99, 3\) is not that of the images of train"):
+        ImageClassifier(["a", "b"], (99, 99, 3), width=2).check("train", rows)
+    for shape in ((32, 32), (3, 32, 32)):
+        with pytest.raises(ValueError, match=r"must be \(height, width, channels\), with 1 or 3 channels"):
+            ImageClassifier(["a", "b"], shape, width=2)

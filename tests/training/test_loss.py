@@ -54,7 +54,7 @@ def test_weights_are_taken_out_of_a_batch_once():
     taken = RowWeights.taken_from(batch)
     assert list(batch) == ["input_ids"]
     assert not taken.read
-    assert taken.look().read
+    assert taken.look("row_weights").read == {"row_weights"}
     assert RowWeights.taken_from(batch) is None
 
 

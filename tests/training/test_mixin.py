@@ -320,8 +320,28 @@ def test_a_loss_function_with_the_parameter_is_given_weights_and_soft_labels(tmp
     build(weighed).train()
     assert seen[0][0].tolist() == [1.0, 1.0, 0.5, 0.5]
     assert seen[0][1].shape == (4, 2)
-    with pytest.raises(ValueError, match="compute_loss_func has no parameter row_weights"):
+    with pytest.raises(ValueError, match="no parameter row_weights and no label_probabilities and would"):
         build(careless)
+    with pytest.raises(ValueError, match="compute_loss_func has no parameter label_probabilities and would not"):
+        build(lambda outputs, labels, num_items_in_batch=None, row_weights=None: None)
+
+
+def test_a_loss_of_a_subclass_that_passes_over_soft_labels_is_refused(tmp_path):
+    class Soft(OwnLoss):
+        def compute_loss(self, *args, **kwargs):
+            assert self.label_probabilities.shape == (4, 2)
+            return super().compute_loss(*args, **kwargs)
+
+    for kind, weight in ((OwnLoss, 0.5), (OwnLoss, 1.0), (Soft, 0.5), (Soft, 1.0)):
+        args = TEXT.args(tmp_path / f"{kind.__name__}-{weight}", max_steps=1, synthetic_labels="soft")
+        args.synthetic_weight = weight
+        rest = {"generator": TEXT.generator(), "preprocess": tokenize, "filters": [EveryThird(TEXT)]}
+        trainer = kind(TEXT.model(), args, TEXT.collator(), TEXT.dataset(), **rest)
+        if kind is Soft:
+            trainer.train()
+            continue
+        with pytest.raises(ValueError, match=r"OwnLoss\.compute_loss did not look at self\.label_probabilities:"):
+            trainer.train()
 
 
 # --- loaders -----------------------------------------------------------------------------------------------------

@@ -711,3 +711,19 @@ def test_a_generator_that_returns_words_is_told_of_once(tmp_path, producer):
 def test_a_preprocess_that_returns_nothing_is_told(tmp_path):
     with pytest.raises(TypeError, match="preprocess returned NoneType: return the columns that it makes"):
         train(tmp_path, TEXT, TEXT.generator(), preprocess=lambda columns: None, max_steps=2)
+
+
+def test_a_checkpoint_that_was_not_written_to_its_end_is_passed_over(tmp_path, caplog):
+    options = {"max_steps": 6, "save_strategy": "steps", "save_steps": 2}
+    whole = train(tmp_path / "whole", TEXT, TEXT.generator(), **options)
+    train(tmp_path / "cut", TEXT, TEXT.generator(), callbacks=[StopAt(4)], **options)
+    # What a process that is killed at once leaves.
+    (tmp_path / "cut/checkpoint-6").mkdir()
+    (tmp_path / "cut/checkpoint-6/augmentation.json.1-partial").write_text("{")
+    resumed = train(tmp_path / "cut", TEXT, TEXT.generator(), resume=True, **options)
+    assert "checkpoint-6 was not written to its end: training goes on from" in caplog.text
+    assert_equal_weights(weights(resumed.model), weights(whole.model))
+    for name in ("checkpoint-2", "checkpoint-4", "checkpoint-6"):
+        (tmp_path / "cut" / name / "trainer_state.json").unlink()
+    with pytest.raises(ValueError, match="was not written to its end, and there is no other checkpoint: delete it"):
+        train(tmp_path / "cut", TEXT, TEXT.generator(), resume=True, **options)
