@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from transformers.utils import logging
 
 from hf_augment.checks import check_number
 from hf_augment.filters.acceptance import Acceptance, check_target_acceptance
 from hf_augment.filters.base import Filter, Verdict
 from hf_augment.fingerprints import callable_fingerprint
 from hf_augment.judges.classifier import Judge
+
+
+logger = logging.get_logger(__name__)
 
 
 class LabelAgreement(Filter):
@@ -65,6 +69,11 @@ class LabelAgreement(Filter):
             raise ValueError(
                 f"`judge` must be callable, but is {judge!r}. Wrap a model in `ClassifierJudge(model, "
                 "tokenizer)` or `ImageClassifierJudge(model, image_processor)`, or give a function of examples."
+            )
+        if getattr(judge, "__name__", "") == "<lambda>":
+            logger.warning(
+                "`judge` is a lambda, which is known by that word alone: another one would be given the shards that "
+                "this one has judged. Give a function with a name, or an object with `fingerprint()`."
             )
         check_target_acceptance("min_probability", min_probability, target_acceptance)
         threshold = None

@@ -106,6 +106,14 @@ def test_a_judge_of_these_classes_is_not_refused(judge, arguments):
     LabelAgreement(judge, **arguments).check(("neg", "pos"))
 
 
+def test_a_lambda_is_warned_of_since_another_one_has_its_name(caplog):
+    LabelAgreement(saying([0.5, 0.5]))
+    assert "`judge` is a lambda, which is known by that word alone" in caplog.text
+    caplog.clear()
+    LabelAgreement(Knows("a", "b"))
+    assert not caplog.text
+
+
 def test_the_fingerprint_covers_acceptance_and_judge():
     judge = saying([1, 0])
     judge.fingerprint = lambda: "abc"
