@@ -45,9 +45,9 @@ def run_jobs(
         initializer=_start,
         initargs=(make, threads, log_folder),
     )
-    # Where a terminal does not say how wide it is, tqdm would print nothing.
-    columns, form = shutil.get_terminal_size((100, 24)).columns, "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
-    with pool, tqdm(total=len(jobs), ncols=columns, bar_format=form, mininterval=0) as progress:
+    # Where a terminal does not say how large it is, tqdm would print nothing.
+    size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
+    with pool, tqdm(total=len(jobs), ncols=size[0], nrows=size[1], bar_format=form, mininterval=0) as progress:
         waiting = {pool.submit(_work, *job) for job in jobs}
         try:
             while waiting:
