@@ -344,7 +344,8 @@ class AugmentationGuard(TrainerCallback):
         self._run.scale(from_step, factor)
         if state.is_world_process_zero:
             logger.warning(
-                f"AugmentationGuard: {factor:.0%} of the scheduled synthetic rows from step {from_step + 1} on. {reason}"
+                f"AugmentationGuard: {factor:.0%} of the scheduled synthetic rows from step {from_step + 1} on. "
+                f"{reason}"
             )
 
     def _effect(self, args: TrainingArguments, step: int) -> int:
