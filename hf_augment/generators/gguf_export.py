@@ -17,8 +17,13 @@ _GROUP = 32
 
 def check_exportable(model: PreTrainedModel) -> None:
     """
+    Refuses a model that [`write_gguf`] cannot write.
+
+    Args:
+        model ([`~transformers.PreTrainedModel`]): A causal language model.
+
     Raises:
-        `ValueError`: If a model is none that [`write_gguf`] can write.
+        `ValueError`: With what is in the way, and the backend that takes it.
     """
     config: Any = model.config
     rope = getattr(config, "rope_parameters", None) or {}
