@@ -1,10 +1,12 @@
-"""What a terminal shows while a study works, so that it is never silent for long."""
+"""What a terminal shows of a program: never silent for long while it works, and one line where it cannot go on."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -58,3 +60,17 @@ def last_words(log: Path, size: int = 4096) -> str:
     begun = [line.removeprefix(MARK) for line in words if line.startswith(MARK)][-1:]
     bar = re.search(r"\d+/\d+(?= \[)", words[-1]) if words else None
     return f"{begun[0].partition(':')[0]} {bar[0]}" if begun and bar else "".join(begun)
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """
+    Ends the program with one line, not with a traceback, for bad input; and lets a terminal print another letter for
+    one that it does not know, since nothing that is shown is worth a run.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")

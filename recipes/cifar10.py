@@ -27,14 +27,13 @@ import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 
-from hf_augment.progress import working
+from hf_augment.progress import one_line_errors, working
 
 
 with working("Loading PyTorch and transformers"):
     from hf_augment import AugmentingTrainingArguments
     from hf_augment.study.arguments import parse_arguments
     from hf_augment.study.arms import Arm, arms_by_name
-    from hf_augment.study.command import one_line_errors
     from hf_augment.study.image import ImageFilters, describe_images, load_image_data
     from hf_augment.study.image_classifier import ImageClassifier
     from hf_augment.study.image_settings import ImageExperimentArguments
@@ -125,7 +124,7 @@ def main(args: ImageExperimentArguments, training: AugmentingTrainingArguments) 
 
     # 7. Report what changed on the test set, on hold-outs and on corrupted images, what it cost, what the model was
     #    shown, and how good the generated images are. What may be published is laid out, and pushed if asked to: now
-    #    or by `python -m hf_augment push RUN_DIR`.
+    #    or by `hf_augment push RUN`.
     told = {}
     if args.quality_per_class and any(source.learns for source in study.sources()):
         with working("Measuring the generated images"):

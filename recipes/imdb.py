@@ -26,7 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from hf_augment.progress import working
+from hf_augment.progress import one_line_errors, working
 
 
 with working("Loading PyTorch and transformers"):
@@ -35,7 +35,6 @@ with working("Loading PyTorch and transformers"):
     from hf_augment.neighbours.texts import COPY_SIMILARITY
     from hf_augment.study.arguments import parse_arguments
     from hf_augment.study.arms import Arm, Mixture, arms_by_name
-    from hf_augment.study.command import one_line_errors
     from hf_augment.study.settings import ExperimentArguments
     from hf_augment.study.study import Study
     from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
@@ -246,7 +245,7 @@ def main(args: ImdbArguments, training: AugmentingTrainingArguments) -> None:
 
     # 7. Report what changed on the test set, on hold-outs and on perturbed texts, what it cost, what the model was
     #    shown, and what the instruct model knows by itself. What may be published is laid out, and pushed if asked
-    #    to: now or by `python -m hf_augment push RUN_DIR`.
+    #    to: now or by `hf_augment push RUN`.
     with working("Reading the synthetic texts"):
         told = describe_texts(study)
         prompted = [source for source in study.sources() if isinstance(source, PromptedLanguageModel)]

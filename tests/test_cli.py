@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hf_augment import __version__
 from hf_augment.cli import main
 from hf_augment.files import write_json
 from hf_augment.hub.pushing import PushError
@@ -24,7 +25,7 @@ def pushed(monkeypatch):
         calls.append(arguments)
         return ["https://hub/user/a", "https://hub/user/b"]
 
-    monkeypatch.setattr("hf_augment.cli.push", push)
+    monkeypatch.setattr("hf_augment.hub.pushing.push", push)
     return calls
 
 
@@ -46,7 +47,7 @@ def test_an_error_is_one_line(error, monkeypatch):
     def fail(*_):
         raise error("no\n  such thing")
 
-    monkeypatch.setattr("hf_augment.cli.push", fail)
+    monkeypatch.setattr("hf_augment.hub.pushing.push", fail)
     with pytest.raises(SystemExit) as ended:
         main(["push", "runs/demo"])
     assert ended.value.code == "error: no such thing"
@@ -57,8 +58,27 @@ def test_what_there_is_no_command_for_is_refused(arguments, pushed, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "usage: python -m hf_augment" in capsys.readouterr().err
+    assert "usage: hf_augment" in capsys.readouterr().err
     assert not pushed
+
+
+def test_an_unknown_option_is_answered_with_the_nearest_and_its_value_is_not_shown(pushed, capsys):
+    with pytest.raises(SystemExit):
+        main(["push", "runs/demo", "--repo-id", "demo", "--token=" + TOKEN])
+    told = capsys.readouterr().err
+    assert "unknown: --repo-id (did you mean --repo_id?), --token. `hf_augment push --help` lists" in told
+    assert TOKEN not in told
+    assert "demo" not in told
+
+
+def test_help_and_version_load_no_library_for_training():
+    told = "import sys; from hf_augment.cli import main; main(sys.argv[1:])"
+    for option, expected in (("--version", f"hf_augment {__version__}"), ("--help", "usage: hf_augment")):
+        command = [sys.executable, "-X", "importtime", "-c", told, option]
+        done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+        assert done.stdout.startswith(expected)
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        assert not loaded & {"torch", "transformers", "datasets", "numpy"}
 
 
 def test_as_a_process_a_refusal_is_one_line_and_exit_code_1(tmp_path):
@@ -75,6 +95,6 @@ def test_as_a_process_a_refusal_is_one_line_and_exit_code_1(tmp_path):
     assert done.stderr == (
         "error: demo-trained could not be pushed: the Hub refused the token (401); run `hf auth login`, or set "
         "HF_TOKEN to a token with write access. Arrived: nothing. Did not arrive: demo-trained. "
-        "Repeat with: python -m hf_augment push demo\n"
+        "Repeat with: hf_augment push demo\n"
     )
     assert not hub.repositories

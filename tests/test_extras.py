@@ -95,7 +95,7 @@ MISSING = [
     ("peft", "lora", ADAPTERS),
     ("openvino_genai", "openvino", OPENVINO),
     ("matplotlib", "report", "import hf_augment.reporting.report"),
-    ("rich", "all", "import hf_augment.study.command"),
+    ("rich", "all", "import hf_augment.study.study"),
 ]
 WITHOUT_EXTRAS = f"""
 import json, sys

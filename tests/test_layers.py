@@ -21,6 +21,7 @@ LEVELS = [
     {"reporting"},
     {"hub"},
     {"study"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]

@@ -1,9 +1,13 @@
 """Signs of life."""
 
+import io
+import sys
 import time
 
+import pytest
+
 from hf_augment import progress
-from hf_augment.progress import last_words, say, working
+from hf_augment.progress import last_words, one_line_errors, say, working
 
 
 def test_work_tells_that_it_goes_on_and_of_nested_work_the_innermost(monkeypatch, capsys):
@@ -32,3 +36,23 @@ def test_the_last_words_of_a_log_are_its_work_and_its_bar(tmp_path):
     assert last_words(log) == "split-0/baseline-0 8/16"
     log.write_text("x" * 9000 + "\n· split-0/trained-1: 25 s\nall kinds of words")
     assert last_words(log) == "split-0/trained-1: 25 s"
+
+
+def test_letters_that_a_terminal_does_not_know_end_no_run(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with one_line_errors():
+        print("caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{GRINNING FACE}", flush=True)
+    assert terminal.buffer.getvalue() == b"caf\xe9 ?\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("dropout=2\nis too much"), FileNotFoundError("dropout=2\nis too much")])
+def test_bad_input_ends_with_one_line(error):
+    with pytest.raises(SystemExit) as ended, one_line_errors():
+        raise error
+    assert ended.value.code == "error: dropout=2 is too much"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    with pytest.raises(KeyError), one_line_errors():
+        raise KeyError("dropout")

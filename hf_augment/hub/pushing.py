@@ -159,4 +159,4 @@ def _why(error: Exception) -> str:
 
 def _command(run_dir: str | Path, repo_id: str | None, private: bool | None) -> str:
     options = [*(["--repo_id", repo_id] if repo_id else []), *(["--private"] if private else [])]
-    return shlex.join(["python", "-m", "hf_augment", "push", str(run_dir), *options])
+    return shlex.join(["hf_augment", "push", str(run_dir), *options])

@@ -88,7 +88,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
 def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
     """
     Stages the first split's classifiers that a generator fed, their synthetic examples if filters judged them, the
-    trained generator and the report, and pushes them if that is asked for; `python -m hf_augment push RUN_DIR` does it
+    trained generator and the report, and pushes them if that is asked for; `hf_augment push RUN` does it
     later. Of the report what shows no labelled row.
     """
     training, generating, folder = study.training, _generating(study, arms), study.split(0).folder

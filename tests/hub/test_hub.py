@@ -442,7 +442,7 @@ def test_what_lasts_ends_with_one_line_and_can_be_repeated(name, second, hub, ru
     assert "\n" not in error
     arrived, missing = ("user/demo-trained", "demo-results") if second else ("nothing", "demo-trained, demo-results")
     assert f"Arrived: {arrived}. Did not arrive: {missing}." in error
-    assert error.endswith(f"Repeat with: python -m hf_augment push {run_dir} --repo_id demo")
+    assert error.endswith(f"Repeat with: hf_augment push {run_dir} --repo_id demo")
     assert hub.count(pattern) - second == attempts
     hub.failures.clear()
     main(["push", str(run_dir), "--repo_id", "demo"])
