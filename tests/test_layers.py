@@ -10,7 +10,7 @@ import hf_augment
 
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
-    {"seeding", "fingerprints", "files", "progress", "checks", "words", "extras"},
+    {"seeding", "fingerprints", "files", "progress", "checks", "words", "label_names", "extras"},
     {"weights"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},
