@@ -1,4 +1,6 @@
 # What `hf_augment/__init__.py` offers: each name is imported when it is first asked for.
+from .data.splits import split_by_label
+from .data.texts import load_texts
 from .evaluation.generalization import generalization
 from .evaluation.robustness import (
     RobustnessCallback,
@@ -36,7 +38,6 @@ from .perturbations.images import IMAGE_CORRUPTIONS, corrupt_images, load_corrup
 from .perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from .reporting.results import Results
 from .study.arms import Arm
-from .study.data import load_texts, split_by_label
 from .study.image_classifier import ImageClassifier
 from .study.labelled import LabelledData
 from .study.study import Study

@@ -14,7 +14,7 @@ LEVELS = [
     {"weights"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},
-    {"judges"},
+    {"judges", "data"},
     {"filters"},
     {"synthesis"},
     {"training", "generator_trainers", "evaluation"},

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
+from hf_augment.data.sources import contents
 from hf_augment.fingerprints import callable_fingerprint, texts_digest
-from hf_augment.study.sources import contents
 
 
 #: What the weights of a classifier depend on, of the arguments of its trainer.

@@ -10,6 +10,9 @@ from typing import Any
 import datasets
 from accelerate import PartialState
 
+from hf_augment.data.holdouts import load_holdouts, load_train_and_test
+from hf_augment.data.images import image_digests, load_images
+from hf_augment.data.splits import sample_per_class
 from hf_augment.filters.base import Filter
 from hf_augment.filters.class_coverage import ClassCoverage
 from hf_augment.filters.feature_copies import FeatureCopies
@@ -21,8 +24,6 @@ from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.neighbours.features import COPY_DISTANCE, RealFeatures
 from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import LearnedSource, Source
-from hf_augment.study.data import load_holdouts, load_train_and_test, sample_per_class
-from hf_augment.study.image_data import image_digests, load_images
 from hf_augment.study.image_quality import measure_quality, quality_table
 from hf_augment.study.image_settings import ImageExperimentArguments
 from hf_augment.study.labelled import LabelledData

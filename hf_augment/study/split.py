@@ -12,13 +12,13 @@ import datasets
 import numpy as np
 import sklearn.model_selection
 
+from hf_augment.data.splits import sample_per_class
 from hf_augment.evaluation.comparison import ArmRun
 from hf_augment.fingerprints import images_digest, texts_digest
 from hf_augment.judges.out_of_fold import OutOfFoldJudge
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.study import identity
 from hf_augment.study.classifiers import Classifier
-from hf_augment.study.data import sample_per_class
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.runs import run_arm
 from hf_augment.study.stages import Stages

@@ -9,6 +9,9 @@ from typing import Any
 import datasets
 import numpy as np
 
+from hf_augment.data.holdouts import load_holdouts, load_train_and_test
+from hf_augment.data.splits import sample_per_class, sample_rows
+from hf_augment.data.texts import load_texts
 from hf_augment.filters.base import Filter
 from hf_augment.filters.fluency import Fluency, Perplexity
 from hf_augment.filters.label_agreement import LabelAgreement
@@ -18,7 +21,6 @@ from hf_augment.judges.prompted import PromptedJudge
 from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import LearnedSource, Mixture, Source
-from hf_augment.study.data import load_holdouts, load_texts, load_train_and_test, sample_per_class, sample_rows
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.nearest_texts import NearestTexts, memorization
 from hf_augment.study.split import Split, check_folds

@@ -20,13 +20,13 @@ from transformers import (
     set_seed,
 )
 
+from hf_augment.data.sources import contents, resolve
 from hf_augment.evaluation.robustness import Predict
 from hf_augment.judges.classifier import ClassifierJudge
 from hf_augment.judges.out_of_fold import NearestTextFold
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from hf_augment.study.classifiers import Classifier
-from hf_augment.study.sources import contents, resolve
 from hf_augment.training.trainer import AugmentingTrainer
 from hf_augment.weights import safetensors_only
 

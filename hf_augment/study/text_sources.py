@@ -10,6 +10,7 @@ import torch
 from accelerate import PartialState
 from transformers import AutoConfig
 
+from hf_augment.data.sources import resolve
 from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
 from hf_augment.generators.base import Generator
 from hf_augment.generators.cached import CachedGenerator
@@ -18,7 +19,6 @@ from hf_augment.generators.openvino_backend import openvino_draws
 from hf_augment.generators.prompts import Prompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.arms import LearnedSource, Source
-from hf_augment.study.sources import resolve
 from hf_augment.study.split import Basis, Split
 
 

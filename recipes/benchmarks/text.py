@@ -238,7 +238,7 @@ def main() -> None:
         return
 
     from hf_augment import CausalLMGenerator, InstructPrompt
-    from hf_augment.study.sources import resolve
+    from hf_augment.data.sources import resolve
 
     classifier, here = resolve(options.classifier), Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:

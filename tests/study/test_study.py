@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 from transformers import TrainingArguments
 
 from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, NearDuplicates, Study, TextClassifier
+from hf_augment.data.splits import sample_per_class
 from hf_augment.study import identity
 from hf_augment.study.arms import RealRows
-from hf_augment.study.data import sample_per_class
 from hf_augment.study.split import classifier_seed
 from tests.tiny import tiny_classifier, tiny_tokenizer
 from tests.toys import TEXT, ToyGenerator, assert_equal_weights

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hf_augment.study import sources
-from hf_augment.study.sources import contents, resolve
+from hf_augment.data import sources
+from hf_augment.data.sources import contents, resolve
 
 
 FILES = {"demo/data.csv": b"text,label\n", "demo/model/config.json": b"{}", "demo/model/deep/w.bin": b"\x00\x01"}

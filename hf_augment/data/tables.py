@@ -15,7 +15,7 @@ from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from hf_augment.study.sources import resolve
+from hf_augment.data.sources import resolve
 
 
 FILE_TYPES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
@@ -63,6 +63,21 @@ def load_table(source: str, split: str) -> datasets.Dataset:
         ) from error
     if getattr(builder.config, "sep", None) == "\t":
         _check_quotes(source, dataset)
+    return dataset
+
+
+def load_split(source: str, split: str, **columns: str | tuple[str, ...]) -> datasets.Dataset:
+    """
+    Loads a split as it is ([`load_table`]), or raises a `ValueError` unless it has the columns, each given under the
+    name of the argument that names it.
+    """
+    dataset = load_table(source, split)
+    for argument, wanted in columns.items():
+        for column in (wanted,) if isinstance(wanted, str) else wanted:
+            if column not in dataset.column_names:
+                raise ValueError(
+                    f"{argument}={column!r} is not a column of {source!r}, which has {dataset.column_names}."
+                )
     return dataset
 
 

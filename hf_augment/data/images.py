@@ -9,13 +9,16 @@ import datasets
 import numpy as np
 import pandas as pd
 import torch
-from torchvision.transforms.v2 import functional
 
+from hf_augment.data.labels import read_labels
+from hf_augment.data.sources import resolve
+from hf_augment.data.tables import AS_WRITTEN, first_row, load_split, no_cell_lost
+from hf_augment.extras import optional_imports
 from hf_augment.images.arrays import image_arrays
-from hf_augment.study.data import load_split, read_labels
-from hf_augment.study.sources import resolve
-from hf_augment.study.tables import AS_WRITTEN, first_row, no_cell_lost
 
+
+with optional_imports("images"):
+    from torchvision.transforms.v2 import functional
 
 #: The image column of a CSV file whose rows are pixels.
 PIXELS = "pixels"

@@ -6,8 +6,8 @@ import datasets
 import numpy as np
 import pytest
 
+from hf_augment.data.images import image_digests, load_images
 from hf_augment.images.arrays import image_arrays
-from hf_augment.study.image_data import image_digests, load_images
 
 
 NAMES = ["cat", "dog"]
