@@ -56,3 +56,10 @@ def test_bad_input_ends_with_one_line(error):
 def test_a_fault_of_the_program_keeps_its_traceback():
     with pytest.raises(KeyError), one_line_errors():
         raise KeyError("dropout")
+
+
+def test_an_interrupt_ends_with_one_line(capsys):
+    with pytest.raises(SystemExit) as ended, one_line_errors():
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted: what is done is kept; the same command goes on from there\n"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +24,27 @@ _do: Callable[..., Any] | None = None
 
 
 def run_jobs(
-    make: Callable[[], Callable[..., Any]], jobs: Sequence[tuple[Any, ...]], processes: int, log_folder: Path
-) -> None:
+    make: Callable[[], Callable[..., Any]],
+    jobs: Iterable[tuple[Any, ...]],
+    total: int,
+    processes: int,
+    log_folder: Path,
+) -> list[tuple[Any, ...]]:
     """
     Does jobs in so many processes at a time, which share the machine's cores evenly. What they print goes to a file of
     `log_folder` for each, and its end is shown here. If a job fails, those that have begun are finished first, and
-    what the first one raised is raised.
+    what the first one raised is raised; an interrupt ends all at once.
 
     Args:
         make (`Callable`): Called once in each process, returns what does a job; picklable, as jobs are.
-        jobs (`Sequence[tuple]`): The arguments of each job, in the order in which they are begun.
+        jobs (`Iterable[tuple]`): The arguments of each job, in the order in which they are begun; the next is asked
+            for when a process is free.
+        total (`int`): The number of jobs, or the most there can be.
         processes (`int`): Number of jobs at a time.
         log_folder (`Path`): Folder of the files.
+
+    Returns:
+        `list[tuple]`: The jobs.
     """
     log_folder.mkdir(parents=True, exist_ok=True)
     earlier = set(log_folder.iterdir())
@@ -47,16 +58,27 @@ def run_jobs(
     )
     # Where a terminal does not say how large it is, tqdm would print nothing.
     size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
-    with pool, tqdm(total=len(jobs), ncols=size[0], nrows=size[1], bar_format=form, mininterval=0) as progress:
-        waiting = {pool.submit(_work, *job) for job in jobs}
+    remaining, begun = iter(jobs), []
+    waiting: set[Future[None]] = set()
+    with pool, tqdm(total=total, ncols=size[0], nrows=size[1], bar_format=form, mininterval=0) as progress:
         try:
-            while waiting:
+            while True:
+                for job in itertools.islice(remaining, processes - len(waiting)):
+                    begun.append(job)
+                    waiting.add(pool.submit(_work, *job))
+                if not waiting:
+                    return begun
                 done, waiting = wait(waiting, timeout=PERIOD, return_when=FIRST_COMPLETED)
                 for future in done:
                     future.result()
                     progress.update()
                 logs = sorted(set(log_folder.iterdir()) - earlier)
                 progress.set_postfix_str("; ".join(filter(None, map(last_words, logs))))
+        except KeyboardInterrupt:
+            # Whatever is on disk is whole, as after any kill.
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
         finally:
             with working("Waiting for the processes to end"):
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -64,6 +86,8 @@ def run_jobs(
 
 def _start(make: Callable[[], Callable[..., Any]], threads: int, log_folder: Path) -> None:
     global _do
+    # The process that started this one hears it, too, and decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = open(log_folder / f"process-{os.getpid()}.log", "a", buffering=1, encoding="utf-8")  # noqa: SIM115
     # The descriptors, so that what libraries print goes there too.
     os.dup2(log.fileno(), sys.stdout.fileno())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,12 @@ class Study(Basis):
 
     # The runs.
 
-    def run(self, processes: int = 1, rebuild: Callable[[], Study] | None = None) -> list[ArmRun]:
+    def run(
+        self,
+        processes: int = 1,
+        rebuild: Callable[[], Study] | None = None,
+        go_on: Callable[[int], bool] | None = None,
+    ) -> list[ArmRun]:
         """
         Does all runs that have not been done, one for each arm, split and seed.
 
@@ -179,6 +184,10 @@ class Study(Basis):
                 Number of runs at a time, each in a process with its share of the machine's cores.
             rebuild (`Callable`, *optional*):
                 Builds the same study in another process: a function of a module, or a `partial` of one.
+            go_on (`Callable[[int], bool]`, *optional*):
+                Asked before each further seed, with the number of seeds that all arms have been begun with: `False`
+                leaves the others out, and `seeds` becomes that number. By default nothing is left out. It must not
+                look at results, or the verdicts have another error than they state.
 
         Raises:
             ValueError: If a stage was done or begun with another identity.
@@ -187,13 +196,13 @@ class Study(Basis):
             raise ValueError(f"processes={processes}, but {self.training.world_size} were started: use either.")
         if processes > 1 and rebuild is None:
             raise ValueError(f"processes={processes} needs rebuild=..., the function that builds the study.")
-        # An arm of all splits before the next one: two processes seldom want the same generator at once.
-        jobs = [(k, arm, seed) for arm in self.arms for k in range(self.splits) for seed in range(self.seeds)]
-        say(self._plan(len(jobs)))
+        say(self._plan("" if go_on is None else "at most "))
+        total = len(self.arms) * self.splits * self.seeds
+        jobs: Iterable[tuple[int, str, int]] = self._jobs(go_on)
         if processes > 1 and rebuild is not None:
-            run_jobs(partial(_trainer_of, rebuild), jobs, processes, self.folder / "logs")
+            jobs = run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, self.folder / "logs")
         for number, (index, name, seed) in enumerate(jobs, start=1):
-            arm, done = self.arms[name], f"Run {number} of {len(jobs)}: {name}, split {index}, seed {seed}"
+            arm, done = self.arms[name], f"Run {number} of {total}: {name}, split {index}, seed {seed}"
             result = self.train(index, name, seed)
             self.runs.append(as_run(name, index, seed, result, self.robustness_rows))
             if index == seed == 0 and arm.source is not None:
@@ -201,9 +210,19 @@ class Study(Basis):
             say(f"{done}: accuracy {self.runs[-1].metrics['test']['accuracy']:.3f} after {result['steps']} steps")
         return self.runs
 
-    def _plan(self, runs: int) -> str:
+    def _jobs(self, go_on: Callable[[int], bool] | None) -> Iterator[tuple[int, str, int]]:
+        """Yields all arms of a seed before those of the next: two processes seldom want the same generator at once."""
+        for seed in range(self.seeds):
+            if seed and go_on is not None and not go_on(seed):
+                self.seeds = seed
+                return
+            for arm in self.arms:
+                yield from ((split, arm, seed) for split in range(self.splits))
+
+    def _plan(self, limit: str) -> str:
         plan = (
-            f"{runs} runs: {len(self.arms)} arms, {self.splits} draws of the labelled rows, {self.seeds} seeds; "
+            f"{limit}{len(self.arms) * self.splits * self.seeds} runs: {len(self.arms)} arms, {self.splits} draws of "
+            f"the labelled rows, {self.seeds} seeds; "
             f"{len(self.split(0).train)} labelled rows, {len(self.data.evaluations['test'])} test rows."
         )
         if self.splits * self.seeds == 1:

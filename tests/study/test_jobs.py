@@ -1,5 +1,6 @@
 import functools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,7 +28,9 @@ def work(folder, name, seconds):
 @pytest.mark.slow
 def test_jobs_are_done_in_processes_of_their_own_and_print_to_their_logs(tmp_path):
     names = ["a", "b", "c", "d"]
-    run_jobs(functools.partial(make, tmp_path), [(name, 0.5) for name in names], 2, tmp_path / "logs")
+    asked = ((name, 0.5) for name in names)
+    done = run_jobs(functools.partial(make, tmp_path), asked, 4, 2, tmp_path / "logs")
+    assert done == [(name, 0.5) for name in names]
     processes = {(tmp_path / name).read_text() for name in names}
     assert len(processes) == 2
     assert str(os.getpid()) not in processes
@@ -39,9 +42,22 @@ def test_jobs_are_done_in_processes_of_their_own_and_print_to_their_logs(tmp_pat
 def test_a_job_that_fails_ends_the_rest_and_loses_nothing_that_was_begun(tmp_path):
     jobs = [("bad", 0), ("begun", 1), *((f"later-{i}", 1) for i in range(8))]
     with pytest.raises(ValueError, match="bad: pass another one"):
-        run_jobs(functools.partial(make, tmp_path), jobs, 2, tmp_path / "logs")
+        run_jobs(functools.partial(make, tmp_path), jobs, 10, 2, tmp_path / "logs")
     assert (tmp_path / "begun").exists()
     assert not (tmp_path / "later-7").exists()
+
+
+@pytest.mark.slow
+def test_a_job_is_asked_for_when_a_process_is_free(tmp_path):
+    asked = []
+
+    def jobs():
+        for name in ("a", "b", "c"):
+            asked.append((name, len(list(tmp_path.glob("[abc]")))))
+            yield name, 0.2
+
+    run_jobs(functools.partial(make, tmp_path), jobs(), 3, 1, tmp_path / "logs")
+    assert asked == [("a", 0), ("b", 1), ("c", 2)]
 
 
 def runs(pid):
@@ -55,7 +71,7 @@ def runs(pid):
 def test_processes_end_with_the_one_that_started_them_however_it_ends(tmp_path):
     code = (
         "from pathlib import Path; import sys; from tests.study.test_jobs import *; folder = Path(sys.argv[1]); "
-        "run_jobs(functools.partial(make, folder), [('long', 120), ('longer', 120)], 2, folder / 'logs')"
+        "run_jobs(functools.partial(make, folder), [('long', 120), ('longer', 120)], 2, 2, folder / 'logs')"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen([sys.executable, "-c", code, tmp_path], env=environment) as started:
@@ -72,3 +88,30 @@ def test_processes_end_with_the_one_that_started_them_however_it_ends(tmp_path):
             return
         time.sleep(0.1)
     raise AssertionError(f"{workers} are still there")
+
+
+@pytest.mark.slow
+def test_an_interrupt_ends_all_processes_at_once(tmp_path):
+    code = (
+        "from pathlib import Path; import sys; from tests.study.test_jobs import *; folder = Path(sys.argv[1])\n"
+        "from hf_augment.progress import one_line_errors\n"
+        "if __name__ == '__main__':\n    with one_line_errors():\n"
+        "        run_jobs(functools.partial(make, folder), [('long', 120), ('longer', 120)], 2, 2, folder / 'logs')"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    (tmp_path / "started.py").write_text(code)
+    command = [sys.executable, tmp_path / "started.py", tmp_path]
+    # A group of its own, all of which hears the interrupt, as in a terminal.
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, process_group=0) as started:
+        for _ in range(600):
+            logs = list(tmp_path.glob("logs/*.log"))
+            if len(logs) == 2 and all("working on" in log.read_text() for log in logs):
+                break
+            time.sleep(0.1)
+        os.killpg(started.pid, signal.SIGINT)
+        _, told = started.communicate(timeout=30)
+    assert started.returncode == 130
+    assert "Traceback" not in told
+    assert told.splitlines()[-1] == "interrupted: what is done is kept; the same command goes on from there"
+    assert not any(runs(int(log.stem.partition("-")[2])) for log in logs)
+    assert not any("Traceback" in log.read_text() for log in logs)

@@ -73,7 +73,7 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     study = make(seeds=2)
     runs = study.run()
     assert [(run.arm, run.split, run.seed) for run in runs] == [
-        (arm, 0, seed) for arm in ("baseline", "baseline_same_steps", "said") for seed in (0, 1)
+        (arm, 0, seed) for seed in (0, 1) for arm in ("baseline", "baseline_same_steps", "said")
     ]
     assert {run.steps for run in runs} == {2}
     assert [difference.arm for difference in study.differences()] == ["baseline", "said"]
@@ -92,10 +92,11 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     assert results["settings"]["origin"] == "a list"
     staged = json.loads((study.folder / "hub/push.json").read_text())["repositories"]
     assert {entry["suffix"] for entry in staged} == {"said", "said-synthetic", "results"}
-    # Once more: nothing is trained.
-    again = make(seeds=2)
-    again.run()
-    assert len(again.stages.reused) == 6
+    # Once more: nothing is trained, and of a third seed there is no question.
+    again, asked = make(seeds=3), []
+    again.run(go_on=lambda seeds: asked.append(seeds) or seeds < 2)
+    assert (len(again.stages.reused), again.seeds, asked) == (6, 2, [1, 2])
+    assert "at most 9 runs" in capsys.readouterr().out
 
 
 def test_nothing_is_published_of_real_rows_and_no_example_that_no_filter_saw(make):
