@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -62,10 +63,13 @@ def images_digest(images: np.ndarray) -> str:
 
 def callable_fingerprint(function: Callable[..., Any]) -> str:
     """
-    The `fingerprint()` of a callable or, for a bound method, of the object it belongs to; else its qualified name.
+    The `fingerprint()` of a callable or, for a bound method, of the object it belongs to; else its qualified name. A
+    `partial` is its function with its arguments, as they are printed.
 
     A name says nothing of weights or of a function's body: whatever changes under the same name needs `fingerprint`.
     """
+    if isinstance(function, functools.partial):
+        return f"{callable_fingerprint(function.func)}{function.args}{sorted(function.keywords.items())}"
     for owner in (function, getattr(function, "__self__", None)):
         if callable(fingerprint := getattr(owner, "fingerprint", None)):
             return str(fingerprint())

@@ -31,6 +31,7 @@ from hf_augment.progress import one_line_errors, working
 
 with working("Loading PyTorch and transformers"):
     from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt, SamplingConfig
+    from hf_augment.generators.prompts import Prompt, read_prompt
     from hf_augment.judges.prompted import check_question
     from hf_augment.neighbours.texts import COPY_SIMILARITY
     from hf_augment.study.arguments import parse_arguments
@@ -78,6 +79,13 @@ class ImdbArguments(ExperimentArguments):
         default="HuggingFaceTB/SmolLM2-135M-Instruct", metadata={"help": "Causal LM of the instruct arm."}
     )
     instruct_gguf_file: str | None = field(default=None, metadata={"help": "GGUF file in instruct_model."})
+    instruct_prompt: str | None = field(
+        default=None,
+        metadata={
+            "help": "JSON file of the prompt of the instruct arm, as Prompt.to_dict writes it. Default: one for "
+            "reviews of two sentiments, of the three values below."
+        },
+    )
     instruct_negative: str = field(default="neg", metadata={"help": "The dataset's name of the negative label."})
     instruct_positive: str = field(default="pos", metadata={"help": "The dataset's name of the positive label."})
     instruct_subject: str = field(default="film", metadata={"help": "What is reviewed."})
@@ -187,10 +195,15 @@ def trained_source(args: ImdbArguments) -> TrainedLanguageModel:
 
 def instruct_source(args: ImdbArguments) -> PromptedLanguageModel:
     """The instruct model that is only asked for reviews."""
+    prompt: Prompt = InstructPrompt.for_sentiment(
+        args.instruct_negative, args.instruct_positive, args.instruct_subject
+    )
+    if args.instruct_prompt is not None:
+        prompt = read_prompt(args.instruct_prompt)
     return PromptedLanguageModel(
         "instruct",
         args.instruct_model,
-        InstructPrompt.for_sentiment(args.instruct_negative, args.instruct_positive, args.instruct_subject),
+        prompt,
         args.sampling(),
         args.instruct_gguf_file,
         args.candidates,

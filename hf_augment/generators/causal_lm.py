@@ -138,6 +138,11 @@ class CausalLMGenerator(Generator):
         self._weights_fingerprint: str | None = None
         self._openvino: OpenVINOBackend | None = None
 
+    def with_prompt(self, prompt: Prompt) -> CausalLMGenerator:
+        """Returns a generator of the same model, which is not copied, under another prompt."""
+        settings = (self.label_names, prompt, self.text_column, self.sampling, self.backend)
+        return CausalLMGenerator(self.model, self.tokenizer, *settings)
+
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """
         Makes one text per label. The same labels and seed give the same texts on the same machine. A text depends on

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from hf_augment.files import parse_json
 from hf_augment.generators.answers import answered_text, one_line
+from hf_augment.generators.prompt_base import Prompt, check_template, fill
+from hf_augment.label_names import readable_name, says_nothing
 
-
-_FIELD = re.compile(r"\{(\w+)\}")
 
 _NEGATIVE = (
     "dull disappointing boring clumsy awful lifeless tedious predictable forgettable weak annoying terrible shallow "
@@ -34,86 +34,28 @@ _FILM_ASPECTS = (
 _STYLES = ("short", "plain", "blunt", "witty", "vivid", "casual", "very short", "punchy", "thoughtful")
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
+def read_prompt(path: str | Path) -> Prompt:
     """
-    Replaces each `{name}` of a template by its value, once. Unlike `str.format` this reads no attribute, no index and
-    no format code, and never looks at the values: a template from the Hub reaches nothing but `values`.
+    The prompt that a JSON file describes, as [`~Prompt.to_dict`] does; a `ValueError` that names the file if it does
+    not.
+
+    Example:
+
+    ```python
+    >>> import json
+    >>> from pathlib import Path
+    >>> from hf_augment import LabelPrompt
+    >>> from hf_augment.generators.prompts import read_prompt
+    >>> _ = Path("prompt.json").write_text(json.dumps(LabelPrompt("<{label}>").to_dict()))
+    >>> read_prompt("prompt.json")
+    LabelPrompt(template='<{label}>')
+    ```
     """
-    return _FIELD.sub(lambda match: values[match[1]], template)
-
-
-def check_template(argument: str, template: str, required: set[str], allowed: set[str], remedy: str = "") -> None:
-    """Raises `ValueError` if a template lacks a required field, or has one that is not allowed."""
-    fields = set(_FIELD.findall(template))
-    if missing := required - fields:
-        wanted = ", ".join(f"{{{name}}}" for name in sorted(missing))
-        raise ValueError(f"{argument}={template!r} does not contain {wanted}. Put it where the value belongs.")
-    if unknown := fields - allowed:
-        raise ValueError(
-            f"{argument}={template!r} contains {{{min(unknown)}}}, which nothing fills. Use {sorted(allowed)}{remedy}."
-        )
-
-
-class Prompt(ABC):
-    """
-    Base of all prompts: makes the text before a completion, and an example's text of the completion.
-
-    Attributes:
-        style (`str`):
-            `"chat"` when the prompts are a user's turn in the tokenizer's chat template, `"continue"` when the model
-            goes on writing where they end.
-    """
-
-    style: str = "continue"
-    _types: ClassVar[dict[str, type[Prompt]]] = {}
-
-    def __init_subclass__(cls) -> None:
-        Prompt._types[cls.__name__] = cls
-
-    @property
-    def stop(self) -> str:
-        """Characters that end a completion, so that nothing after them is paid for."""
-        return ""
-
-    @abstractmethod
-    def prompts(self, labels: Sequence[int], label_names: Sequence[str], rng: np.random.Generator) -> list[str]:
-        """
-        Makes one prompt per label, an index into `label_names`; `rng` is the only source of what varies between them.
-        """
-
-    @abstractmethod
-    def scoring_prompt(self, label_name: str) -> str:
-        """The text, without variation and always to be continued, after which a class's texts are scored."""
-
-    @abstractmethod
-    def extract(self, completion: str) -> str:
-        """The one-line text of an example in what a model answered."""
-
-    def completion(self, text: str) -> str:
-        """Returns what a model that answers `text` adds to the prompt; [`~Prompt.extract`] undoes it."""
-        return one_line(text)
-
-    def validate(self, label_names: Sequence[str]) -> None:  # noqa: B027 - a prompt may work with any label
-        """Raises `ValueError` where a label has something missing."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The prompt as JSON-ready values, with its class under `"type"`."""
-        return {"type": type(self).__name__, **dataclasses.asdict(self)}  # type: ignore[call-overload]
-
-    @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Prompt:
-        """
-        The prompt that [`~Prompt.to_dict`] described; a `ValueError` if `"type"` names none, or a key is no argument
-        of it.
-        """
-        arguments = dict(values)
-        name = arguments.pop("type", None)
-        if name not in Prompt._types:
-            raise ValueError(f"type={name!r} is no prompt. Known are {sorted(Prompt._types)}.")
-        cls = Prompt._types[name]
-        if unknown := arguments.keys() - {f.name for f in dataclasses.fields(cls)}:  # type: ignore[arg-type]
-            raise ValueError(f"{sorted(unknown)} are no arguments of {name}. Remove them, or update hf_augment.")
-        return cls(**arguments)
+    values = parse_json(Path(path), "Write it with json.dumps(prompt.to_dict())")
+    try:
+        return Prompt.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{path} describes no prompt: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -237,10 +179,13 @@ class InstructPrompt(Prompt):
     def __post_init__(self) -> None:
         if self.style not in ("chat", "continue"):
             raise ValueError(f"style={self.style!r} is unknown. Use 'chat' or 'continue'.")
+        for name in ("attributes", "descriptions", "examples"):
+            if not isinstance(value := getattr(self, name), Mapping):
+                raise ValueError(f"{name}={value!r} must be a dictionary.")
         if reserved := self.attributes.keys() & {"label", "examples"}:
             raise ValueError(f"attributes has {sorted(reserved)}, which the prompt fills itself. Use another name.")
-        if self.num_examples < 1:
-            raise ValueError(f"num_examples={self.num_examples} must be at least 1. For none, leave `examples` out.")
+        if not isinstance(self.num_examples, int) or self.num_examples < 1:
+            raise ValueError(f"num_examples={self.num_examples!r} must be an integer of at least 1.")
         own = {"examples"} if self.examples else set()
         allowed = {"label", *self.attributes} | own
         remedy = ", or give `attributes` a list for it"
@@ -249,9 +194,78 @@ class InstructPrompt(Prompt):
         for name, choices in (*self.attributes.items(), ("examples", self.examples)):
             lists = choices.items() if isinstance(choices, Mapping) else [("", choices)]
             for label_name, values in lists:
-                if isinstance(values, str) or not values:
+                texts = isinstance(values, Sequence) and all(isinstance(value, str) for value in values)
+                if isinstance(values, str) or not texts or not values:
                     place = f"{name}[{label_name!r}]" if label_name else name
                     raise ValueError(f"{place}={values!r} must be a list of at least one string.")
+
+    @classmethod
+    def for_labels(
+        cls,
+        label_names: Sequence[str],
+        *,
+        kind: str = "short text",
+        descriptions: Mapping[str, str] | None = None,
+        examples: Mapping[str, Sequence[str]] | None = None,
+        num_examples: int = 4,
+        attributes: Mapping[str, Sequence[str] | Mapping[str, Sequence[str]]] | None = None,
+        template: str | None = None,
+        scoring_template: str | None = None,
+    ) -> InstructPrompt:
+        """
+        The prompt for any classes: from what they are called, and better from what they are and from texts of them.
+
+        Example:
+
+        ```python
+        >>> import numpy as np
+        >>> from hf_augment import InstructPrompt
+
+        >>> names = ["card_arrival", "card_linking"]
+        >>> prompt = InstructPrompt.for_labels(names, kind="message to a bank", attributes={"tone": ["angry"]})
+        >>> prompt.prompts([0], names, np.random.default_rng(0))
+        ['Write one message to a bank about card arrival (tone: angry).']
+        ```
+
+        Args:
+            label_names (`Sequence[str]`): The classes, in the order of the dataset's integer labels.
+            kind (`str`, *optional*, defaults to `"short text"`):
+                What one of the texts is, such as `"message from a customer to a bank"`.
+            descriptions (`dict[str, str]`, *optional*):
+                What a text of a class is about, by label name; see
+                [`~hf_augment.label_names.read_descriptions`]. Defaults to the name in words: `card_arrival` is "card
+                arrival".
+            examples (`dict[str, list[str]]`, *optional*):
+                Labelled texts of your own by label name, some for each.
+            num_examples (`int`, *optional*, defaults to 4): Number of them in a prompt, drawn anew for each.
+            attributes (`dict[str, list[str] | dict[str, list[str]]]`, *optional*):
+                What else is to vary, such as `{"tone": ["polite", "angry"]}`, for all labels or by label name.
+            template (`str`, *optional*): A chat's instruction of your own, with `{label}` and each attribute.
+            scoring_template (`str`, *optional*): See [`InstructPrompt`].
+
+        Raises:
+            `ValueError`: If a label is a number and is not described, two labels read alike, or a description,
+                attribute or example is of no label.
+        """
+        described = _described(label_names, descriptions or {})
+        varied = dict(attributes or {})
+        if template is None:
+            clauses = "; ".join(f"{readable_name(name)}: {{{name}}}" for name in varied)
+            template = f"Write one {kind} about {{label}}{f' ({clauses})' if clauses else ''}."
+            if examples:
+                template = (
+                    f"Each of these is a {kind} about {{label}}:\n{{examples}}\n\n{template[:-1]}, unlike these."
+                )
+        prompt = cls(
+            template,
+            varied,
+            described,
+            examples or {},
+            num_examples,
+            scoring_template=scoring_template or f'In a {kind} about {{label}}, they wrote: "',
+        )
+        prompt.validate(label_names)
+        return prompt
 
     @classmethod
     def for_sentiment(
@@ -273,14 +287,16 @@ class InstructPrompt(Prompt):
         """
         if aspects is None:
             aspects = _FILM_ASPECTS.split() if subject == "film" else [subject]
-        return cls(
-            f"Write one {{style}} sentence from a {{label}} {subject} review saying the {{aspect}} is {{adjective}}.",
+        return cls.for_labels(
+            [negative, positive],
+            descriptions={negative: "negative", positive: "positive"},
             attributes={
                 "adjective": {negative: _NEGATIVE.split(), positive: _POSITIVE.split()},
                 "style": list(_STYLES),
                 "aspect": list(aspects),
             },
-            descriptions={negative: "negative", positive: "positive"},
+            template=f"Write one {{style}} sentence from a {{label}} {subject} review saying the {{aspect}} is "
+            "{adjective}.",
             scoring_template=f'In a {{label}} {subject} review, the critic wrote: "',
         )
 
@@ -326,3 +342,19 @@ class InstructPrompt(Prompt):
         if self.style == "continue":
             return one_line(re.split(r'["”\n]', completion.lstrip(), maxsplit=1)[0])
         return answered_text(completion)
+
+
+def _described(label_names: Sequence[str], descriptions: Mapping[str, str]) -> dict[str, str]:
+    """What stands for each label: its description, or else its name in words."""
+    if unknown := sorted(descriptions.keys() - set(label_names)):
+        raise ValueError(f"descriptions has {unknown[:5]}, but label_names={list(label_names)}: use these names.")
+    if numbers := [name for name in label_names if says_nothing(name) and name not in descriptions]:
+        raise ValueError(
+            f"label_names has {numbers[:5]}, which do not say what the classes are. Pass descriptions={{label: what "
+            "a text of it is about}."
+        )
+    said = {name: descriptions.get(name, readable_name(name)) for name in label_names}
+    alike = [name for name, words in said.items() if list(said.values()).count(words) > 1]
+    if alike:
+        raise ValueError(f"The labels {alike[:5]} read as {said[alike[0]]!r}: tell them apart with descriptions.")
+    return said

@@ -19,7 +19,7 @@ from transformers.cache_utils import DynamicLayer
 
 from hf_augment.fingerprints import weights_fingerprint
 from hf_augment.generators.answers import one_line
-from hf_augment.generators.prompts import check_template, fill
+from hf_augment.generators.prompt_base import check_template, fill
 from hf_augment.generators.sampling import pad_rows
 from hf_augment.generators.scoring import SCORED_TOKENS, encode_open, evaluating, longest_input
 from hf_augment.seeding import derive_rng

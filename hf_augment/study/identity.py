@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
@@ -61,6 +63,8 @@ def identity_of(name: str, thing: Any) -> dict[str, str]:
     for key, value in values.items():
         if hasattr(value, "identity"):
             found |= value.identity()
+        elif inspect.isroutine(value) or isinstance(value, functools.partial):
+            found[f"{name}.{key}"] = _short(callable_fingerprint(value))
         elif isinstance(value, dict):
             found |= {f"{name}.{inner}": _short(str(of)) for inner, of in value.items()}
         else:

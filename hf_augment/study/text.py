@@ -59,7 +59,7 @@ class AskedModel:
 
     def judge(self, split: Split, rows: datasets.Dataset | None = None) -> PromptedJudge:
         """Returns the judge; some labelled rows are shown to it and calibrate it."""
-        generator = self.source.opened(split.study)
+        generator = self.source.opened(split)
         return PromptedJudge(
             generator.model,
             generator.tokenizer,
@@ -146,6 +146,8 @@ def describe_texts(study: Study) -> dict[str, Any]:
                 f"On the first split the {source.name} generator learned the labelled texts in {learned['steps']} "
                 f"steps, {learned['seconds']:.0f} s."
             )
+        elif isinstance(source, PromptedLanguageModel) and not source.shared:
+            notes.append(f"The prompts of {source.name} show the model labelled texts of the split, others each time.")
         elif isinstance(source, PromptedLanguageModel):
             notes.append(
                 f"What the {source.name} model wrote is kept and shared by its arms, splits and processes: its cost "
@@ -167,7 +169,7 @@ def zero_shot(study: Study, source: PromptedLanguageModel, asked: AskedModel | N
 
     def work(_: Any) -> dict[str, Any]:
         texts, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])
-        ways: dict[str, Callable[..., np.ndarray]] = {"accuracy": source.opened(study).label_posterior}
+        ways: dict[str, Callable[..., np.ndarray]] = {"accuracy": source.opened(first).label_posterior}
         if asked is not None:
             ways |= {"asked": asked.judge(first), "shown": asked.judge(first, first.train)}
         found = {name: float((ask(texts).argmax(axis=1) == labels).mean()) for name, ask in ways.items()}

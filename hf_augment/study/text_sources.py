@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hf_augment.generators.base import Generator
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.openvino_backend import openvino_draws
-from hf_augment.generators.prompts import Prompt
+from hf_augment.generators.prompts import LabelPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.split import Basis, Split
@@ -30,7 +31,10 @@ class _LanguageModel(Source):
     Args:
         name (`str`): Name of its folders.
         model (`str`): Hub id, folder or `wheel://` source.
-        prompt (`Prompt`): Prompt that stands before a text of a class, or asks for one.
+        prompt (`Prompt` or `Callable`):
+            Prompt that stands before a text of a class, or asks for one; or, where the model is only prompted, a
+            function that makes it of the label names and of `examples`, the labelled texts of a split by label name. A
+            `partial` of [`InstructPrompt.for_labels`] is one.
         sampling (`SamplingConfig`, *optional*): Sampling of the texts.
         gguf_file (`str`, *optional*): GGUF file in `model`.
         backend (`str`, *optional*, defaults to `"torch"`): What samples; see [`CausalLMGenerator`].
@@ -38,7 +42,7 @@ class _LanguageModel(Source):
 
     name: str
     model: str
-    prompt: Prompt
+    prompt: Prompt | Callable[..., Prompt]
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     gguf_file: str | None = None
     backend: str = field(default="torch", kw_only=True)
@@ -66,19 +70,30 @@ class _LanguageModel(Source):
                 "the Hub: check the name and the network, or pass a local folder."
             ) from error
         try:
-            self.prompt.validate(study.data.label_names)
+            self.prompt_of(study.split(0)).validate(study.data.label_names)
         except ValueError as error:
             raise ValueError(
                 f"The prompt of {self.name!r} is not for the labels of the dataset, {study.data.label_names} "
                 f"(instruct_negative and instruct_positive in a recipe): {error}"
             ) from error
 
+    def prompt_of(self, split: Split) -> Prompt:
+        """Returns the prompt; one that is made of labelled texts, of those of the split."""
+        if isinstance(self.prompt, Prompt):
+            return self.prompt
+        names = split.study.data.label_names
+        examples: dict[str, list[str]] = {name: [] for name in names}
+        for text, label in zip(split.train["text"][:], split.train["label"][:], strict=True):
+            examples[names[label]].append(text)
+        return self.prompt(names, examples=examples)
+
     def pretrained(self, study: Basis) -> CausalLMGenerator:
         """Returns the generator before any training."""
         return CausalLMGenerator.from_pretrained(
             resolve(self.model),
             label_names=study.data.label_names,
-            prompt=self.prompt,
+            # One that is made of labelled texts takes this one's place.
+            prompt=self.prompt if isinstance(self.prompt, Prompt) else LabelPrompt(),
             sampling=self.sampling,
             gguf_file=self.gguf_file,
             dtype=torch.float32 if not torch.cuda.is_available() else None,
@@ -117,15 +132,24 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
 @dataclass
 class PromptedLanguageModel(_LanguageModel):
     """
-    A language model that is only prompted: the same for all splits and arms, which share its texts. What it wrote is
-    kept in the folder `candidates`, which several studies may share; by default each has its own.
+    A language model that is only prompted: the same for all splits and arms, which share its texts, unless its prompt
+    is made of the labelled texts of each split, which it then may repeat. What it wrote is kept in the folder
+    `candidates`, which several studies may share; by default each has its own.
     """
 
     candidates: str | None = field(default=None, compare=False)
-    shared = True
 
-    def opened(self, study: Basis) -> CausalLMGenerator:
-        """Returns the model, which the study keeps as a generator."""
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        return not self.shared
+
+    @property
+    def shared(self) -> bool:  # type: ignore[override]
+        return isinstance(self.prompt, Prompt)
+
+    def opened(self, split: Split) -> CausalLMGenerator:
+        """Returns the model, which the study keeps as a generator, with the prompt of a split."""
+        study = split.study
 
         def work(folder: Path) -> dict[str, Any]:
             if PartialState().is_main_process:
@@ -134,8 +158,9 @@ class PromptedLanguageModel(_LanguageModel):
 
         labels = {"label_names": str(study.data.label_names)}
         study.stages.run(f"{self.name}-model", self.identity() | labels, work)
-        return CausalLMGenerator.from_pretrained(study.folder / f"{self.name}-model/model", backend=self.backend)
+        folder = study.folder / f"{self.name}-model/model"
+        generator = CausalLMGenerator.from_pretrained(folder, backend=self.backend)
+        return generator if self.shared else generator.with_prompt(self.prompt_of(split))
 
     def open(self, split: Split) -> Generator:
-        study = split.study
-        return CachedGenerator(self.opened(study), self.candidates or study.folder / "candidates")
+        return CachedGenerator(self.opened(split), self.candidates or split.study.folder / "candidates")

@@ -1,12 +1,14 @@
 """What is asked for, and what is taken from an answer, value by value."""
 
+import hashlib
 import json
 import re
 
 import numpy as np
 import pytest
 
-from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, fill
+from hf_augment.generators.prompt_base import Prompt, fill
+from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, read_prompt
 
 
 NAMES = ["neg", "pos"]
@@ -85,7 +87,11 @@ def test_the_sentiment_prompt_asks_for_the_label_with_an_adjective_of_it():
         ({"template": "A review."}, "does not contain {label}"),
         ({"template": "{label} {tone}"}, "{tone}, which nothing fills"),
         ({"template": "{label}", "style": "poem"}, "style='poem'"),
+        ({"template": 3}, "template=3 must be a text"),
         ({"template": "{label}", "num_examples": 0}, "num_examples=0"),
+        ({"template": "{label}", "num_examples": "2"}, "num_examples='2' must be an integer"),
+        ({"template": "{label}", "examples": ["a"]}, r"examples=\['a'\] must be a dictionary"),
+        ({"template": "{label} {tone}", "attributes": {"tone": [1]}}, r"tone=\[1\] must be a list"),
         ({"template": "{label}", "examples": {"neg": ["a"]}}, "does not contain {examples}"),
         ({"template": "{label} {tone}", "attributes": {"tone": []}}, r"tone=\[\] must be a list"),
         ({"template": "{label} {tone}", "attributes": {"tone": {"neg": "dull"}}}, r"tone\['neg'\]='dull' must be"),
@@ -106,6 +112,56 @@ def test_what_of_a_subject_is_judged():
     assert len(set(texts)) > 270
     hotel = InstructPrompt.for_sentiment(subject="hotel", aspects=["room"])
     assert "saying the room is" in hotel.prompts([0], ["negative", "positive"], np.random.default_rng(0))[0]
+
+
+def test_the_prompt_for_two_sentiments_is_the_one_of_earlier_versions():
+    """Its texts are kept under a hash of it."""
+    values = json.dumps(InstructPrompt.for_sentiment("neg", "pos", "book").to_dict(), sort_keys=True)
+    assert hashlib.sha256(values.encode()).hexdigest()[:16] == "7a9c0a15565216a4"
+
+
+def test_a_prompt_for_labels_names_them_in_words():
+    names = ["card_arrival", "CardLinking", "0"]
+    prompt = InstructPrompt.for_labels(
+        names,
+        kind="message to a bank",
+        descriptions={"0": "closing an account"},
+        attributes={"tone": ["polite"], "bank_branch": {name: [name[0]] for name in names}},
+    )
+    assert prompt.prompts([0, 1, 2], names, np.random.default_rng(0)) == [
+        "Write one message to a bank about card arrival (tone: polite; bank branch: c).",
+        "Write one message to a bank about card linking (tone: polite; bank branch: C).",
+        "Write one message to a bank about closing an account (tone: polite; bank branch: 0).",
+    ]
+    assert prompt.scoring_prompt("card_arrival") == 'In a message to a bank about card arrival, they wrote: "'
+
+
+def test_a_prompt_for_labels_shows_examples_of_the_label():
+    prompt = InstructPrompt.for_labels(NAMES, kind="note", examples={"neg": ["a\nb"], "pos": ["c"]})
+    (text,) = prompt.prompts([0], NAMES, np.random.default_rng(0))
+    assert '"a b"' in text
+    assert '"c"' not in text
+
+
+def test_a_template_of_ones_own_takes_the_place_of_the_one_for_labels():
+    prompt = InstructPrompt.for_labels(NAMES, template="Say {label} in {place}.", attributes={"place": ["a bar"]})
+    assert prompt.prompts([1], NAMES, np.random.default_rng(0)) == ["Say pos in a bar."]
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (["0", "1"], {}, r"label_names has \['0', '1'\], which do not say what the classes are"),
+        (["Card Arrival", "card_arrival", "x"], {}, r"\['Card Arrival', 'card_arrival'\] read as 'card arrival'"),
+        (NAMES, {"descriptions": {"positive": "good"}}, r"descriptions has \['positive'\]"),
+        (NAMES, {"descriptions": {"neg": "good", "pos": "good"}}, "read as 'good'"),
+        (NAMES, {"attributes": {"tone": {"neg": ["sad"]}}}, r"labels \['neg'\], but label_names=\['neg', 'pos'\]"),
+        (NAMES, {"examples": {"neg": ["a"], "pos": []}}, r"examples\['pos'\]=\[\] must be a list"),
+    ],
+)
+def test_labels_that_a_prompt_cannot_tell_apart_are_refused(names, options, message):
+    with pytest.raises(ValueError, match=message):
+        InstructPrompt.for_labels(names, **options)
 
 
 def test_choices_for_other_labels_than_the_datasets_are_refused():
@@ -172,9 +228,21 @@ def test_a_prompt_survives_json(prompt):
     [
         ({"type": "os.system"}, "type='os.system' is no prompt"),
         ({"template": "{label}"}, "type=None"),
+        ({"type": "InstructPrompt", "style": "chat"}, r"InstructPrompt needs \['template'\]"),
         ({"type": "LabelPrompt", "template": "{label}", "code": "x"}, r"\['code'\] are no arguments of LabelPrompt"),
     ],
 )
 def test_a_file_that_describes_no_prompt_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         Prompt.from_dict(values)
+
+
+def test_a_prompt_is_read_from_a_file_that_errors_name(tmp_path):
+    prompt, path = InstructPrompt.for_sentiment(), tmp_path / "prompt.json"
+    path.write_text(json.dumps(prompt.to_dict()))
+    assert read_prompt(path) == prompt
+    for content, message in (('{"type": "Prose"}', "describes no prompt: type='Prose'"), ("[]", "no JSON object")):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=message) as error:
+            read_prompt(path)
+        assert str(path) in str(error.value)

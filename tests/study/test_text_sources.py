@@ -1,13 +1,17 @@
 """Language models of a study sample with the backend that was asked for."""
 
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from datasets import Dataset
 
 from hf_augment.generators.causal_lm import CausalLMGenerator
-from hf_augment.generators.prompts import LabelPrompt
+from hf_augment.generators.prompts import InstructPrompt, LabelPrompt
+from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
+from tests.tiny import tiny_causal_lm, tiny_tokenizer
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -23,7 +27,7 @@ def test_the_backend_reaches_every_generator_and_the_identity(backend, monkeypat
     prompted = PromptedLanguageModel("instruct", str(tmp_path), LabelPrompt(), backend=backend)
     trained.pretrained(study)
     trained.load(tmp_path)
-    prompted.opened(study)
+    prompted.opened(SimpleNamespace(study=study))
     assert asked == [backend] * 3
     assert trained.identity()["trained.backend"] == backend
 
@@ -33,3 +37,43 @@ def test_a_backend_that_is_not_installed_is_said_before_anything_is_trained(monk
     source = PromptedLanguageModel("instruct", "model", LabelPrompt(), backend="openvino")
     with pytest.raises(ImportError, match=r"hf_augment\[openvino\]"):
         source.check(None)
+
+
+def split_of(rows, folder):
+    """A split of a study that keeps its stages in a folder."""
+    data = Dataset.from_dict({"text": [text for text, _ in rows], "label": [label for _, label in rows]})
+    study = SimpleNamespace(
+        data=SimpleNamespace(label_names=["lost", "fee"]),
+        folder=folder,
+        stages=SimpleNamespace(run=lambda name, identity, work: work(folder / name)),
+    )
+    return SimpleNamespace(study=study, train=data)
+
+
+def test_a_prompt_of_labelled_texts_is_made_anew_for_each_split(tmp_path):
+    tokenizer = tiny_tokenizer()
+    for part in (tiny_causal_lm(tokenizer), tokenizer):
+        part.save_pretrained(tmp_path / "lm")
+    make = partial(InstructPrompt.for_labels, template="{label}: {examples}", num_examples=2)
+    source = PromptedLanguageModel("instruct", str(tmp_path / "lm"), make, SamplingConfig(max_new_tokens=2))
+    assert (source.learns, source.shared) == (True, False)
+    rows = [("I lost it", 0), ("why a fee", 1), ("it is lost", 0)]
+    generators = [source.open(split_of(of, tmp_path)) for of in (rows, rows[:2])]
+    assert [generator.generator.prompt.examples for generator in generators] == [
+        {"lost": ["I lost it", "it is lost"], "fee": ["why a fee"]},
+        {"lost": ["I lost it"], "fee": ["why a fee"]},
+    ]
+    assert len({generator.fingerprint() for generator in generators}) == 2
+    assert len(generators[0].generate([0, 1, 1], seed=0)) == 3
+    # The rows are in no file but that of what the model wrote.
+    assert "lost it" not in (tmp_path / "instruct-model/model/generator_config.json").read_text()
+
+
+def test_a_prompt_of_labelled_texts_is_known_by_how_it_is_made():
+    def identity(**options):
+        source = PromptedLanguageModel("instruct", "model", partial(InstructPrompt.for_labels, **options))
+        return source.identity()["instruct.prompt"]
+
+    assert identity(kind="note") == identity(kind="note")
+    assert len({identity(kind="note"), identity(kind="tweet"), identity(kind="note", num_examples=2)}) == 3
+    assert not PromptedLanguageModel("instruct", "model", InstructPrompt.for_sentiment()).learns
