@@ -1,0 +1,138 @@
+"""What a study can afford: its costs are measured before, its rounds are begun by the clock."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from transformers import TrainerCallback
+
+from hf_augment.evaluation.statistics import CrossedError
+from hf_augment.generators.base import Generator
+from hf_augment.study.study import Study
+
+
+#: Fewer pairs of runs leave an interval too wide to be of use: Student's t is 12.7 for two and 4.3 for three.
+LEAST_ROUNDS = 3
+
+#: What two classifiers of one size differed by in the comparisons under `model_cards`: the share of test rows on which
+#: one of them is right, and the standard deviation of the difference in accuracy between seeds.
+DISCORDANT, SEED_DEVIATION = 0.15, 0.015
+
+
+@dataclass(frozen=True)
+class Costs:
+    """
+    Measured seconds: of a training `step` of the classifier, to predict a `row`, and to generate an `example`.
+    """
+
+    step: float
+    row: float
+    example: float = 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """
+    What a study does in all, once and in each round, which is a run of every arm.
+
+    Args:
+        steps (`int`): Training steps of a round.
+        rows (`int`): Rows predicted in a round.
+        examples (`int`, *optional*, defaults to 0): Examples that are generated, once for all rounds.
+        once (`int`, *optional*, defaults to 0): Further training steps, once.
+    """
+
+    steps: int
+    rows: int
+    examples: int = 0
+    once: int = 0
+
+    def rounds(self, costs: Costs, seconds: float) -> int:
+        """
+        Returns how many rounds fit into `seconds` of work.
+
+        Example:
+
+        ```python
+        >>> from hf_augment.study.budget import Costs, Work
+        >>> Work(steps=100, rows=400, examples=50).rounds(Costs(step=0.5, row=0.025, example=0.4), 300)
+        4
+        ```
+        """
+        left = seconds - self.once * costs.step - self.examples * costs.example
+        return max(0, math.floor(left / (self.steps * costs.step + self.rows * costs.row) + 1e-9))
+
+
+def detectable_points(pairs: int, test_rows: int, comparisons: int) -> float:
+    """
+    Estimates the difference in accuracy, in points, that `pairs` of runs find in four of five experiments at a level
+    of 5 % for all `comparisons` together, if their classifiers differ as those under `model_cards` did
+    ([`~hf_augment.evaluation.statistics.CrossedError`]).
+    """
+    rows = DISCORDANT / test_rows
+    error = CrossedError(SEED_DEVIATION**2 / pairs, rows, rows / pairs, pairs - 1, test_rows + 1)
+    return 100 * error.detectable(0.05 / comparisons)
+
+
+class Clock:
+    """
+    Says whether there is time for another round of a study, for [`Study.run`]: it is taken to last as long as the one
+    before. Results do not count.
+
+    Args:
+        end (`float`): Time at which the last round has to be done, by `clock`.
+        least (`int`, *optional*, defaults to `LEAST_ROUNDS`): Number of rounds to do in any case.
+        clock (`Callable`, *optional*, defaults to `time.monotonic`): Returns the time in seconds.
+    """
+
+    def __init__(self, end: float, least: int = LEAST_ROUNDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self.end, self.least, self.clock, self.begun = end, least, clock, clock()
+
+    def __call__(self, rounds: int) -> bool:
+        now = self.clock()
+        last, self.begun = now - self.begun, now
+        return rounds < self.least or now + last <= self.end
+
+
+class _Stamps(TrainerCallback):
+    """Keeps the time at which each step ended."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+        self.times.append(time.perf_counter())
+
+
+def measure_costs(study: Study, generators: Sequence[Generator] = (), steps: int = 6, examples: int = 16) -> Costs:
+    """
+    Measures a study's costs in some seconds of work, whose results are thrown away.
+
+    Args:
+        study ([`Study`]): Study that is to be done.
+        generators (`Sequence[Generator]`, *optional*, defaults to `()`): Its generators; their mean time counts.
+        steps (`int`, *optional*, defaults to 6): Training steps; the first two, which are slower, do not count.
+        examples (`int`, *optional*, defaults to 16): Examples of each generator.
+    """
+    first, stamps = study.split(0), _Stamps()
+    rows = study.data.evaluations["test"]
+    rows = rows.select(range(min(len(rows), 4 * study.training.eval_batch_size)))
+    quiet = {"save_strategy": "no", "disable_tqdm": True, "callbacks": [stamps]}
+    with tempfile.TemporaryDirectory() as folder:
+        first.fit(Path(folder), first.train, 0, evaluations={"test": rows}, max_steps=steps, **quiet)
+    row = (time.perf_counter() - stamps.times[-1]) / len(rows)
+    seconds = []
+    for generator in generators:
+        labels = [i % len(generator.label_names) for i in range(examples)]
+        start = time.perf_counter()
+        generator.generate(labels, 0)
+        seconds.append((time.perf_counter() - start) / examples)
+    step = float(np.diff(stamps.times[1:]).mean())
+    return Costs(step, row, float(np.mean(seconds)) if seconds else 0.0)

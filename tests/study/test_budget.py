@@ -1,0 +1,66 @@
+"""What is afforded, against a simulation, and when the last round begins."""
+
+import numpy as np
+import pytest
+
+from hf_augment.evaluation.statistics import crossed_error
+from hf_augment.study import budget
+from hf_augment.study.budget import Clock, Costs, Work, detectable_points, measure_costs
+from tests.study.test_study import TEXT, make  # noqa: F401 - a fixture
+
+
+COSTS = Costs(step=0.5, row=0.01, example=0.25)
+
+
+@pytest.mark.parametrize(
+    ("work", "seconds", "rounds"),
+    [
+        (Work(steps=100, rows=1000), 180, 3),
+        (Work(steps=100, rows=1000), 179, 2),
+        (Work(steps=100, rows=1000, examples=100, once=50), 230, 3),
+        (Work(steps=100, rows=1000, examples=100), 10, 0),
+    ],
+)
+def test_rounds_that_fit(work, seconds, rounds):
+    assert work.rounds(COSTS, seconds) == rounds
+
+
+def test_what_can_be_found_is_what_an_experiment_of_such_noise_says():
+    rng, pairs, rows = np.random.default_rng(0), 5, 800
+    found = []
+    for _ in range(30):
+        # Arms differ on some rows whatever the seed, and seeds move all rows.
+        shift = rng.normal(0, budget.SEED_DEVIATION, size=(pairs, 1))
+        gains = (rng.random((pairs, rows)) < budget.DISCORDANT / 2 + shift / 2).astype(float)
+        gains -= rng.random((pairs, rows)) < budget.DISCORDANT / 2 - shift / 2
+        found.append(100 * crossed_error(gains).detectable(0.05 / 2))
+    assert detectable_points(pairs, rows, 2) == pytest.approx(np.mean(found), rel=0.35)
+
+
+def test_more_of_anything_finds_less_and_more_comparisons_more():
+    base = detectable_points(3, 400, 2)
+    assert detectable_points(6, 400, 2) < base
+    assert detectable_points(3, 1600, 2) < base
+    assert detectable_points(3, 400, 6) > base
+
+
+def test_a_round_begins_where_one_like_the_last_still_fits():
+    times = iter([0.0, 30.0, 60.0, 80.0, 95.0, 115.0])
+    clock = Clock(end=116, least=2, clock=lambda: next(times))
+    # The third round ends at 80 and took 20 s, so a fourth may begin; after that of 15 s another, after 20 s none.
+    assert [clock(rounds) for rounds in (1, 2, 3, 4, 5)] == [True, True, True, True, False]
+
+
+def test_the_least_number_of_rounds_is_done_whatever_the_clock_says():
+    clock = Clock(end=0, clock=lambda: 100.0)
+    assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, False]
+
+
+def test_costs_are_measured_and_leave_nothing(make):  # noqa: F811
+    study = make()
+    costs = measure_costs(study, [TEXT.generator()], examples=4)
+    assert costs.step > 0
+    assert costs.row > 0
+    assert costs.example > 0
+    assert not list(study.folder.glob("split-0/*"))
+    assert measure_costs(study).example == 0
