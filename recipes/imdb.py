@@ -263,7 +263,8 @@ def main(args: ImdbArguments, training: AugmentingTrainingArguments) -> None:
         told = describe_texts(study)
         prompted = [source for source in study.sources() if isinstance(source, PromptedLanguageModel)]
         if args.zero_shot_rows and (prompted or args.label_judge == "prompted"):
-            told["notes"] += zero_shot(study, instruct_source(args), asked_model(args), args.zero_shot_rows)
+            asked = zero_shot(study, instruct_source(args), asked_model(args), args.zero_shot_rows)
+            told |= {"notes": told["notes"] + asked[0], "zero_shot": asked[1]}
     study.report(vars(args), **told)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 
 #: A run that was shown a smaller share of its scheduled synthetic rows than this was hardly augmented.
-LEAST_SHOWN = 0.05
+LEAST_SHOWN = 0.1
 
 
 class RatioSchedule(StrEnum):

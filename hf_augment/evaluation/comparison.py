@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median_low
 
 import numpy as np
 
@@ -44,6 +45,7 @@ class ArmRun:
         shown (`float`, *optional*):
             Share of the scheduled synthetic rows that the classifier was shown, in `[0, 1]`: filters and a guard leave
             the others to real rows. `None` without a generator.
+        scheduled (`int`, *optional*): Number of synthetic rows that ratio and schedule asked for.
     """
 
     arm: str
@@ -60,6 +62,7 @@ class ArmRun:
     curve: list[dict[str, float]] = field(default_factory=list, repr=False)
     wait: float = 0.0
     shown: float | None = None
+    scheduled: int | None = None
 
     def unperturbed_accuracy(self, evaluation: str) -> float:
         """Accuracy on the rows of an evaluation set that were perturbed, as they are."""
@@ -99,7 +102,9 @@ class Difference:
             rows that are right more often, where they have several versions.
         bootstrap (`tuple[float, float]`, *optional*):
             95 % interval by [`~hf_augment.evaluation.statistics.crossed_bootstrap`], too narrow for few units.
-        shown (`float`, *optional*): Mean share of the scheduled synthetic rows that were shown, in `[0, 1]`.
+        shown (`float`, *optional*):
+            Share of the scheduled synthetic rows that was shown, in `[0, 1]`: the median over runs, of two in the
+            middle the lower one.
     """
 
     arm: str
@@ -125,7 +130,8 @@ class Difference:
     def untested(self) -> str:
         """
         Why there is no verdict, or `""` if there is one. One pair of runs does not show how training runs differ, and
-        an arm that was shown less than 5 % of its scheduled synthetic rows says nothing about them.
+        an arm of which half of the runs or more were shown less than a tenth of the synthetic rows that ratio and
+        schedule asked for says nothing about them: a mean could hide that.
         """
         if self.pairs == 1:
             return "one pair of runs"
@@ -145,10 +151,20 @@ class Difference:
             return "no detectable effect"
         return "helps" if self.mean > 0 else "hurts"
 
+    @property
+    def points(self) -> str:
+        """The mean difference in points, such as `"+1.3"`."""
+        return _points(self.mean)
+
+    @property
+    def interval(self) -> str:
+        """Its 95 % interval in points, such as `"-0.4 to +3.0"`."""
+        return f"{_points(self.low)} to {_points(self.high)}"
+
     def describe(self) -> str:
         """The finding in one sentence."""
-        found = f"{self.arm} against {self.reference} on {self.evaluation}: {_points(self.mean)} points"
-        interval = f"95 % interval {_points(self.low)} to {_points(self.high)} over {self.unit}"
+        found = f"{self.arm} against {self.reference} on {self.evaluation}: {self.points} points"
+        interval = f"95 % interval {self.interval} over {self.unit}"
         if self.pairs == 1:
             return (
                 f"{found} between these two classifiers ({interval}), {self.verdict}, and other training runs may "
@@ -267,7 +283,7 @@ def _compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, 
         d_z=mean / deviation if deviation > 1e-12 else None,
         detectable=detectable if detectable <= 1 else None,
         bootstrap=crossed_bootstrap(gains, seed),
-        shown=float(np.mean(shown)) if shown else None,
+        shown=median_low(shown) if shown else None,
     )
 
 

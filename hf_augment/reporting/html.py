@@ -12,6 +12,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from hf_augment.reporting.advice import next_steps
+from hf_augment.reporting.answer import accuracies, answer
+from hf_augment.reporting.cautions import cautions
 from hf_augment.reporting.escape import plain
 from hf_augment.reporting.results import Results
 from hf_augment.reporting.sections import Section, limits
@@ -43,6 +46,9 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
     return environment.get_template("report.html.jinja").render(
         results=results,
         summary=data_table(results)[2],
+        answers=[answer(results), accuracies(results)],
+        cautions=cautions(results),
+        advice=next_steps(results),
         verdicts=results.on(results.test),
         sections=sections,
         pictures=[(said, _data_uri((folder / name).read_bytes(), name)) for name, said in results.pictures.items()],

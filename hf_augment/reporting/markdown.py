@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from hf_augment.evaluation.robustness import TableRows
+from hf_augment.reporting.advice import next_steps
+from hf_augment.reporting.answer import accuracies, answer
+from hf_augment.reporting.cautions import cautions
 from hf_augment.reporting.escape import code_block, escape_markdown, markdown_table, plain
 from hf_augment.reporting.results import Results
 from hf_augment.reporting.sections import limits, make_sections
@@ -29,8 +32,10 @@ def render_body(results: Results, arms: Sequence[str] | None = None) -> str:
     to lie beside it.
     """
     with_pictures, about = arms is None, results.arms if arms is None else arms
-    parts = [_items(d.describe() for d in results.on(results.test, about))]
+    parts = _summary(results, about)
     if with_pictures:
+        if advice := next_steps(results):
+            parts += ["## What to try next", _items(advice)]
         parts.append(_picture("Accuracy by arm, differences and acceptance", "report.png"))
     parts += ["## Data", _table(data_table(results))]
     for section in make_sections(results, about):
@@ -48,6 +53,16 @@ def render_body(results: Results, arms: Sequence[str] | None = None) -> str:
         parts += ["## Notes", _items(results.notes)]
     parts += ["## Limits", _items(limits(results, about)), *_made(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _summary(results: Results, arms: Sequence[str]) -> list[str]:
+    """The answer, how accurate everything was, what to beware of, and each finding, where there is one."""
+    found = [difference.describe() for difference in results.on(results.test, arms)]
+    if not found:
+        return []
+    said = [answer(results, arms)] if set(arms) & set(results.tried) else []
+    beware = "\n".join(f"- **{escape_markdown(sentence)}**" for sentence in cautions(results, arms))
+    return [*map(escape_markdown, [*said, accuracies(results)]), beware, _items(found)]
 
 
 def _made(results: Results) -> list[str]:

@@ -20,6 +20,9 @@ from hf_augment.synthesis.shards import ShardStore, acceptance
 
 Record = TypeVar("Record")
 
+#: What `models` names for an arm whose further rows are real ones: the ceiling of what a generator could bring.
+REAL_ROWS = "real rows"
+
 
 @dataclass(frozen=True)
 class Data:
@@ -66,6 +69,10 @@ class Results:
         samples (`dict[str, list[Sample]]`, *optional*): Some synthetic examples of each arm.
         memorization (`dict[str, dict[str, float]]`, *optional*):
             Similarity of synthetic examples to the labelled rows, by arm, then by a measure's name.
+        beside_probe (`list[Difference]`, *optional*):
+            Every other arm against the most accurate probe on the test set, if there is one.
+        zero_shot (`dict[str, float]`, *optional*):
+            Accuracy of a generator's own model, asked for the labels of test rows, by the generator's name.
         notes (`list[str]`, *optional*): Sentences that belong beside the tables.
         tables (`list[TableRows]`, *optional*): Further tables: title, header, rows.
         pictures (`dict[str, str]`, *optional*): Further pictures in the report's folder: file names, what they show.
@@ -85,6 +92,8 @@ class Results:
     generating: dict[str, float] = field(default_factory=dict)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     memorization: dict[str, dict[str, float]] = field(default_factory=dict)
+    beside_probe: list[Difference] = field(default_factory=list)
+    zero_shot: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tables: list[TableRows] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)
@@ -113,13 +122,11 @@ class Results:
             ValueError: If the arms cannot be compared.
         """
         stores, nearest = stores or {}, nearest or {}
+        found = cls(title, list(runs), reference, test, differences=list(_compared(runs, reference, test)))
         accounts = {arm: list(store.accounts()) for arm, store in stores.items()}
-        return cls(
-            title,
-            list(runs),
-            reference,
-            test,
-            differences=list(_compared(runs, reference, test)),
+        return replace(
+            found,
+            beside_probe=compare_all(runs, found.probe, test) if found.probe else [],
             acceptance={arm: acceptance(shards) for arm, shards in accounts.items()},
             generating={arm: sum(shard.seconds for shard in shards) for arm, shards in accounts.items()},
             samples={arm: choose_samples(store, nearest.get(arm)) for arm, store in stores.items()},
@@ -136,6 +143,34 @@ class Results:
     def arms(self) -> list[str]:
         """Arms in order of appearance."""
         return list(dict.fromkeys(run.arm for run in self.runs))
+
+    @property
+    def probe(self) -> str | None:
+        """The most accurate of the linear classifiers on frozen features, which take no optimizer step."""
+        probes = [arm for arm in self.arms if not any(run.steps for run in self.of_arm(arm))]
+        return max(probes, key=self.accuracy, default=None)
+
+    @property
+    def tried(self) -> list[str]:
+        """The arms that are to help: those behind the reference, but for probes and the ceiling of real rows."""
+        behind = self.arms[self.arms.index(self.reference) + 1 :]
+        return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and any(r.steps for r in self.of_arm(arm))]
+
+    def accuracy(self, arm: str) -> float:
+        """Mean accuracy of an arm on the test set."""
+        return self.mean(arm, lambda run: run.metrics[self.test]["accuracy"])
+
+    def support(self) -> dict[str, int]:
+        """Number of test rows of each class; empty where it is not known, or a row may have several classes."""
+        support = {name: round(max(of.values())) for name, of in self.classes(self.test, "support").items()}
+        rows = self.data.evaluations.get(self.test)
+        return support if rows in (None, sum(support.values())) else {}
+
+    def majority(self) -> tuple[str, float]:
+        """The most frequent class of the test rows and its share of them; `("", 0.0)` where it is not known."""
+        support = self.support()
+        name = max(support, key=lambda label: support[label], default="")
+        return name, support[name] / sum(support.values()) if support else 0.0
 
     def of_arm(self, arm: str) -> list[ArmRun]:
         """Runs of an arm."""
@@ -191,9 +226,10 @@ class Results:
         content = asdict(replace(self, samples={}))
         for run in content["runs"]:
             del run["correct"], run["perturbed"]
-        for record, difference in zip(content["differences"], self.differences, strict=True):
-            # For readers of the file: both follow from the figures.
-            record |= {"verdict": difference.verdict, "sentence": difference.describe()}
+        for name in ("differences", "beside_probe"):
+            for record, difference in zip(content[name], getattr(self, name), strict=True):
+                # For readers of the file: both follow from the figures.
+                record |= {"verdict": difference.verdict, "sentence": difference.describe()}
         return content | {"samples": words}
 
     @classmethod
@@ -204,13 +240,14 @@ class Results:
         Raises:
             ValueError: If something is missing that has no default.
         """
-        read: dict[str, Any] = {"data": {}, "differences": [], "tables": [], "samples": {}}
+        read: dict[str, Any] = {"data": {}, "differences": [], "beside_probe": [], "tables": [], "samples": {}}
         read |= {key: value for key, value in content.items() if value is not None}
         read["data"] = _read(Data, read["data"], "`data`")
         read["runs"] = [_read(ArmRun, run, "an entry of `runs`") for run in read.get("runs", ())]
-        # JSON has lists where these have tuples.
-        differences = [{k: tuple(v) if isinstance(v, list) else v for k, v in d.items()} for d in read["differences"]]
-        read["differences"] = [_read(Difference, d, "an entry of `differences`") for d in differences]
+        for name in ("differences", "beside_probe"):
+            # JSON has lists where these have tuples.
+            found = [{k: tuple(v) if isinstance(v, list) else v for k, v in d.items()} for d in read[name]]
+            read[name] = [_read(Difference, d, f"an entry of `{name}`") for d in found]
         read["tables"] = [(title, tuple(header), list(map(tuple, rows))) for title, header, rows in read["tables"]]
         samples = read["samples"].items()
         read["samples"] = {arm: [_read(Sample, s, "an entry of `samples`") for s in found] for arm, found in samples}

@@ -100,6 +100,7 @@ def limits(results: Results, arms: Sequence[str]) -> list[str]:
         said.append(f"The intervals range over {unit}: they do not cover {UNCOVERED[unit]}.")
     if results.on(results.test, arms):
         said.append(
+            "Where no arm has an effect, at most 5 % of such comparisons say that one has. "
             '"No detectable effect" means that a true effect smaller than about the points for 80 % power may exist '
             'and was not seen; "not tested", that these runs cannot tell.'
         )
@@ -150,6 +151,8 @@ def _accuracy(results: Results, arms: Sequence[str]) -> Section:
     picture = Picture(f"{test}: accuracy by arm", partial(plots.accuracy, results))
     section = Section("Accuracy", [], [picture], [tables.arm_table(results, test)])
     _add_differences(section, results, test, arms)
+    if beside := [d for d in results.beside_probe if d.arm in arms]:
+        section.tables.append(tables.difference_table(beside))
     return section
 
 
@@ -158,8 +161,8 @@ def _add_differences(section: Section, results: Results, name: str, arms: Sequen
     if found:
         caption = f"{name}: difference in accuracy from {results.reference}, with its 95 % interval"
         section.pictures.append(Picture(caption, partial(plots.differences, results, name)))
-        section.tables.append(tables.difference_table(results, name, found))
-        section.folded.append(tables.statistics_table(results, name, found))
+        section.tables.append(tables.difference_table(found))
+        section.folded.append(tables.statistics_table(found))
         # Those on the test set are what every reader sees first.
         section.text += [d.describe() for d in found if name != results.test]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from hf_augment.evaluation.comparison import Difference
 from hf_augment.evaluation.robustness import TableRows
+from hf_augment.reporting.answer import untrained
 from hf_augment.reporting.results import Results
 from hf_augment.reporting.samples import Sample
 
@@ -106,27 +107,29 @@ def arm_table(results: Results, evaluation: str) -> TableRows:
             values = results.metric(arm, evaluation, name)
             deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
             row.append(f"{np.mean(values):.3f}{deviation}" if values else "-")
-        rows.append((arm, str(len(runs)), str(runs[0].steps), *row))
+        rows.append((arm, str(len(runs)), str(runs[0].steps or "-"), *row))
+    if evaluation == results.test:
+        rows += [(name, "-", "-", f"{share:.3f}", "-", "-") for name, share in untrained(results).items()]
     return f"{evaluation}: mean ± standard deviation over n runs", header, rows
 
 
-def difference_table(results: Results, evaluation: str, differences: Sequence[Difference]) -> TableRows:
-    """Differences with their intervals and verdicts."""
+def difference_table(differences: Sequence[Difference]) -> TableRows:
+    """Differences with their intervals and verdicts, one or more."""
     header = ("arm", "points", "95 % interval", "over", "verdict")
     rows: Rows = [
         (
             d.arm,
-            f"{100 * d.mean:+.1f}",
-            f"{100 * d.low:+.1f} to {100 * d.high:+.1f}",
+            d.points,
+            d.interval,
             f"{d.unit}, {d.pairs} pair{'s' if d.pairs > 1 else ''}",
             d.verdict,
         )
         for d in differences
     ]
-    return f"{evaluation}: accuracy against {results.reference}", header, rows
+    return f"{differences[0].evaluation}: accuracy against {differences[0].reference}", header, rows
 
 
-def statistics_table(results: Results, evaluation: str, differences: Sequence[Difference]) -> TableRows:
+def statistics_table(differences: Sequence[Difference]) -> TableRows:
     """P-values, effect sizes and power, for those who ask for more than the verdict."""
     header = ("arm", "p", "p (Holm)", "Cohen's h", "Cohen's d_z", "points for 80 % power, about")
     rows: Rows = [
@@ -138,7 +141,7 @@ def statistics_table(results: Results, evaluation: str, differences: Sequence[Di
         )
         for d in differences
     ]
-    return f"{evaluation}: tests against {results.reference}", header, rows
+    return f"{differences[0].evaluation}: tests against {differences[0].reference}", header, rows
 
 
 def robustness_table(results: Results, evaluation: str, rows: Mapping[str, Mapping[str, float]]) -> TableRows:

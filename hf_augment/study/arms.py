@@ -13,6 +13,7 @@ from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.generators.ensemble import GeneratorEnsemble
+from hf_augment.reporting.results import REAL_ROWS
 from hf_augment.study.identity import identity_of
 from hf_augment.study.split import REFERENCE, Basis, Split
 from hf_augment.training.checks import check_generator
@@ -123,7 +124,7 @@ class RealRows(Source):
 
     @property
     def models(self) -> tuple[str, ...]:
-        return ("real rows",)
+        return (REAL_ROWS,)
 
     def check(self, study: Basis) -> None:
         """Every class needs a row that is not labelled."""

@@ -47,6 +47,7 @@ def write(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more:
     _publish(study, arms, results)
     # Where a terminal stands at the end.
     models = {arm: study.split(0).folder / f"{arm}-0/model" for arm in arms}
+    models = {arm: folder for arm, folder in models.items() if folder.is_dir()}
     for line in ["", *closing_lines(results, study.folder / "report/report.html", models)]:
         console.print(Text(line), soft_wrap=True)
     return results

@@ -98,7 +98,7 @@ def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
     course: dict[str, Any] = {"steps": trainer.state.global_step, "seconds": seconds}
     course["wait"] = trainer.waited_seconds / seconds
     if trainer.shown_share is not None:
-        course["shown"] = trainer.shown_share
+        course |= {"shown": trainer.shown_share, "scheduled": trainer.scheduled_rows}
     course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
     if trainer.shards is not None:
         course["shards"] = trainer.shards.folder.name

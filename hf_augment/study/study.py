@@ -202,12 +202,12 @@ class Study(Basis):
         if processes > 1 and rebuild is not None:
             jobs = run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, self.folder / "logs")
         for number, (index, name, seed) in enumerate(jobs, start=1):
-            arm, done = self.arms[name], f"Run {number} of {total}: {name}, split {index}, seed {seed}"
+            arm = self.arms[name]
             result = self.train(index, name, seed)
             self.runs.append(as_run(name, index, seed, result, self.robustness_rows))
             if index == seed == 0 and arm.source is not None:
                 self.stores[name] = ShardStore.open(self._shards(self.split(0), arm) / result["shards"])
-            say(f"{done}: accuracy {self.runs[-1].metrics['test']['accuracy']:.3f} after {result['steps']} steps")
+            say(f"Run {number} of {total}: {self._in_words(self.runs[-1])}")
         return self.runs
 
     def _jobs(self, go_on: Callable[[int], bool] | None) -> Iterator[tuple[int, str, int]]:
@@ -218,6 +218,11 @@ class Study(Basis):
                 return
             for arm in self.arms:
                 yield from ((split, arm, seed) for split in range(self.splits))
+
+    def _in_words(self, run: ArmRun) -> str:
+        counted = [("draw", run.split, self.splits), ("seed", run.seed, self.seeds)]
+        which = [f"{word} {number + 1} of {of}" for word, number, of in counted if of > 1]
+        return f"{', '.join([run.arm, *which])}: {run.metrics['test']['accuracy']:.3f}"
 
     def _plan(self, limit: str) -> str:
         plan = (

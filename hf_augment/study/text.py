@@ -161,8 +161,13 @@ def describe_texts(study: Study) -> dict[str, Any]:
     }
 
 
-def zero_shot(study: Study, source: PromptedLanguageModel, asked: AskedModel | None, count: int) -> list[str]:
-    """Returns notes that say how well a prompted model itself tells the classes apart on `count` test texts."""
+def zero_shot(
+    study: Study, source: PromptedLanguageModel, asked: AskedModel | None, count: int
+) -> tuple[list[str], dict[str, float]]:
+    """
+    Returns how well a prompted model itself tells the classes apart on `count` test texts: notes, and the accuracy by
+    the source's name.
+    """
     first = study.split(0)
     rows = sample_rows(study.data.evaluations["test"], count, derive_seed(first.seed, "zero_shot"))
     identity = {"rows": str(count), "contents of test": study.run_identity["contents of test"]}
@@ -186,4 +191,4 @@ def zero_shot(study: Study, source: PromptedLanguageModel, asked: AskedModel | N
             f"That is by p(text | label). Asked for the label of the same texts it is right on {known['asked']:.3f}, "
             f"and after labelled texts of the first split on {known['shown']:.3f}."
         )
-    return notes
+    return notes, {source.name: known.get("asked", known["accuracy"])}

@@ -289,7 +289,11 @@ class BlendedRun:
         for shard, places in self.layout.slots(begun):
             if self.store.has(shard):
                 shown += int(self.prepared.accepted(shard)[places].sum())
-        return shown / max(int(self.plan.first_draw[batches]), 1)
+        return shown / max(self.scheduled(step), 1)
+
+    def scheduled(self, step: int) -> int:
+        """The number of this rank's synthetic rows that are scheduled before optimizer step `step`."""
+        return int(self.plan.first_draw[self.shape.batches_before(step)])
 
     def leave(self, step: int, saved: bool) -> None:
         """

@@ -101,6 +101,7 @@ class AugmentingMixin(WeighingMixin):
         shown_share (`float`, *optional*):
             The share of the synthetic rows scheduled so far that were shown: filters and a guard leave slots to real
             rows.
+        scheduled_rows (`int`): The number of synthetic rows scheduled so far, over all processes.
 
     Raises:
         ValueError: At construction, for what cannot work: with the argument, its value and the remedy.
@@ -190,6 +191,11 @@ class AugmentingMixin(WeighingMixin):
     def shown_share(self) -> float | None:
         """The share of the synthetic rows scheduled so far that were shown, in `[0, 1]`; `None` without any."""
         return None if self._run is None else self._run.shown_share(self.state.global_step)
+
+    @property
+    def scheduled_rows(self) -> int:
+        """The number of synthetic rows scheduled so far, over all processes."""
+        return 0 if self._run is None else self._run.scheduled(self.state.global_step) * self.args.world_size
 
     def _new_blend(self, shape: RunShape) -> Blend:
         generator, dataset, args = self.generator, self.train_dataset, self.args

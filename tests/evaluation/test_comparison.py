@@ -183,9 +183,10 @@ def test_one_pair_of_runs_has_no_verdict_however_clear_it_looks():
     ("shown", "verdict"),
     [
         ((0.0, 0.0, 0.0), "not tested: shown 0.0 % of the scheduled synthetic rows"),
-        # The mean over runs decides.
-        ((0.0, 0.04, 0.1), "not tested: shown 4.7 % of the scheduled synthetic rows"),
-        ((0.05, 0.05, 0.05), "helps"),
+        # The median over runs decides: one run cannot make up for others that were shown nothing, nor spoil them.
+        ((0.0, 0.04, 1.0), "not tested: shown 4.0 % of the scheduled synthetic rows"),
+        ((0.0, 0.4, 1.0), "helps"),
+        ((0.1, 0.1, 0.1), "helps"),
         ((1.0, 1.0, 1.0), "helps"),
         ((None, None, None), "helps"),
     ],
@@ -272,9 +273,14 @@ def test_verdicts(mean, p_holm, verdict):
     assert difference(mean, p_holm).verdict == verdict
 
 
-def test_a_twentieth_of_the_synthetic_rows_is_enough():
-    assert replace(difference(), shown=0.05).untested == ""
-    assert replace(difference(), shown=0.0499).untested == "shown 5.0 % of the scheduled synthetic rows"
+def test_half_of_the_runs_are_not_enough():
+    runs = [replace(r, shown=float(r.split)) for r in arms({(split, 0): 20 for split in range(2)})]
+    assert compare(runs, "ours", "baseline", "test").untested == "shown 0.0 % of the scheduled synthetic rows"
+
+
+def test_a_tenth_of_the_synthetic_rows_is_enough():
+    assert replace(difference(), shown=0.1).untested == ""
+    assert replace(difference(), shown=0.0949).untested == "shown 9.5 % of the scheduled synthetic rows"
 
 
 def test_sentences():

@@ -230,7 +230,7 @@ def test_a_browser_shows_one_arm_of_one_run(browser, tmp_path):
     path = tmp_path / "report/report.html"
     screenshots(browser, path, "one-arm", [tmp_path, *filter(None, [os.environ.get("HF_AUGMENT_SCREENSHOTS")])])
     assert is_quiet(browser, path)
-    assert "nothing to compare it with" in browser.evaluate("document.body.innerText")
+    assert "No answer: nothing was tried" in browser.evaluate("document.body.innerText")
 
 
 @needs_browser

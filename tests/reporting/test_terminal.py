@@ -13,49 +13,59 @@ MODELS = {arm: Path(f"runs/imdb/split-0/{arm}-0/model") for arm in ARMS}
 REPORT = Path("runs/imdb/report/report.html")
 
 
-def test_five_lines_say_what_was_found_and_how_to_use_it():
+def model_line(results, models=MODELS):
+    (line,) = [line for line in closing_lines(results, REPORT, models) if line.startswith("Model: ")]
+    return line
+
+
+def test_the_last_lines_say_what_was_found_and_how_to_use_it():
     results = Results.from_dict(make_results())
+    results.runs[0].classes["test"] = {n: {"recall": 0.0, "support": 200.0} for n in results.data.label_names}
     assert closing_lines(results, REPORT, MODELS) == [
-        "On test, against baseline_same_steps: helps: instruct (+7.0 points); hurts: baseline (-10.0 points); "
-        "no detectable effect: trained (+0.7 points).",
-        "The verdicts rest on 3 pairs of runs. Where no arm has an effect, at most 5 % of such comparisons say "
-        "that one has.",
+        "Yes: instruct raises accuracy on test from 70.0 % (baseline_same_steps) to 77.0 %, +7.0 points "
+        "(95 % interval +5.0 to +9.0, 3 pairs of runs).",
+        "Accuracy on test: baseline 60.0 %, baseline_same_steps 70.0 %, trained 70.7 %, instruct 77.0 %, "
+        "always 'negative' 50.0 %.",
+        "! Never recognised: 'negative', 'positive', by baseline, on any test row.",
+        "Try next: Try another judge of labels (--label_judge prompted): the one here learned the same rows as "
+        "baseline_same_steps, which has 70.0 % on test.",
         "Report: runs/imdb/report/report.html",
-        "Model: runs/imdb/split-0/instruct-0/model (instruct; mean accuracy 0.770)",
-        'Use it: from transformers import pipeline; pipeline("text-classification", '
-        'model="runs/imdb/split-0/instruct-0/model")("A text to classify.")',
+        "Model: runs/imdb/split-0/instruct-0/model (instruct; mean accuracy 0.770). To use it:",
+        "    from transformers import pipeline",
+        '    classify = pipeline("text-classification", model="runs/imdb/split-0/instruct-0/model")',
+        '    print(classify("A text to classify."))',
     ]
 
 
-def test_without_a_saved_model_there_are_three_lines():
+def test_without_a_saved_model_the_report_is_the_last_line():
     results = Results.from_dict(make_results())
-    assert closing_lines(results, REPORT) == closing_lines(results, REPORT, MODELS)[:3]
+    assert closing_lines(results, REPORT)[-1] == f"Report: {REPORT}"
+    assert closing_lines(results, REPORT) == closing_lines(results, REPORT, MODELS)[:-4]
 
 
 def test_the_model_is_the_most_accurate_that_was_saved_of_those_that_help():
     results = Results.from_dict(make_results())
     without = {arm: folder for arm, folder in MODELS.items() if arm != "instruct"}
-    assert closing_lines(results, REPORT, without)[3] == (
-        "Model: runs/imdb/split-0/baseline_same_steps-0/model (baseline_same_steps; mean accuracy 0.700)"
+    assert model_line(results, without) == (
+        "Model: runs/imdb/split-0/baseline_same_steps-0/model (baseline_same_steps; mean accuracy 0.700). To use it:"
     )
 
 
 def test_the_reference_is_the_model_where_no_arm_helps():
     results = Results.from_dict(make_results())
     results = replace(results, differences=[replace(d, p_holm=1.0) for d in results.differences])
-    assert "(baseline_same_steps, since no arm is seen to help; mean" in closing_lines(results, REPORT, MODELS)[3]
+    assert "(baseline_same_steps, since no arm is seen to help; mean" in model_line(results)
 
 
 def test_one_pair_of_runs_names_no_winner_and_what_to_pass():
     results = Results.from_dict(make_results())
     results = replace(results, differences=[replace(d, pairs=1) for d in results.differences])
-    found, rests, _, model, _ = closing_lines(results, REPORT, MODELS)
-    assert found == (
-        "On test, against baseline_same_steps: not tested: baseline (-10.0 points), trained (+0.7 points), "
-        "instruct (+7.0 points)."
+    lines = closing_lines(results, REPORT, MODELS)
+    assert lines[0] == "Not tested: trained (one pair of runs), instruct (one pair of runs)."
+    assert lines[2] == (
+        "Try next: Compare more runs: one pair gives no verdict. Pass --seeds 3, or --splits 5 with train_per_class."
     )
-    assert rests == "One pair of runs gives no verdict. For one, pass --seeds 3, or --splits 5 with train_per_class."
-    assert "baseline_same_steps-0/model" in model
+    assert "baseline_same_steps-0/model" in model_line(results)
 
 
 def test_one_arm_of_images_from_a_hostile_run():
@@ -64,9 +74,10 @@ def test_one_arm_of_images_from_a_hostile_run():
     content["runs"] = [run for run in content["runs"] if run["arm"] == "baseline_same_steps"]
     results = replace(Results.from_dict(content), test="test")
     lines = closing_lines(results, REPORT, {"baseline_same_steps": Path("a\x1b[31m/model")})
-    assert len(lines) == 5
-    assert lines[0] == "There is one arm, baseline_same_steps, and nothing to compare it with."
-    assert lines[4] == (
-        "Use it: import hf_augment; from transformers import pipeline; "
-        'pipeline("image-classification", model="a [31m/model")("picture.png")'
-    )
+    assert lines[0] == "No answer: nothing was tried that could be compared with baseline_same_steps."
+    assert lines[-4:] == [
+        "    import hf_augment",
+        "    from transformers import pipeline",
+        '    classify = pipeline("image-classification", model="a [31m/model")',
+        '    print(classify("picture.png"))',
+    ]

@@ -658,7 +658,8 @@ class Never(Filter):
 
 def test_a_run_that_was_shown_nothing_says_so(tmp_path, caplog):
     trainer = train(tmp_path, TEXT, TEXT.generator(), filters=[Never()], max_steps=3)
-    assert trainer.shown_share == 0
+    # Half of 3 batches, on one process.
+    assert (trainer.shown_share, trainer.scheduled_rows) == (0, 3 * trainer.args.train_batch_size // 2)
     assert "Of the synthetic rows that were scheduled 0.0% were shown, so this run says nothing" in caplog.text
     caplog.clear()
     train(tmp_path / "other", TEXT, TEXT.generator(), max_steps=3)

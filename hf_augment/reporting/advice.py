@@ -1,0 +1,117 @@
+"""What to try next: rules over the results, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hf_augment.evaluation.comparison import Difference
+from hf_augment.reporting.cautions import (
+    LEAST_ACCEPTED,
+    at_chance,
+    hardly_shown,
+    still_falling,
+    strictest_filter,
+    warmup_steps,
+)
+from hf_augment.reporting.results import REAL_ROWS, Results
+
+
+#: More advice than this nobody follows at once.
+MOST_ADVICE = 3
+#: The share of what there is to know beyond chance that a judge should know.
+ABLE_JUDGE = 0.5
+
+
+def next_steps(results: Results) -> list[str]:
+    """
+    Returns what is worth trying next and why, most useful first, three sentences at most: first what kept the
+    comparison from telling anything, then what may bring more.
+
+    Example:
+
+    ```python
+    from hf_augment import Results
+    from hf_augment.reporting.advice import next_steps
+
+    print(*next_steps(Results.load("runs/reviews/report/results.json")), sep="\\n")
+    # Label more rows: as many real rows in the place of the synthetic ones (real) bring +24.0 points, instruct +18.7.
+    ```
+    """
+    rules = (_learn, _show, _repeat, _train_longer, _label_more, _take_the_probe, _judge_better)
+    return [sentence for rule in rules for sentence in rule(results)][:MOST_ADVICE]
+
+
+def _learn(results: Results) -> Iterator[str]:
+    warmup, steps = warmup_steps(results), results.of_arm(results.reference)[0].steps
+    if warmup > steps / 2:
+        yield f"Lower warmup_steps: {warmup} for {steps} steps keep the learning rate low; a tenth of them is usual."
+    elif at_chance(results, results.reference):
+        rate = results.settings.get("learning_rate", "unknown")
+        yield (
+            f"Raise learning_rate (now {rate}) or num_train_epochs: in {steps} steps {results.reference} learned "
+            "nothing that a generator could add to."
+        )
+
+
+def _show(results: Results) -> Iterator[str]:
+    for arm in results.tried:
+        shares = results.acceptance.get(arm, {})
+        if shares and (shares["acceptance"] < LEAST_ACCEPTED or hardly_shown(results, [arm])):
+            name, share = strictest_filter(results, arm)
+            yield (
+                f"Loosen the filter {name}, or change what generates for {arm}: it let {100 * share:.1f} % of what "
+                "reached it pass, and what is not shown teaches nothing."
+            )
+
+
+def _repeat(results: Results) -> Iterator[str]:
+    best = _best(results)
+    if best is None:
+        return
+    if best.pairs == 1:
+        yield "Compare more runs: one pair gives no verdict. Pass --seeds 3, or --splits 5 with train_per_class."
+    elif best.verdict == "no detectable effect" and best.mean > 0 and best.detectable is not None:
+        yield (
+            f"Compare more draws (--splits): {best.pairs} pairs of runs see effects from about "
+            f"{100 * best.detectable:.1f} points, and {best.arm} has {best.points}."
+        )
+
+
+def _train_longer(results: Results) -> Iterator[str]:
+    arms = [results.reference, *(best.arm for best in [_best(results)] if best)]
+    if still_falling(results, arms):
+        now = results.settings.get("num_train_epochs", "unknown")
+        yield f"Train longer (num_train_epochs, now {now}): the training loss was still falling at the end."
+
+
+def _label_more(results: Results) -> Iterator[str]:
+    best = _best(results)
+    for real in results.on(results.test, [arm for arm, made_of in results.models.items() if made_of == REAL_ROWS]):
+        if real.verdict == "helps" and (best is None or real.mean > best.mean):
+            beside = f", {best.arm} {best.points}" if best else ""
+            yield (
+                f"Label more rows: as many real rows in the place of the synthetic ones ({real.arm}) bring "
+                f"{real.points} points{beside}."
+            )
+
+
+def _take_the_probe(results: Results) -> Iterator[str]:
+    probe = results.probe
+    if probe and results.accuracy(probe) >= max(map(results.accuracy, results.tried), default=0.0):
+        yield f"Use {probe}, or train the classifier in another way: nothing here was better, and it takes seconds."
+
+
+def _judge_better(results: Results) -> Iterator[str]:
+    chance, known = results.majority()[1], results.accuracy(results.reference)
+    judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]
+    asked = results.settings.get("label_judge", "classifier") != "classifier"
+    how = " (--label_judge prompted)" if results.data.kind == "text" else ""
+    if judged and not asked and known - chance < ABLE_JUDGE * (1 - chance):
+        yield (
+            f"Try another judge of labels{how}: the one here learned the same rows as {results.reference}, which has "
+            f"{100 * known:.1f} % on {results.test}."
+        )
+
+
+def _best(results: Results) -> Difference | None:
+    return max(results.on(results.test, results.tried), key=lambda difference: difference.mean, default=None)

@@ -1,0 +1,88 @@
+"""What to try next: each rule, its order, and silence where nothing is wrong."""
+
+from dataclasses import replace
+
+from hf_augment.reporting.advice import next_steps
+from tests.reporting.test_answer import compared
+
+
+JUDGED = {"acceptance": 0.5, "acceptance_fluency": 0.9, "acceptance_label_agreement": 0.55}
+
+
+def test_nothing_to_improve():
+    assert next_steps(compared(baseline=500, same_steps=800, instruct=900)) == []
+
+
+def test_a_classifier_that_learned_nothing():
+    found = replace(compared(baseline=500, same_steps=510, instruct=900), settings={"learning_rate": "5e-05"})
+    assert next_steps(found) == [
+        "Raise learning_rate (now 5e-05) or num_train_epochs: in 40 steps same_steps learned nothing that a generator "
+        "could add to."
+    ]
+    assert next_steps(replace(found, settings={"warmup_steps": "500"})) == [
+        "Lower warmup_steps: 500 for 40 steps keep the learning rate low; a tenth of them is usual."
+    ]
+
+
+def test_a_filter_that_rejects_nearly_everything():
+    shares = {"acceptance": 0.03, "acceptance_fluency": 0.9, "acceptance_label_agreement": 0.033}
+    found = replace(compared(baseline=500, same_steps=800, instruct=900), acceptance={"instruct": shares})
+    assert next_steps(found) == [
+        "Loosen the filter label_agreement, or change what generates for instruct: it let 3.3 % of what reached it "
+        "pass, and what is not shown teaches nothing."
+    ]
+
+
+def test_more_runs():
+    assert next_steps(compared(pairs=1, baseline=500, same_steps=800, instruct=900)) == [
+        "Compare more runs: one pair gives no verdict. Pass --seeds 3, or --splits 5 with train_per_class."
+    ]
+    (said,) = next_steps(compared(baseline=500, same_steps=800, instruct=803))
+    assert said.startswith("Compare more draws (--splits): 3 pairs of runs see effects from about ")
+    # What looks like harm is not worth more runs.
+    assert next_steps(compared(baseline=500, same_steps=800, instruct=797)) == []
+
+
+def test_longer_training():
+    found = replace(compared(baseline=500, same_steps=800, instruct=900), settings={"num_train_epochs": "3.0"})
+    for run in found.of_arm("instruct"):
+        run.curve.extend({"step": 10 * i, "loss": 5.0 - i} for i in range(1, 5))
+    assert next_steps(found) == [
+        "Train longer (num_train_epochs, now 3.0): the training loss was still falling at the end."
+    ]
+
+
+def test_what_more_labels_are_worth():
+    arms = {"baseline": 500, "same_steps": 800, "instruct": 850, "models": {"real": "real rows"}}
+    assert next_steps(compared(**arms, real=900)) == [
+        "Label more rows: as many real rows in the place of the synthetic ones (real) bring +10.0 points, instruct "
+        "+5.0."
+    ]
+    assert next_steps(compared(**arms, real=840)) == []
+
+
+def test_a_probe_that_nothing_beats():
+    arms = {"baseline": 500, "same_steps": 800, "instruct": 850, "steps": {"probe": 0}}
+    assert next_steps(compared(**arms, probe=860)) == [
+        "Use probe, or train the classifier in another way: nothing here was better, and it takes seconds."
+    ]
+    assert next_steps(compared(**arms, probe=840)) == []
+
+
+def test_a_judge_that_knows_little():
+    found = replace(compared(baseline=500, same_steps=700, instruct=850), acceptance={"instruct": JUDGED})
+    assert next_steps(found) == [
+        "Try another judge of labels (--label_judge prompted): the one here learned the same rows as same_steps, "
+        "which has 70.0 % on test."
+    ]
+    assert next_steps(replace(found, settings={"label_judge": "prompted"})) == []
+    assert next_steps(replace(found, acceptance={"instruct": {"acceptance": 0.5}})) == []
+
+
+def test_three_at_most_what_keeps_from_an_answer_first():
+    found = compared(
+        baseline=500, same_steps=505, instruct=510, real=900, models={"real": "real rows"}, shown={"instruct": 0.0}
+    )
+    shares = JUDGED | {"acceptance": 0.0, "acceptance_label_agreement": 0.0}
+    said = next_steps(replace(found, acceptance={"instruct": shares}))
+    assert [sentence.partition(" ")[0] for sentence in said] == ["Raise", "Loosen", "Label"]
