@@ -141,7 +141,9 @@ class CausalLMGenerator(Generator):
     def with_prompt(self, prompt: Prompt) -> CausalLMGenerator:
         """Returns a generator of the same model, which is not copied, under another prompt."""
         settings = (self.label_names, prompt, self.text_column, self.sampling, self.backend)
-        return CausalLMGenerator(self.model, self.tokenizer, *settings)
+        generator = CausalLMGenerator(self.model, self.tokenizer, *settings)
+        generator._weights_fingerprint, generator._openvino = self._weights_fingerprint, self._openvino
+        return generator
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """

@@ -6,10 +6,9 @@ import copy
 import functools
 import hashlib
 import inspect
-import itertools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
@@ -41,6 +40,18 @@ class _Opinion:
         self.cache: DynamicCache | None = None
         #: The mean log-probability of every answer over the calibrating texts.
         self.offset: Any = 0.0
+
+
+class _Branch(NamedTuple):
+    """
+    A point at which answers part: the tokens before it, those that follow, which `answers` come by, and with which of
+    the tokens each of these goes on.
+    """
+
+    before: list[int]
+    tokens: list[int]
+    answers: list[int]
+    turns: list[int]
 
 
 class PromptedJudge:
@@ -83,8 +94,9 @@ class PromptedJudge:
         template (`str`, *optional*, defaults to `"Text: {text}\\nLabel:"`):
             The question, with `{text}` and something after it. The answer follows after a space.
         answers (`dict[str, str]`, *optional*, defaults to `{}`):
-            The answers by label name. A label that is not in it is its own answer. They are told apart by the first
-            token in which they differ, so there all of them must.
+            The answers by label name. A label that is not in it is its own answer. An answer is as likely as the
+            tokens in which it parts from others. A text is read once for each such point: once in all where answers
+            begin with different tokens, and 16 times for the 77 intents of BANKING77.
         examples (`Sequence[tuple[str, int]]`, *optional*, defaults to `()`):
             Labelled texts to draw demonstrations from, and to calibrate with. Without any the model is asked as it is.
         demonstrations (`int`, *optional*, defaults to 1): Texts of each class that an opinion is shown; 0 for none.
@@ -95,8 +107,8 @@ class PromptedJudge:
         seed (`int`, *optional*, defaults to 0): The seed of the demonstrations and their order.
 
     Raises:
-        `ValueError`: If a number is out of its range, the template lacks `{text}` or ends with it, answers cannot be
-            told apart or are of no label, an example has no such label, a class has too few examples, or the
+        `ValueError`: If a number is out of its range, the template lacks `{text}` or ends with it, answers are
+            equal or of no label, an example has no such label, a class has too few examples, or the
             demonstrations do not fit into the model; when called, if an example has no text.
     """
 
@@ -128,7 +140,9 @@ class PromptedJudge:
         # `past_key_values` is `cache` from transformers 5.24 on.
         parameters = inspect.signature(model.forward).parameters
         self._cache_argument = "cache" if "cache" in parameters else "past_key_values"
-        self._shared_ids, self._answer_ids = self._first_difference()
+        self._branches = self._find_branches()
+        #: The most tokens before a point at which answers part.
+        self._ahead = max(len(branch.before) for branch in self._branches)
         by_class = self._by_class(examples, demonstrations)
         self._opinions = self._draw(by_class, demonstrations, opinions, seed)
         for opinion in self._opinions:
@@ -179,24 +193,28 @@ class PromptedJudge:
         """Token ids, in which a special token that a text spells out is the letters it is: data ends no sequence."""
         return encode_open(self.tokenizer, prompts, split_special_tokens=True)
 
-    def _first_difference(self) -> tuple[list[int], list[int]]:
-        """The tokens with which all answers begin, and for each answer the one that follows."""
+    def _find_branches(self) -> list[_Branch]:
+        """The points at which answers part; what ends an answer is a part of it."""
         # After a question, as they are read: some tokenizers put a mark before the first word of a text.
         question = self._question("x")
-        asked, *answered = self._encode([question, *(f"{question} {answer}" for answer in self.answers)])
+        asked, *answered = self._encode([question, *(f"{question} {answer}\n\n" for answer in self.answers)])
         ids = [row[len(asked) :] for row in answered]
-        shared = _common_start(ids)
-        following = [row[len(shared)] for row in ids if len(row) > len(shared)]
-        if len(set(following)) < len(ids):
-            raise ValueError(
-                f"answers={self.answers} are not told apart by the first token in which they differ: give "
-                "answers={label name: word} with words that begin differently."
-            )
-        return shared, following
+        if len(set(map(tuple, ids))) < len(ids):
+            raise ValueError(f"answers={self.answers} has one twice: give answers={{label name: words}} that differ.")
+        branches = []
+        for before in sorted({tuple(row[:place]) for row in ids for place in range(len(row))}):
+            passing = [
+                i for i, row in enumerate(ids) if tuple(row[: len(before)]) == before and len(row) > len(before)
+            ]
+            following = [ids[i][len(before)] for i in passing]
+            tokens = sorted(set(following))
+            if len(tokens) > 1:
+                branches.append(_Branch(list(before), tokens, passing, list(map(tokens.index, following))))
+        return branches
 
     def _read(self, opinion: _Opinion) -> None:
         """Lets the model read the demonstrations once, not once for each text."""
-        needed = len(self._encode([opinion.before + self._question("")])[0]) + len(self._shared_ids)
+        needed = len(self._encode([opinion.before + self._question("")])[0]) + self._ahead
         if needed >= longest_input(self.model):
             raise ValueError(
                 f"template and examples make a prompt of {needed} tokens, and the model reads "
@@ -233,6 +251,14 @@ class PromptedJudge:
         """Log-probabilities of the answers, `(len(texts), num_labels)`, given that it is one of them."""
         result = np.zeros((len(texts), len(self.label_names)))
         rows = self._rows(opinion, texts)
+        for branch in self._branches:
+            known = self._at_branch(opinion, [row + branch.before for row in rows], branch.tokens)
+            result[:, branch.answers] += known[:, branch.turns]
+        return result
+
+    def _at_branch(self, opinion: _Opinion, rows: list[list[int]], tokens: list[int]) -> np.ndarray:
+        """Log-probabilities of the tokens after each row, `(len(rows), len(tokens))`, given that it is one of them."""
+        result = np.zeros((len(rows), len(tokens)))
         head = len(opinion.head_ids)
         cache = opinion.cache if all(row[:head] == opinion.head_ids for row in rows) else None
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]), reverse=True)
@@ -242,12 +268,12 @@ class PromptedJudge:
                 size = max(1, SCORED_TOKENS // len(rows[order[0]]))
                 batch, order = order[:size], order[size:]
                 logits = self._answer([rows[i] for i in batch], head, cache)
-                result[batch] = logits[:, self._answer_ids].double().log_softmax(-1).cpu().numpy()
+                result[batch] = logits[:, tokens].double().log_softmax(-1).cpu().numpy()
         return result
 
     def _rows(self, opinion: _Opinion, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of the whole prompts, read in one go: where two parts meet, a tokenizer may join letters."""
-        room = longest_input(self.model) - len(self._shared_ids)
+        room = longest_input(self.model) - self._ahead
         rows = self._encode([opinion.before + self._question(text) for text in texts])
         for i, row in enumerate(rows):
             # A token has a letter or more, so that not too much is cut.
@@ -255,7 +281,7 @@ class PromptedJudge:
             while len(row) > room:
                 text = text[: max(0, len(text) - (len(row) - room))]
                 (row,) = self._encode([opinion.before + self._question(text)])
-            rows[i] = row + self._shared_ids
+            rows[i] = row
         return rows
 
     def _answer(self, rows: list[list[int]], head: int, cache: DynamicCache | None) -> torch.Tensor:
@@ -292,8 +318,3 @@ def check_question(argument: str, template: str) -> None:
     check_template(argument, template, required={"text"}, allowed={"text"})
     if template.rstrip().endswith("{text}"):
         raise ValueError(f"{argument}={template!r} asks nothing: add after {{text}} what the answer follows.")
-
-
-def _common_start(rows: Sequence[Sequence[int]]) -> list[int]:
-    together = zip(*rows, strict=False)
-    return [tokens[0] for tokens in itertools.takewhile(lambda tokens: len(set(tokens)) == 1, together)]

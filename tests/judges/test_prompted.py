@@ -182,6 +182,20 @@ def test_answers_that_begin_alike_are_told_apart_where_they_differ():
     np.testing.assert_allclose(classifier(ask("x"))[0], logits.double().softmax(-1), atol=2e-5)
 
 
+def test_answers_part_at_several_tokens_and_one_may_begin_another():
+    letters, names = tiny_tokenizer(), ["bad", "bold", "bad luck", "x"]
+    classifier = PromptedJudge(tiny_causal_lm(letters), letters, names)
+
+    def given(begun, tokens):
+        ids = letters(f"Text: x\nLabel:{begun}", return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            logits = tiny_causal_lm(letters)(input_ids=ids).logits[0, -1, letters(tokens)["input_ids"]]
+        return logits.double().softmax(-1).numpy()
+
+    (b, x), (a, o), (end, more) = given(" ", "bx"), given(" b", "ao"), given(" bad", "\n ")
+    np.testing.assert_allclose(classifier(ask("x"))[0], [b * a * end, b * o, b * a * more, x], atol=2e-5)
+
+
 def test_nothing_asked_nothing_answered():
     assert make(examples=EXAMPLES)([]).shape == (0, 3)
 
@@ -209,8 +223,7 @@ def test_it_does_not_touch_the_global_random_state():
         ({"demonstrations": -1}, "demonstrations=-1"),
         ({"opinions": 0}, "opinions=0"),
         ({"answers": {"negativ": "bad"}}, r"answers has \['negativ'\]"),
-        ({"answers": {"negative": "positive"}}, "not told apart"),
-        ({"answers": {"negative": "positively"}}, "not told apart"),
+        ({"answers": {"negative": "positive"}}, "has one twice"),
         ({"examples": [("x", 3)]}, r"labels \[3\]"),
         ({"examples": EXAMPLES[:2], "demonstrations": 0}, "0 texts of 'neither'"),
         ({"examples": EXAMPLES, "demonstrations": 5}, "4 texts of 'negative'"),
