@@ -25,10 +25,12 @@ from hf_augment.generators.pretrained import (
     CONFIG_NAME,
     FILE_PATTERNS,
     load_causal_lm,
+    merged,
     read_generator_config,
     write_generator_config,
 )
-from hf_augment.generators.prompts import Prompt
+from hf_augment.generators.prompt_base import Prompt
+from hf_augment.generators.prompts import InstructPrompt
 from hf_augment.generators.sampling import SamplingConfig, cut_unfinished
 from hf_augment.generators.scoring import encode_open, log_likelihoods, longest_input
 from hf_augment.generators.torch_backend import DRAWS, complete
@@ -123,15 +125,7 @@ class CausalLMGenerator(Generator):
 
     @model.setter
     def model(self, model: Any) -> None:
-        if hasattr(model, "merge_and_unload"):
-            _untie_adapted(model.get_base_model())
-            model = model.merge_and_unload()
-        elif getattr(model, "peft_config", None):
-            # Loaded by transformers itself, adapters are part of a model that can be neither merged nor saved whole.
-            raise ValueError(
-                "model has adapters that are not merged. Give `peft.PeftModel.from_pretrained(base_model, folder)`, "
-                "which is merged here."
-            )
+        model = merged(model)
         if self.backend == "openvino":
             check_exportable(model)
         self._model: PreTrainedModel = model.eval()
@@ -381,7 +375,15 @@ class CausalLMGenerator(Generator):
 
         Returns:
             `str`: The commit's address.
+
+        Raises:
+            `ValueError`: If the prompt holds labelled texts, which would be published.
         """
+        if isinstance(self.prompt, InstructPrompt) and self.prompt.examples:
+            raise ValueError(
+                "The prompt's examples are labelled texts, which a push would publish. Push "
+                "generator.with_prompt(...) of a prompt without examples."
+            )
         api = HfApi()
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         with tempfile.TemporaryDirectory() as folder:
@@ -392,12 +394,3 @@ class CausalLMGenerator(Generator):
                 allow_patterns=list(FILE_PATTERNS),
                 commit_message=commit_message or "Upload generator",
             )
-
-
-def _untie_adapted(model: PreTrainedModel) -> None:
-    """Gives the output embeddings a weight of their own where an adapter of one side would be merged into both."""
-    layers: Any = model.get_input_embeddings(), model.get_output_embeddings()
-    embeddings, head = (getattr(layer, "base_layer", layer) for layer in layers)
-    if head is not None and head.weight is embeddings.weight and (embeddings, head) != layers:
-        head.weight = torch.nn.Parameter(head.weight.detach().clone())
-        model.config.tie_word_embeddings = False

@@ -99,3 +99,26 @@ def _unreachable(name_or_path: str, error: Exception) -> OSError:
         "config.json, *.safetensors and the tokenizer's files. For a Hub id, check its spelling, the network, and "
         "that HF_HOME is where it was downloaded to."
     )
+
+
+def merged(model: Any) -> Any:
+    """The model with its adapters in its weights; a `ValueError` for adapters that cannot be merged."""
+    if hasattr(model, "merge_and_unload"):
+        _untie_adapted(model.get_base_model())
+        model = model.merge_and_unload()
+    elif getattr(model, "peft_config", None):
+        # Loaded by transformers itself, adapters are part of a model that can be neither merged nor saved whole.
+        raise ValueError(
+            "model has adapters that are not merged. Give `peft.PeftModel.from_pretrained(base_model, folder)`, "
+            "which is merged here."
+        )
+    return model
+
+
+def _untie_adapted(model: PreTrainedModel) -> None:
+    """Gives the output embeddings a weight of their own where an adapter of one side would be merged into both."""
+    layers: Any = model.get_input_embeddings(), model.get_output_embeddings()
+    embeddings, head = (getattr(layer, "base_layer", layer) for layer in layers)
+    if head is not None and head.weight is embeddings.weight and (embeddings, head) != layers:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone())
+        model.config.tie_word_embeddings = False

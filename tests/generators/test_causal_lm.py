@@ -362,6 +362,18 @@ def test_the_fingerprint_follows_what_changes_the_texts():
 # Saving and loading
 
 
+def test_another_prompt_makes_another_generator_of_the_same_model():
+    prompt = InstructPrompt.for_sentiment()
+    for known in (False, True):
+        generator = make()
+        before = generator.fingerprint() if known else None
+        other = generator.with_prompt(prompt)
+        assert other.model is generator.model
+        assert other.fingerprint() == make(prompt=prompt).fingerprint() != before
+        assert texts(other, [0, 1], 3) == texts(make(prompt=prompt), [0, 1], 3)
+        assert texts(generator, [0, 1], 3) == texts(make(), [0, 1], 3)
+
+
 def test_a_saved_generator_comes_back_with_everything(generator, tmp_path):
     generator.text_column = "sentence"
     generator.save_pretrained(tmp_path)
@@ -428,6 +440,14 @@ def test_a_hub_that_cannot_be_reached_says_what_to_do(arguments, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match=r"name_or_path='nobody/nothing' could not be loaded(.|\n)*local folder"):
         CausalLMGenerator.from_pretrained("nobody/nothing", **arguments)
+
+
+def test_labelled_texts_in_a_prompt_are_not_pushed(monkeypatch):
+    monkeypatch.setattr("hf_augment.generators.causal_lm.HfApi", None)
+    examples = {name: ["a private text"] for name in NAMES}
+    with pytest.raises(ValueError, match="would publish") as error:
+        make(prompt=InstructPrompt.for_labels(NAMES, examples=examples)).push_to_hub("user/name")
+    assert "private" not in str(error.value)
 
 
 def test_what_is_pushed_is_what_is_saved(monkeypatch):
