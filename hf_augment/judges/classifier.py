@@ -192,6 +192,9 @@ class ClassifierFeatures:
         judge (`ClassifierJudge` or `ImageClassifierJudge`):
             The classifier. Use it in one thread at a time: another thread's examples would be taken for one's own.
 
+    Attributes:
+        head (`torch.nn.Linear`): The layer that reads them.
+
     Raises:
         `ValueError`: If the model has no `torch.nn.Linear` with an output for each class; when called, if that layer
             does not read one vector for each example.
@@ -207,7 +210,7 @@ class ClassifierFeatures:
                 f"linear layers have {[module.out_features for module in linear]}. Write a function of examples."
             )
         self.judge = judge
-        self._head = heads[-1]
+        self.head = heads[-1]
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> np.ndarray:
         """The vectors, `(n, d)` in `float32`, where `d` is the number of inputs of the last linear layer."""
@@ -216,7 +219,7 @@ class ClassifierFeatures:
         def keep(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
             batches.append(inputs[0].float().cpu().numpy())
 
-        hook = self._head.register_forward_pre_hook(keep)
+        hook = self.head.register_forward_pre_hook(keep)
         try:
             self.judge(examples)
         finally:
@@ -227,7 +230,7 @@ class ClassifierFeatures:
                 f"`judge` must have a model whose last linear layer reads one vector for each of {len(examples)} "
                 f"examples, but it reads {[batch.shape for batch in batches][:2]}. Write a function of examples."
             )
-        return np.concatenate([np.empty((0, self._head.in_features), dtype=np.float32), *batches])
+        return np.concatenate([np.empty((0, self.head.in_features), dtype=np.float32), *batches])
 
     def fingerprint(self) -> str:
         """Identifies the features by their classifier."""

@@ -48,7 +48,7 @@ def cost_table(results: Results) -> TableRows:
     rows: Rows = [
         (
             arm,
-            f"{results.mean(arm, lambda run: run.steps):.0f}",
+            str(round(results.mean(arm, lambda run: run.steps)) or "-"),
             f"{of_arm:.0f}",
             f"{of_arm / reference:.2f} ×" if reference else "-",
             f"{100 * results.mean(arm, lambda run: run.wait):.1f} %",

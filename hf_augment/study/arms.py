@@ -202,6 +202,9 @@ class Arm:
         augment (`str`, *optional*): Classic augmentation of all training rows, by a name that the classifier knows.
         same_steps (`bool`, *optional*, defaults to `True`):
             Whether an arm without source is trained for as many steps as those with one.
+        probe (`bool` or `str`, *optional*, defaults to `False`):
+            Whether the pretrained model stays as it is, and a linear classifier learns from its features. The name of
+            an arm with a source: it learns from what that arm is shown, too.
     """
 
     name: str
@@ -210,10 +213,16 @@ class Arm:
     guarded: bool = False
     augment: str | None = None
     same_steps: bool = True
+    probe: bool | str = False
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Generator):
             object.__setattr__(self, "source", Given(self.source, self.name))
+        if self.probe and (self.source is not None or self.guarded or self.augment is not None):
+            raise ValueError(
+                f"The arm {self.name!r} is a probe, which is not trained: it has no source, guard or augment; "
+                "probe='other' gives it what the arm 'other' is shown."
+            )
 
     def __str__(self) -> str:
         return self.name

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
+from accelerate import PartialState
 from transformers import PreTrainedModel, TrainerCallback
 
 from hf_augment.evaluation.robustness import Predict, predict_with_trainer
+from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.study.identity import identity_of
+from hf_augment.study.probe import fit_head
 from hf_augment.training.trainer import AugmentingTrainer
 
 
@@ -42,6 +45,20 @@ class Classifier(ABC):
     def new_model(self, seed: int) -> PreTrainedModel:
         """Returns a model whose random weights are drawn from `seed`."""
 
+    def begin(self, seed: int, train: datasets.Dataset) -> PreTrainedModel:
+        """Returns the model with which a training on labelled rows begins: by default, one that knows none of them."""
+        return self.new_model(seed)
+
+    def frozen(self, seed: int) -> PreTrainedModel:
+        """Returns the model of which a probe fits the last layer."""
+        return self.new_model(seed)
+
+    def probe(self, seed: int, *train: datasets.Dataset) -> PreTrainedModel:
+        """Returns a model whose last layer alone is fitted to labelled rows; see [`fit_head`]."""
+        features = ClassifierFeatures(self.judge(self.frozen(seed).to(PartialState().device)))
+        examples = [{self.kind: value} for rows in train for value in self.values(rows)]
+        return fit_head(features, examples, [label for rows in train for label in rows["label"][:]])
+
     @abstractmethod
     def rows(self, dataset: datasets.Dataset, description: str) -> Any:
         """Returns labelled rows as a dataset for the trainer."""
@@ -62,8 +79,12 @@ class Classifier(ABC):
         """Returns such inputs as a dataset for `trainer.predict`."""
 
     @abstractmethod
+    def judge(self, model: PreTrainedModel) -> Any:
+        """Returns a model of this kind as a judge of labels."""
+
+    @abstractmethod
     def as_judge(self, folder: Path) -> Any:
-        """Returns a trained model of this kind as a judge of labels."""
+        """Returns a trained model that was saved in a folder as a judge of labels."""
 
     @abstractmethod
     def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> Callable[..., Any]:

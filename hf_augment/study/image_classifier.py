@@ -116,11 +116,15 @@ class ImageClassifier(Classifier):
         transform = v2.Compose(CLASSIC[augment](self.size)) if augment is not None else None
         return ImageCollator(self.processing_class, transform, device=PartialState().device)
 
-    def as_judge(self, folder: Path) -> ImageClassifierJudge:
-        model = AutoModelForImageClassification.from_pretrained(
-            folder, trust_remote_code=False, **safetensors_only(folder)
-        )
+    def judge(self, model: PreTrainedModel) -> ImageClassifierJudge:
         return ImageClassifierJudge(on_device(model), self.processing_class)
+
+    def as_judge(self, folder: Path) -> ImageClassifierJudge:
+        return self.judge(
+            AutoModelForImageClassification.from_pretrained(
+                folder, trust_remote_code=False, **safetensors_only(folder)
+            )
+        )
 
     def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> NearestImageFold:
         return NearestImageFold([image_arrays(fold) for fold in folds], ClassifierFeatures(judge()))

@@ -40,6 +40,7 @@ def run_arm(
     validation: datasets.Dataset | None = None,
     robustness_rows: int = 0,
     callbacks: Sequence[Any] = (),
+    probe: Sequence[datasets.Dataset] | None = None,
     **augmentation: Any,
 ) -> dict[str, Any]:
     """
@@ -49,7 +50,7 @@ def run_arm(
     the values of `augmentation`, such as `synthetic_dir`. `augment` names a classic augmentation of the training
     rows, real and synthetic. `eval_strategy` evaluates on `validation`; without such rows it is `"no"`. The model
     then predicts `evaluations`, the test set first, of which `robustness_rows` random rows are perturbed too. With
-    `save` it is kept in `folder/model`.
+    `save` it is kept in `folder/model`. With `probe` nothing is trained but the last layer, on `train` and these rows.
 
     Returns:
         `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
@@ -59,7 +60,8 @@ def run_arm(
     changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, "hub_token": None, **augmentation}
     changed |= {"max_steps": max_steps} if max_steps is not None else {}
     changed |= {"eval_strategy": "no"} if validation is None else {}
-    model = classifier.new_model(seed)
+    start = time.perf_counter()
+    model = classifier.begin(seed, train) if probe is None else classifier.probe(seed, train, *probe)
     trainer = AugmentingTrainer(
         model,
         _replaced(args, changed),
@@ -74,8 +76,8 @@ def run_arm(
         filters=filters,
         preprocess=classifier.preprocess if generator is not None else None,
     )
-    start = time.perf_counter()
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    if probe is None:
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
     result = _course(trainer, time.perf_counter() - start)
     result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
     if save and trainer.is_world_process_zero():

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import datasets
+
 from hf_augment.blending.schedule import BlendPlan
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
 from hf_augment.progress import say
@@ -118,6 +120,9 @@ class Study(Basis):
     def arm_identity(self, arm: Arm) -> dict[str, str]:
         """The runs of an arm."""
         found = self.run_identity
+        if arm.probe:
+            fed = self.arm_identity(self.arms[arm.probe]) if isinstance(arm.probe, str) else {}
+            return found | fed | {"probe": str(arm.probe)}
         if arm.source is None:
             return found | ({"max_steps": str(self.augmented_steps())} if arm.same_steps else {})
         synthesis = identity.arguments(self.training, identity.SYNTHESIS)
@@ -146,6 +151,12 @@ class Study(Basis):
         for arm in arms:
             if arm.augment is not None:
                 self.classifier.collator(arm.augment)
+            if isinstance(arm.probe, str) and arm.probe not in (fed := [a.name for a in arms if a.source is not None]):
+                raise ValueError(f"The arm {arm.name!r} has probe={arm.probe!r}: name an arm with a source, of {fed}.")
+            if isinstance(arm.probe, str) and training.synthetic_keep != "all":
+                raise ValueError(
+                    f"The arm {arm.name!r} learns from all examples: pass synthetic_keep='all', or leave it out."
+                )
             if arm.guarded and training.eval_strategy == "no":
                 raise ValueError(
                     f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps."
@@ -242,6 +253,9 @@ class Study(Basis):
             options = {"augment": of.augment, "validation": rows.apart[0], "robustness_rows": self.robustness_rows}
             # What is pushed, and what judges.
             options["save"] = seed == 0 and (split == 0 or arm == REFERENCE)
+            if of.probe:
+                options["probe"], shown = self._probed(rows, of, seed)
+                return rows.fit(folder, rows.train, seed, evaluations=self.data.evaluations, **options) | shown
             if of.source is not None:
                 options |= self._synthesis(rows, of)
             elif of.same_steps:
@@ -251,6 +265,14 @@ class Study(Basis):
             return rows.fit(folder, rows.train, seed, evaluations=self.data.evaluations, **options)
 
         return rows.stage(f"{arm}-{seed}", self.arm_identity(of), work)
+
+    def _probed(self, split: Split, arm: Arm, seed: int) -> tuple[list[datasets.Dataset], dict[str, float]]:
+        """Returns the synthetic rows that a probe learns, and which share of them was shown to the arm it names."""
+        if not isinstance(arm.probe, str):
+            return [], {}
+        result = self.train(split.index, arm.probe, seed)
+        store = ShardStore.open(self._shards(split, self.arms[arm.probe]) / result["shards"])
+        return [store.dataset()] if result["shown"] else [], {"shown": result["shown"]}
 
     def _synthesis(self, split: Split, arm: Arm) -> dict[str, Any]:
         """Returns the further options of an arm with a generator."""

@@ -27,6 +27,7 @@ from hf_augment.judges.out_of_fold import NearestTextFold
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from hf_augment.study.classifiers import Classifier
+from hf_augment.study.probe import pool_by_mean
 from hf_augment.training.trainer import AugmentingTrainer
 from hf_augment.weights import safetensors_only
 
@@ -40,17 +41,29 @@ class TextClassifier(Classifier):
         label_names (`Sequence[str]`): The classes, in the order of the integer labels.
         max_length (`int`, *optional*, defaults to 256): Number of tokens of a text that it sees.
         dropout (`float`, *optional*, defaults to the model's): Dropout of hidden layers and attention, in `[0, 1)`.
+        start (`str`, *optional*):
+            `"probe"` begins each training with the mean of all tokens ([`pool_by_mean`]) and a head that is fitted to
+            the labelled rows ([`fit_head`]); defaults to the first token and a random head, as transformers do.
 
     Raises:
         OSError: If the model is not there.
+        ValueError: If `start` is not known.
     """
 
     kind = "text"
     perturbations = TEXT_PERTURBATIONS
 
     def __init__(
-        self, model: str, label_names: Sequence[str], max_length: int = 256, dropout: float | None = None
+        self,
+        model: str,
+        label_names: Sequence[str],
+        max_length: int = 256,
+        dropout: float | None = None,
+        start: str | None = None,
     ) -> None:
+        if start not in (None, "probe"):
+            raise ValueError(f"start={start!r} must be 'probe', or None for a random head.")
+        self.start = start
         self.name, self.folder, self.max_length, self.dropout = model, resolve(model), max_length, dropout
         self.label_names = list(label_names)
         try:
@@ -74,6 +87,7 @@ class TextClassifier(Classifier):
 
     def identity(self) -> dict[str, str]:
         told = {"model": self.name, "max_length": str(self.max_length), "dropout": str(self.dropout)}
+        told |= {} if self.start is None else {"start": self.start}
         digest = contents(self.name)
         return told | ({} if digest is None else {"contents of model": digest})
 
@@ -87,6 +101,12 @@ class TextClassifier(Classifier):
             dtype=torch.float32,
             **safetensors_only(self.folder),
         )
+
+    def begin(self, seed: int, train: datasets.Dataset) -> PreTrainedModel:
+        return self.new_model(seed) if self.start is None else self.probe(seed, train)
+
+    def frozen(self, seed: int) -> PreTrainedModel:
+        return pool_by_mean(self.new_model(seed))
 
     def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
         """Tokenises real and synthetic rows, as the function of `Dataset.map(batched=True)`."""
@@ -131,11 +151,15 @@ class TextClassifier(Classifier):
     def rows(self, dataset: datasets.Dataset, description: str) -> datasets.Dataset:
         return dataset.map(self.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {description}")
 
-    def as_judge(self, folder: Path) -> ClassifierJudge:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, trust_remote_code=False, **safetensors_only(folder)
-        )
+    def judge(self, model: PreTrainedModel) -> ClassifierJudge:
         return ClassifierJudge(model, self.tokenizer, max_length=self.max_length)
+
+    def as_judge(self, folder: Path) -> ClassifierJudge:
+        return self.judge(
+            AutoModelForSequenceClassification.from_pretrained(
+                folder, trust_remote_code=False, **safetensors_only(folder)
+            )
+        )
 
     def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> NearestTextFold:
         return NearestTextFold([fold["text"][:] for fold in folds])

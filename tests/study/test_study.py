@@ -6,11 +6,13 @@ import re
 
 import datasets
 import pytest
+import torch
 from safetensors.torch import load_file
 from transformers import TrainingArguments
 
-from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, NearDuplicates, Study, TextClassifier
+from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, NearDuplicates, Study, TextClassifier, Verdict
 from hf_augment.data.splits import sample_per_class
+from hf_augment.reporting.tables import arm_table, cost_table
 from hf_augment.study import identity
 from hf_augment.study.arms import RealRows
 from hf_augment.study.split import classifier_seed
@@ -233,9 +235,44 @@ def test_a_baseline_is_the_stock_trainer(make):
         assert_equal_weights(*map(load_file, folders))
 
 
+def test_a_probe_learns_the_labelled_rows_and_what_an_arm_is_shown(make):
+    said = Arm("said", TEXT.generator(), filters=[NearDuplicates()])
+    study = make([Arm("probe_said", probe="said"), Arm("probe", probe=True), said])
+    runs = {run.arm: run for run in study.run()}
+    assert (runs["probe"].steps, runs["probe"].shown) == (0, None)
+    assert (runs["probe_said"].steps, runs["probe_said"].shown) == (0, 1.0)
+    weights = {arm: load_file(study.folder / f"split-0/{arm}-0/model/model.safetensors") for arm in runs}
+    differ = [name for name, value in weights["probe"].items() if not torch.equal(value, weights["probe_said"][name])]
+    assert sorted(differ) == ["classifier.bias", "classifier.weight"]
+    results = study.report()
+    assert [(row[0], row[2]) for row in arm_table(results, "test")[2]][:5] == [
+        ("baseline", "2"),
+        ("baseline_same_steps", "2"),
+        ("probe_said", "-"),
+        ("probe", "-"),
+        ("said", "2"),
+    ]
+    assert {row[0]: row[1] for row in cost_table(results)[2]}["probe"] == "-"
+
+
+def test_a_probe_of_an_arm_that_was_shown_nothing_has_the_labelled_rows_alone(make):
+    class Rejects(NearDuplicates):
+        def judge(self, examples, labels):
+            return [Verdict(False, 0.0, "no") for _ in examples]
+
+    study = make([Arm("said", TEXT.generator(), filters=[Rejects()]), Arm("probe_said", probe="said")])
+    runs = {run.arm: run for run in study.run()}
+    assert runs["probe_said"].shown == 0.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"arms": [Arm("p", probe="said")]}, r"The arm 'p' has probe='said': name an arm with a source, of \[\]"),
+        (
+            {"arms": [Arm("a", TEXT.generator()), Arm("p", probe="a")], "training": {"synthetic_keep": "recent"}},
+            "The arm 'p' learns from all examples: pass synthetic_keep='all'",
+        ),
         ({"arms": [Arm("baseline")]}, r"arms=\['baseline'\] has a name twice, or that of a baseline"),
         ({"arms": [Arm("a"), Arm("a")]}, r"arms=\['a', 'a'\] has a name twice"),
         ({"arms": [Arm("a", augment="mixup")]}, "classic has 'mixup'"),
