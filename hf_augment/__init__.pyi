@@ -1,4 +1,5 @@
 # What `hf_augment/__init__.py` offers: each name is imported when it is first asked for.
+from .data.opening import Data, open_data
 from .data.splits import split_by_label
 from .data.texts import load_texts
 from .evaluation.generalization import generalization
@@ -69,6 +70,7 @@ __all__ = [
     "DCGANConfig",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "Data",
     "DatasetGenerator",
     "EasyDataAugmentation",
     "EvaluationOverlap",
@@ -113,6 +115,7 @@ __all__ = [
     "load_metric",
     "load_texts",
     "metric_path",
+    "open_data",
     "perturb_texts",
     "predict_with_pipeline",
     "predict_with_trainer",

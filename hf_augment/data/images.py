@@ -8,17 +8,14 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pandas as pd
-import torch
 
+from hf_augment.data.delimited import AS_WRITTEN, first_row, no_cell_lost
 from hf_augment.data.labels import read_labels
 from hf_augment.data.sources import resolve
-from hf_augment.data.tables import AS_WRITTEN, first_row, load_split, no_cell_lost
-from hf_augment.extras import optional_imports
+from hf_augment.data.tables import load_split
 from hf_augment.images.arrays import image_arrays
+from hf_augment.images.forms import resize, uniform_images
 
-
-with optional_imports("images"):
-    from torchvision.transforms.v2 import functional
 
 #: The image column of a CSV file whose rows are pixels.
 PIXELS = "pixels"
@@ -58,7 +55,12 @@ def load_images(
         ValueError: If a split, a column or a label is not known, no row is left, or a row is no image like the first.
     """
     if image_column == PIXELS and ".csv" in source:
-        dataset = _read_pixels(source, split, label_column, keep_columns)
+        if split != "train":
+            raise ValueError(
+                f"{source!r} is one file, whose only split is 'train', not {split!r}: pass test_split=null (in a "
+                "--config file) to test on a part of it."
+            )
+        dataset = read_pixels(source, label_column, keep_columns)
     else:
         dataset = load_split(
             source, split, image_column=image_column, label_column=label_column, keep_columns=keep_columns
@@ -71,7 +73,11 @@ def load_images(
         )
     dataset = dataset.select(keep)
     try:
-        images = _resized(image_arrays(dataset, image_column), image_size)
+        if isinstance(dataset.features[image_column], datasets.Image):
+            images, _ = uniform_images(dataset, image_column, image_size)
+        else:
+            images = image_arrays(dataset, image_column)
+            images = images if image_size is None else resize(images, image_size)
     except ValueError as error:
         raise ValueError(f"{source!r}, split={split!r}, of the rows with a label: {error}") from error
     columns = {"image": list(images), "label": [label_names.index(str(names[row])) for row in keep]}
@@ -87,12 +93,8 @@ def load_images(
     return result
 
 
-def _read_pixels(source: str, split: str, label_column: str, keep_columns: tuple[str, ...]) -> datasets.Dataset:
-    if split != "train":
-        raise ValueError(
-            f"{source!r} is one file, whose only split is 'train', not {split!r}: pass test_split=null (in a --config "
-            "file) to test on a part of it."
-        )
+def read_pixels(source: str, label_column: str, keep_columns: tuple[str, ...] = ()) -> datasets.Dataset:
+    """Reads a CSV file of pixels, as for [`load_images`]: `pixels`, arrays of uint8, and the columns named."""
     path = Path(resolve(source)).expanduser()
     first = first_row(path)
     numbers = all(map(_is_number, first))
@@ -138,13 +140,6 @@ def _square(source: str, table: pd.DataFrame) -> np.ndarray:
             )
         pixels = numbers.to_numpy()
     return pixels.astype(np.uint8).reshape(-1, size, size, 1)
-
-
-def _resized(images: np.ndarray, size: int | None) -> np.ndarray:
-    if size is None or images.shape[1:3] == (size, size):
-        return images
-    tensors = torch.from_numpy(images).permute(0, 3, 1, 2)
-    return functional.resize(tensors, [size, size], antialias=True).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def image_digests(dataset: datasets.Dataset) -> list[bytes]:

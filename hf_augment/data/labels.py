@@ -38,7 +38,7 @@ def read_labels(
         names = [None if value is None or value < 0 else found[value] for value in raw]
     elif isinstance(feature, datasets.Value):
         names = _written(raw)
-        found = _in_order({name for name in names if name is not None})
+        found = in_order({name for name in names if name is not None})
     else:
         raise ValueError(
             f"label_column={column!r} of {source!r} is {feature}: pass a column with one label in each row."
@@ -83,7 +83,8 @@ def _written(labels: Sequence[Any]) -> list[str | None]:
     return [None if v is None or v != v else str(int(v)) if whole else str(v) for v in labels]
 
 
-def _in_order(names: set[str]) -> list[str]:
+def in_order(names: set[str]) -> list[str]:
+    """The names of classes sorted, numbers by value."""
     numbers = all(re.fullmatch(r"-?\d+(\.\d+)?", name) for name in names)
     return sorted(names, key=lambda name: (float(name), name)) if numbers else sorted(names)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 
 import datasets
 import numpy as np
 from transformers.utils import logging
 
+from hf_augment.neighbours.texts import COPY_SIMILARITY, TextIndex, sketch_texts
 from hf_augment.seeding import derive_rng
 
 
@@ -45,12 +47,13 @@ def split_by_label(
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
     """
     Divides a dataset at random into a training and a test part, both in the dataset's order. The test part has the
-    same share of every class, but the last row of a class stays in the training part.
+    same share of every class, but the last row of a class stays in the training part. A row of several `labels` counts
+    for the rarest of them.
 
     Raises:
         ValueError: If no row would be in the test part.
     """
-    labels = np.array(dataset["label"][:])
+    labels = _strata(dataset)
     rng, test = derive_rng(seed, "split_by_label"), np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
@@ -61,6 +64,26 @@ def split_by_label(
             "pass a larger one, or more rows."
         )
     return _divided(dataset, test)
+
+
+def _strata(dataset: datasets.Dataset) -> np.ndarray:
+    if "labels" not in dataset.column_names:
+        return np.array(dataset["label"][:])
+    of_row = dataset["labels"][:]
+    counts = Counter(label for labels in of_row for label in labels)
+    return np.array([min(labels, key=lambda label: (counts[label], label), default=-1) for labels in of_row])
+
+
+def share_of_test(count: int) -> float:
+    """The share of rows to test on: a fifth, but up to 200 rows of fewer, a third at most, and 5,000 at most."""
+    return min(max(count / 5, min(200, count / 3)), 5000) / max(count, 1)
+
+
+def near_copies(texts: Sequence[str], others: Sequence[str]) -> list[int]:
+    """The numbers of the texts that nearly repeat one of the others."""
+    index = TextIndex()
+    index.add(sketch_texts(others))
+    return [row for row, s in enumerate(sketch_texts(texts)) if index.nearest(s).similarity >= COPY_SIMILARITY]
 
 
 def _divided(dataset: datasets.Dataset, test: np.ndarray) -> tuple[datasets.Dataset, datasets.Dataset]:

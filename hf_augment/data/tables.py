@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,55 +15,167 @@ from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+from hf_augment.data.delimited import check_cells, csv_options, no_cell_lost
+from hf_augment.data.image_folder import SPLITS, SUFFIXES, image_folder, is_image
 from hf_augment.data.sources import resolve
 
 
-FILE_TYPES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json"}
-
-#: Options of pandas that keep words such as `NA` and `None`; only an empty cell is a missing value.
-AS_WRITTEN: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "index_col": False}
+FILE_TYPES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".txt": "text"}
+EXCEL = (".xlsx", ".xls", ".ods")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def load_table(source: str, split: str) -> datasets.Dataset:
     """
-    Loads a split of a source, both as for [`load_texts`], as it is. The columns of CSV and TSV files are texts, with
-    `None` for an empty cell.
+    Loads a split of a source, both as for [`load_texts`], as it is ([`load_tables`]).
+
+    Raises:
+        OSError: As [`load_tables`].
+        ValueError: As [`load_tables`], or if the split is not known.
+    """
+    tables = load_tables(source)
+    try:
+        parts = datasets.ReadInstruction.from_spec(split).to_absolute({name: len(t) for name, t in tables.items()})
+    except ValueError as error:
+        raise ValueError(f"{source!r} could not be read with split={split!r}: {error}") from error
+    read = [
+        tables[part.splitname] if part.from_ is None and part.to is None else _part(tables[part.splitname], part)
+        for part in parts
+    ]
+    return read[0] if len(read) == 1 else datasets.concatenate_datasets(read)
+
+
+def _part(table: datasets.Dataset, part: Any) -> datasets.Dataset:
+    return table.select(range(*slice(part.from_, part.to).indices(len(table))))
+
+
+def load_tables(source: str) -> dict[str, datasets.Dataset]:
+    """
+    Loads what a source holds, as it is, by split; a single file is the split `"train"`. The columns of CSV, TSV and
+    Excel files are texts, with `None` for an empty cell.
 
     Raises:
         OSError: If the source cannot be found, or a file is damaged.
-        ValueError: If the split or the type of a file is not known, or a CSV file names a column twice.
+        ValueError: If the type of a file is not known, or a CSV file names a column twice.
+    """
+    path = find_path(source)
+    if path is None:
+        return _load(source, {"path": source})
+    if path.is_dir():
+        if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
+            return _saved(path)
+        return image_folder(path) or _folder(source, path)
+    suffix = next((s.lower() for s in reversed(path.suffixes) if s.lower() in (*FILE_TYPES, *EXCEL)), None)
+    if suffix is None:
+        raise ValueError(f"{source!r} is a file of no known type: use one of {sorted((*FILE_TYPES, *EXCEL))}.")
+    if suffix in EXCEL:
+        return {"train": _excel(path)}
+    # Escaped, since data_files are patterns.
+    options = {"path": FILE_TYPES[suffix], "data_files": glob.escape(str(path))}
+    tables = _load(source, options | ({"sep": "\t"} if suffix == ".tsv" else {}))
+    if suffix == ".json" and len(tables["train"]) == 1:
+        raise ValueError(
+            f"{source!r} has one record: write a list of records, one for each row, as "
+            "DataFrame.to_json(orient='records') does."
+        )
+    return tables
+
+
+def _folder(source: str, path: Path) -> dict[str, datasets.Dataset]:
+    """Reads the files of a folder; where a table names images beside it, that table."""
+    tables = [file for file in sorted(path.iterdir()) if file.suffix.lower() in {*FILE_TYPES, *EXCEL} - {".txt"}]
+    if any(is_image(file.name) for file in path.rglob("*")):
+        if len(tables) != 1:
+            raise ValueError(
+                f"{source!r} has images, but no two folders of them, nor one table that names them: put the images of "
+                "each class in a folder of its own, or add a CSV file with the columns file and label."
+            )
+        return load_tables(str(tables[0]))
+    splits = {SPLITS[file.stem.lower()]: file for file in tables if file.stem.lower() in SPLITS}
+    if "train" in splits and len(splits) == len(tables):
+        # One by one, since what is to be predicted may lack its labels.
+        return {split: next(iter(load_tables(str(file)).values())) for split, file in splits.items()}
+    return _load(source, {"path": str(path)})
+
+
+def find_path(source: str) -> Path | None:
+    """
+    Returns the folder or file that a source names on this machine, or `None` for a Hub id, which is `owner/name`.
+
+    Raises:
+        FileNotFoundError: If there is none, and it is no Hub id.
     """
     path = Path(resolve(source)).expanduser()
-    options: dict[str, Any] = {"path": str(path) if path.is_dir() else source}
-    if path.is_file():
-        suffix = next((s.lower() for s in reversed(path.suffixes) if s.lower() in FILE_TYPES), None)
-        if suffix is None:
-            raise ValueError(f"{source!r} is a file of no known type: use one of {sorted(FILE_TYPES)}.")
-        # Escaped, since data_files are patterns.
-        options = {"path": FILE_TYPES[suffix], "data_files": glob.escape(str(path))}
-        options |= {"sep": "\t"} if suffix == ".tsv" else {}
-    elif not path.is_dir() and (path.is_absolute() or source.startswith(".")):
-        raise FileNotFoundError(f"{source!r} does not exist: pass a folder, a file or a Hub id.")
+    if path.exists():
+        return path
+    known = {*FILE_TYPES, *EXCEL, *COMPRESSED, *SUFFIXES}
+    # What begins with a folder that is here names something in it.
+    if _HUB_ID.fullmatch(source) and path.suffix.lower() not in known and not path.parent.exists():
+        return None
+    siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, 1)
+    meant = f" Did you mean {str(path.parent / near[0])!r}?" if near else ""
+    raise FileNotFoundError(f"{source!r} does not exist: pass a folder, a file or a Hub id (owner/name).{meant}")
+
+
+def _saved(path: Path) -> dict[str, datasets.Dataset]:
+    """Reads what `save_to_disk` wrote."""
+    saved = datasets.load_from_disk(str(path))
+    return dict(saved) if isinstance(saved, datasets.DatasetDict) else {"train": saved}
+
+
+def _excel(path: Path) -> datasets.Dataset:
+    """Reads the first sheet of a spreadsheet."""
+    try:
+        table = pd.read_excel(path, dtype=str, keep_default_na=False, na_values=[""])
+    except ImportError as error:
+        raise OSError(f"{str(path)!r} cannot be read: {error} Or save the sheet as CSV.") from error
+    # What is no spreadsheet, whatever its name.
+    except (zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise OSError(f"{str(path)!r} could not be read ({error}): check that the file is whole.") from error
+    return datasets.Dataset.from_pandas(table.astype(object).where(table.notna(), None), preserve_index=False)
+
+
+def _load(source: str, options: dict[str, Any]) -> dict[str, datasets.Dataset]:
+    verbosity = datasets.logging.get_verbosity()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # What goes wrong is said below.
     try:
         builder = datasets.load_dataset_builder(**options)
         if isinstance(builder.config, CsvConfig):
-            builder = datasets.load_dataset_builder(**{**options, **_csv_options(builder.config)})
+            builder = datasets.load_dataset_builder(**{**options, **csv_options(builder.config)})
         with no_cell_lost():
             builder.download_and_prepare()
-        dataset = builder.as_dataset(split=split)
+        if not builder.info.splits.total_num_examples:
+            raise ValueError("it has no row")
+        tables = dict(builder.as_dataset())
+    except UnicodeDecodeError as error:
+        raise OSError(_ENCODING.format(source=source, error=error)) from error
     except ValueError as error:
-        raise ValueError(f"{source!r} could not be read with split={split!r}: {error}") from error
+        raise ValueError(f"{source!r} could not be read: {error}") from error
     except DatasetGenerationError as error:
-        why = " ".join(str(error.__cause__).split())
-        raise OSError(f"{source!r} could not be read ({why}): check that the file is whole.") from error
+        cause = error.__cause__
+        if isinstance(cause, UnicodeDecodeError):
+            raise OSError(_ENCODING.format(source=source, error=cause)) from error
+        why = " ".join(str(cause or error).split())
+        raise OSError(
+            f"{source!r} could not be read ({why}): check that the file is whole, and cells with a separator in "
+            "quotation marks."
+        ) from error
     except (ConnectionError, DatasetNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as error:
         raise OSError(
             f"{source!r} is no folder here and could not be loaded from the Hub ({type(error).__name__}): check the "
-            "name and the network, or pass a local folder or parquet file."
+            "name and the network, or pass a local folder or file."
         ) from error
-    if getattr(builder.config, "sep", None) == "\t":
-        _check_quotes(source, dataset)
-    return dataset
+    finally:
+        datasets.logging.set_verbosity(verbosity)
+    if isinstance(builder.config, CsvConfig):
+        for table in tables.values():
+            check_cells(source, table, builder.config.sep)
+    return tables
+
+
+_ENCODING = "{source!r} is not in UTF-8 ({error}): save it in that encoding, as editors and spreadsheets can."
 
 
 def load_split(source: str, split: str, **columns: str | tuple[str, ...]) -> datasets.Dataset:
@@ -79,44 +191,3 @@ def load_split(source: str, split: str, **columns: str | tuple[str, ...]) -> dat
                     f"{argument}={column!r} is not a column of {source!r}, which has {dataset.column_names}."
                 )
     return dataset
-
-
-def _check_quotes(source: str, dataset: datasets.Dataset) -> None:
-    """Refuses cells of a TSV file that have swallowed rows, since most such files have quotation marks as they are."""
-    for name in dataset.column_names:
-        for row, cell in enumerate(dataset[name][:]):
-            if cell and "\t" in cell and "\n" in cell:
-                raise ValueError(
-                    f"{source!r} has a cell of several rows in column {name!r} of row {row}, from 0: a quotation mark "
-                    "at its beginning is closed rows later. Put such cells in quotation marks and double theirs."
-                )
-
-
-def _csv_options(config: CsvConfig) -> dict[str, Any]:
-    """Returns the options that read each column as text, by the header of the first file."""
-    file, sep = next(iter(config.data_files.values()))[0], config.sep
-    names = first_row(file, sep)
-    if len(names) == 1 and ";" in names[0]:  # As spreadsheets write it where the comma is for decimals.
-        sep = ";"
-        names = first_row(file, sep)
-    if twice := sorted({name for name in names if names.count(name) > 1 and name}):
-        raise ValueError(f"{Path(file).name} has the columns {twice} more than once: rename or drop one of each")
-    # The name that pandas gives to a column without one.
-    columns = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
-    return AS_WRITTEN | {"sep": sep, "features": datasets.Features(dict.fromkeys(columns, datasets.Value("string")))}
-
-
-@contextmanager
-def no_cell_lost() -> Iterator[None]:
-    """Turns pandas' warning that it leaves out cells of a row which is longer than the header into a `ValueError`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            yield
-        except pd.errors.ParserWarning as warning:
-            raise ValueError(f"A row has more cells than the header: {warning}") from warning
-
-
-def first_row(file: str | Path, sep: str = ",") -> list[str]:
-    """Reads the cells of the first row of a CSV file."""
-    return pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False, sep=sep).iloc[0].tolist()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -71,17 +75,42 @@ def image_arrays(dataset: datasets.Dataset, column: str = "image", num_channels:
 _NOTHING = "Row {row} has no image: drop such rows."
 
 
-def _decode(feature: datasets.Image, value: dict[str, Any] | None, row: int) -> Any:
-    if value is None or value == {"bytes": None, "path": None}:
-        raise ValueError(_NOTHING.format(row=row))
+@contextmanager
+def name_corrupt(value: dict[str, Any] | None, row: int) -> Iterator[None]:
+    """Names the file, or else the row, of an image that is missing or corrupt."""
     with optional_imports("images"):
         from PIL import Image, UnidentifiedImageError
+    if value is None or value == {"bytes": None, "path": None}:
+        raise ValueError(_NOTHING.format(row=row))
     try:
-        image = datasets.Image().decode_example(value)  # The right way up.
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        yield
+    except (OSError, SyntaxError, EOFError, ValueError, struct.error, Image.DecompressionBombError) as error:
         # Pillow's own words are the address of a buffer.
-        why = "of no known format" if isinstance(error, UnidentifiedImageError) else error
-        raise ValueError(f"Row {row} is a corrupt image ({why}): drop or replace it.") from error
+        why = (
+            "of no known format"
+            if isinstance(error, UnidentifiedImageError)
+            else getattr(error, "strerror", 0) or error
+        )
+        file = value["path"] if value["bytes"] is None else None
+        raise ValueError(f"{file or f'Row {row}'} is a corrupt image ({why}): drop or replace it.") from error
+
+
+def read_header(value: dict[str, Any], row: int) -> Any:
+    """
+    Opens an image of an encoded column without decoding it. Raises a `ValueError` that names its file, or else its
+    row, if it is none.
+    """
+    with optional_imports("images"):
+        from PIL import Image
+
+    with name_corrupt(value, row):
+        # Pillow leaves a file open that it does not read to its end.
+        return Image.open(io.BytesIO(Path(value["path"]).read_bytes() if value["bytes"] is None else value["bytes"]))
+
+
+def _decode(feature: datasets.Image, value: dict[str, Any] | None, row: int) -> Any:
+    with name_corrupt(value, row):
+        image = datasets.Image().decode_example(value)  # The right way up.
     if feature.mode in (None, image.mode):
         return image
     _check_depth(image, row)

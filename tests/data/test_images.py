@@ -109,8 +109,7 @@ def test_no_row_with_a_label(tmp_path):
 BAD_IMAGES = {
     "corrupt": ({"bytes": b"no image", "path": None}, r"Row 1 is a corrupt image \(of no known format\): drop"),
     "missing": (None, "Row 1 has no image: drop such rows"),
-    "other size": (images(1, size=9)[0], "Row 1 is 9×9 RGB and row 0 is 8×8 RGB"),
-    "other mode": (images(1)[0, :, :, 0], "Row 1 is 8×8 L and row 0 is 8×8 RGB"),
+    "other size": (images(1, size=9)[0], "images have 2 sizes, such as 8×8, 9×9: pass image_size"),
 }
 
 

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_augment.data.splits import (
+    near_copies,
     sample_per_class,
     sample_rows,
+    share_of_test,
     split_by_group,
     split_by_label,
     without_duplicates,
@@ -127,3 +129,21 @@ def test_some_rows_of_each_class():
     for count in (0, -1):
         with pytest.raises(ValueError, match=f"train_per_class={count} must be 1 or more"):
             sample_per_class(dataset, count, 1)
+
+
+@pytest.mark.parametrize(("count", "rows"), [(9, 3), (120, 40), (600, 200), (900, 200), (2000, 400), (100_000, 5000)])
+def test_how_many_rows_are_tested_on(count, rows):
+    assert share_of_test(count) * count == pytest.approx(rows)
+
+
+def test_texts_that_nearly_repeat_others():
+    texts = ["my new card has not come yet, where is it?", "another text of some words", "where is it"]
+    assert near_copies(texts, ["My new card has not come yet; where is it", "some words of another text"]) == [0]
+
+
+def test_rows_of_several_labels_are_divided_by_the_rarest():
+    sets = [[0, 1], [0], [0, 2], []] * 10
+    features = datasets.Features({"x": datasets.Value("int64"), "labels": datasets.List(datasets.ClassLabel(3))})
+    dataset = datasets.Dataset.from_dict({"x": list(range(40)), "labels": sets}, features=features)
+    _, test = split_by_label(dataset, 0.3, 0)
+    assert sorted(row % 4 for row in test["x"][:]) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]

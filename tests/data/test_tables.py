@@ -1,13 +1,15 @@
 """Files, folders and names that cannot be read."""
 
+import pandas as pd
 import pytest
 
-from tests.data.rows import load, write
+from hf_augment.data.tables import find_path, load_table, load_tables
+from tests.data.rows import load, rows, write
 
 
 def test_a_split_that_is_not_there(folder):
     with pytest.raises(
-        ValueError, match=r"reviews' could not be read with split='validation'.*'train', 'test'\]"
+        ValueError, match=r"reviews' could not be read with split='validation'.*'test', 'train'\]"
     ) as e:
         load(folder, "validation")
     assert "\n" not in str(e.value)
@@ -26,8 +28,8 @@ def test_home_is_expanded(folder, monkeypatch):
         load("~/nothing")
 
 
-@pytest.mark.parametrize("name", ["someone/no-such-dataset", "no-such-dataset"])
-def test_the_hub_out_of_reach(monkeypatch, name):
+def test_the_hub_out_of_reach(monkeypatch):
+    name = "someone/no-such-dataset"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match=f"'{name}' is no folder here and could not be loaded from the Hub") as error:
@@ -38,9 +40,9 @@ def test_the_hub_out_of_reach(monkeypatch, name):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(ValueError, match="is a file of no known type: use one of"):
         load(write(tmp_path / "a.docx", "x"))
-    with pytest.raises(ValueError, match="could not be read with split='train'"):
+    with pytest.raises(ValueError, match="could not be read: Parquet magic bytes"):
         load(write(tmp_path / "a.parquet", "not parquet"))
-    with pytest.raises(ValueError, match=r"could not be read .*: No columns to parse from file"):
+    with pytest.raises(ValueError, match=r"could not be read: No columns to parse from file"):
         load(write(tmp_path / "empty.csv", ""))
     with pytest.raises(
         OSError, match=r"could not be read .*Expected 2 fields in line 3, saw 3\): check that"
@@ -50,3 +52,70 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "void").mkdir()
     with pytest.raises(FileNotFoundError, match="void doesn't contain any data files"):
         load(tmp_path / "void")
+
+
+def test_a_path_that_is_not_there_is_not_looked_up_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "reviews.csv", "text,label\na,b\n")
+    for name in ("data/reviewz", "my.csv", "owner/my.CSV", "reviews", "a/b/c", "data/reviews.csv.gz"):
+        with pytest.raises(FileNotFoundError, match=f"'{name}' does not exist: pass a folder, a file or a Hub id"):
+            find_path(name)
+    with pytest.raises(FileNotFoundError, match=r"Did you mean 'data/reviews.csv'\?"):
+        find_path("data/review.csv")
+    assert find_path("owner/reviews") is None
+    assert find_path("data/reviews.csv").name == "reviews.csv"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("sep", [",", ";", "\t", "|"])
+def test_what_spreadsheets_write(tmp_path, encoding, sep):
+    (tmp_path / "a.csv").write_text(f"text{sep}label\nça va{sep}b\n", encoding=encoding)
+    assert load_tables(str(tmp_path / "a.csv"))["train"].to_dict() == {"text": ["ça va"], "label": ["b"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "message"),
+    [
+        ("a.csv", "text,label\nfoo,ça\n".encode("latin-1"), OSError, r"is not in UTF-8 \(.*\): save it in that enc"),
+        ("a.csv", b"text,label\n", ValueError, "a.csv' could not be read: it has no row"),
+        (
+            "a.csv",
+            b"good,pos\nbad,neg\nfine,pos\ndull,pos",
+            ValueError,
+            "has no header: its first line has 'pos', which 2",
+        ),
+        ("a.json", b'{"data": [{"text": "a"}]}', ValueError, "has one record: write a list of records"),
+        ("a.xlsx", b"x", OSError, "a.xlsx' could not be read .*: check that the file is whole"),
+    ],
+)
+def test_files_that_cannot_be_taken(tmp_path, name, content, error, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=message):
+        load_tables(str(tmp_path / name))
+
+
+def test_a_spreadsheet(tmp_path, monkeypatch):
+    def read_excel(path, **options):
+        assert options == {"dtype": str, "keep_default_na": False, "na_values": [""]}
+        return pd.DataFrame({"text": ["a", None], "label": ["007", "NA"]})
+
+    monkeypatch.setattr(pd, "read_excel", read_excel)
+    write(tmp_path / "a.xlsx", "")
+    assert load_tables(str(tmp_path / "a.xlsx"))["train"].to_dict() == {"text": ["a", None], "label": ["007", "NA"]}
+
+
+def test_a_spreadsheet_without_the_package_that_reads_it(tmp_path, monkeypatch):
+    def missing(path, **options):
+        raise ImportError("Missing optional dependency 'openpyxl'. Use pip or conda to install openpyxl.")
+
+    monkeypatch.setattr(pd, "read_excel", missing)
+    write(tmp_path / "a.xlsx", "")
+    with pytest.raises(OSError, match=r"a.xlsx' cannot be read: Missing .*openpyxl\. Or save the sheet as CSV"):
+        load_tables(str(tmp_path / "a.xlsx"))
+
+
+def test_a_part_of_what_was_saved(tmp_path):
+    rows([0, 1, 0, 1]).save_to_disk(tmp_path / "saved")
+    assert load_table(str(tmp_path / "saved"), "train[1:3]")["label"][:] == [1, 0]
+    assert load_table(str(tmp_path / "saved"), "train[:25%]+train[3:]")["label"][:] == [0, 1]

@@ -1,0 +1,244 @@
+"""Which column holds the texts or images, and which the labels: found by names and contents, and said why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import datasets
+
+from hf_augment.data.cells import Cells, find_separator
+
+
+#: Names of columns, in the order in which they are looked for, as [`_plain`] writes them.
+LABEL_NAMES = (
+    *("label", "labels", "class", "classes", "category", "categories", "intent", "intents", "target", "targets"),
+    *("sentiment", "topic", "topics", "emotion", "emotions", "tag", "tags", "stars", "rating", "polarity", "y"),
+    *("label_text", "label_name", "class_name", "category_name", "coarse_label", "fine_label"),
+)
+TEXT_NAMES = (
+    *(
+        "text",
+        "texts",
+        "sentence",
+        "utterance",
+        "review",
+        "content",
+        "message",
+        "comment",
+        "body",
+        "question",
+        "query",
+    ),
+    *("tweet", "post", "document", "description", "input", "prompt", "title", "headline"),
+)
+PAIRS = (
+    *(("premise", "hypothesis"), ("question", "passage"), ("question", "context"), ("question", "sentence")),
+    *(("query", "document"), ("query", "passage"), ("claim", "evidence"), ("text", "text_pair")),
+)
+
+
+@dataclass
+class Columns:
+    """
+    The columns that are taken.
+
+    Args:
+        data (`tuple[str, ...]`): The column of the images, of the texts, or the two of pairs of texts.
+        has_images (`bool`): Whether it holds images.
+        label (`str`, *optional*): The column of the labels.
+        several (`bool`, *optional*, defaults to `False`): Whether a row may have several labels.
+        separator (`str`, *optional*): What stands between several labels in a cell of text; `"["` for written lists.
+        why (`dict[str, str]`, *optional*): By column: what it is taken for, and why.
+    """
+
+    data: tuple[str, ...]
+    has_images: bool
+    label: str | None = None
+    several: bool = False
+    separator: str | None = None
+    why: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What a row holds: `"text"`, `"pair"` or `"image"`."""
+        return "image" if self.has_images else "pair" if len(self.data) > 1 else "text"
+
+    def named(self) -> str:
+        """The columns, for a message."""
+        return ", ".join(repr(name) for name in (*self.data, self.label) if name is not None)
+
+
+def find_columns(
+    source: str,
+    table: datasets.Dataset,
+    text_column: str | Sequence[str] | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    several: bool | None = None,
+    has_labels: bool = True,
+) -> Columns:
+    """
+    Finds the columns that hold the data and the labels. All arguments but the first two are those of [`open_data`];
+    `has_labels` is whether labels are wanted.
+
+    Raises:
+        ValueError: If a column is missing or not to be told from others, or its cells are no classes.
+    """
+    texts = (text_column,) if isinstance(text_column, str) else tuple(text_column or ())
+    named = {"text_column": texts, "image_column": (image_column,), "label_column": (label_column,)}
+    for argument, names in named.items():
+        for name in names:
+            if name is not None and name not in table.column_names:
+                raise ValueError(f"{argument}={name!r} is not a column of {source!r}, which has {table.column_names}.")
+    cells = {name: Cells(table, name) for name in table.column_names}
+    given = (image_column,) if image_column else texts
+    label = label_column or (_label_by_name(cells, given) if has_labels else None)
+    rest = [cell for name, cell in cells.items() if name != label]
+    columns = _named(cells, given) if given else _pictures(rest) or _texts(source, rest)
+    if not has_labels:
+        return columns
+    if label_column is not None:
+        columns.why[label_column] = "labels: as asked"
+    elif label is not None:
+        columns.why[label] = "labels: by its name"
+        label = _with_names(cells, label, columns)
+    else:
+        label = _label_by_contents(source, [cell for cell in rest if cell.name not in columns.data], columns)
+    columns.label = label
+    _find_several(source, cells[label], columns, several)
+    return columns
+
+
+def plain(name: str) -> str:
+    """The name of a column in small letters, with `_` between its words."""
+    return "_".join(name.casefold().replace("-", " ").replace("_", " ").split())
+
+
+def _first(cells: Iterable[Cells], names: Sequence[str]) -> Cells | None:
+    """The cells whose column has the first of some names."""
+    ranked = [cell for cell in cells if plain(cell.name) in names]
+    return min(ranked, key=lambda cell: names.index(plain(cell.name)), default=None)
+
+
+def _label_by_name(cells: dict[str, Cells], taken: Sequence[str]) -> str | None:
+    free = [cell for cell in cells.values() if cell.name not in taken]
+    found = _first([cell for cell in free if cell.may_be_label()], LABEL_NAMES)
+    # What is named so and cannot be: it is told why.
+    found = found or _first([cell for cell in free if cell.kind in ("text", "number", "empty")], LABEL_NAMES[:4])
+    return found.name if found else None
+
+
+def _named(cells: dict[str, Cells], given: Sequence[str]) -> Columns:
+    for name in given:
+        if cells[name].kind not in ("image", "path", "text", "word"):
+            raise ValueError(f"Column {name!r} holds {cells[name].told()}: name a column of texts or images.")
+    has_images = cells[given[0]].kind in ("image", "path")
+    what = "images" if has_images else "texts"
+    return Columns(tuple(given), has_images, why=dict.fromkeys(given, f"{what}: as asked"))
+
+
+def _pictures(cells: Sequence[Cells]) -> Columns | None:
+    found = [cell.name for cell in cells if cell.kind in ("image", "path")]
+    why = "images: the only column of images" if len(found) == 1 else f"images: the first of {', '.join(found)}"
+    return Columns((found[0],), True, why={found[0]: why}) if found else None
+
+
+def _texts(source: str, cells: Sequence[Cells]) -> Columns:
+    found = [cell for cell in cells if cell.kind in ("text", "word")]
+    if not found:
+        raise ValueError(
+            f"{source!r} has no column of texts or images beside the labels, but {_few(cells)}: pass text_column, or "
+            "image_column ('pixels' for a CSV file whose rows are the pixels of images)."
+        )
+    known = _first(found, TEXT_NAMES)
+    taken = known or max(found, key=lambda cell: cell.width)
+    why = "by its name" if known else f"the longest, {taken.width:.0f} characters on average"
+    for first, second in _pairs(found):
+        if taken.name in (first, second) or not known:
+            pair = f"texts, as a pair: by the names {first} and {second}"
+            return Columns((first, second), False, why={first: pair, second: pair})
+    others = ", ".join(cell.name for cell in found if cell is not taken and cell.kind == "text")
+    why += f" (also there: {others})" if others else ""
+    return Columns((taken.name,), False, why={taken.name: f"texts: {why}"})
+
+
+def _pairs(cells: Sequence[Cells]) -> list[tuple[str, str]]:
+    """The columns whose names say that they are two sides of a pair."""
+    names = {plain(cell.name): cell.name for cell in cells}
+    numbered = [(name, f"{name[:-1]}{other}") for name in names for one, other in ("12", "ab") if name.endswith(one)]
+    return [(names[a], names[b]) for a, b in (*PAIRS, *numbered) if a in names and b in names]
+
+
+def _with_names(cells: dict[str, Cells], label: str, columns: Columns) -> str:
+    """A column that names the classes which `label` only numbers, as `label_text` beside `label`; or else `label`."""
+    numbers = cells[label]
+    if numbers.kind != "number":
+        return label
+    for cell in cells.values():
+        if cell.kind == "word" and len(cell.counts) == len(numbers.counts) and len(cell.values) == len(numbers.values):
+            pairs = set(zip(numbers.values, cell.values, strict=True))
+            if len(pairs) == len(cell.counts):
+                columns.why[cell.name] = f"labels: it names the classes that {label} numbers"
+                del columns.why[label]
+                return cell.name
+    return label
+
+
+def _label_by_contents(source: str, cells: Sequence[Cells], columns: Columns) -> str:
+    found = [cell for cell in cells if cell.may_be_label()]
+    for kinds in (("class",), ("list", "word", "text"), ("number",)):
+        of_kind = [cell for cell in found if cell.kind in kinds]
+        if len(of_kind) == 1:
+            columns.why[of_kind[0].name] = "labels: the only column whose values recur"
+            return of_kind[0].name
+        if of_kind:
+            break
+    if measured := [cell for cell in cells if cell.kind == "number" and cell.is_measured()]:
+        raise ValueError(_measured(source, measured[0]))
+    if found:
+        raise ValueError(f"{source!r} has several columns that could be the labels, {_few(found)}: pass label_column.")
+    raise ValueError(f"{source!r} has no column whose values recur, as labels do, among {_few(cells)}: add one.")
+
+
+def _few(cells: Sequence[Cells]) -> str:
+    names = ", ".join(repr(cell.name) for cell in cells[:8]) or "none"
+    return names + (f" and {len(cells) - 8} more" if len(cells) > 8 else "")
+
+
+def _measured(source: str, cell: Cells) -> str:
+    low, high = min(map(float, cell.counts)), max(map(float, cell.counts))
+    return (
+        f"Column {cell.name!r} of {source!r} holds {len(cell.counts)} different numbers, from {low:g} to {high:g}: "
+        "a number in each row to predict (regression) is not supported. If they are classes, write them as words, "
+        "such as 'class 7'; if not, make a few ranges of them."
+    )
+
+
+def _find_several(source: str, cell: Cells, columns: Columns, several: bool | None) -> None:
+    """Finds out whether a row may have several labels, and refuses cells that are no classes."""
+    if cell.kind in ("image", "path", "empty", "other", "date"):
+        raise ValueError(f"label_column={cell.name!r} of {source!r} holds {cell.told()}: pass a column of labels.")
+    columns.separator = (
+        None if several is False or cell.kind == "list" else find_separator(cell.texts(), bool(several))
+    )
+    columns.several = bool(several or columns.separator or (cell.kind == "list" and several is not False))
+    if cell.kind == "list" and all(len(value) == 1 for value in cell.values) and not several:
+        columns.several = False
+    elif cell.kind == "list" and several is False:
+        raise ValueError(f"label_column={cell.name!r} of {source!r} has rows of several labels, and several=False.")
+    if columns.separator:
+        how = "written as lists" if columns.separator == "[" else f"with {columns.separator!r} between them"
+        columns.why[cell.name] += f"; several in a cell, {how}"
+    if columns.several:
+        return
+    where = f"label_column={cell.name!r} of {source!r} holds"
+    if cell.kind == "number" and cell.is_measured():
+        raise ValueError(_measured(source, cell))
+    if cell.kind != "list" and len(cell.counts) < 2:
+        raise ValueError(f"{where} one class, {next(iter(cell.counts))!r}: two are needed at least.")
+    if cell.kind != "list" and sum(n for n in cell.counts.values() if n > 1) < len(cell.values) / 2:
+        raise ValueError(
+            f"{where} {len(cell.counts)} different values in {len(cell.values)} rows, too many for classes: pass the "
+            "column of the labels."
+        )

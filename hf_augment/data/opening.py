@@ -1,0 +1,249 @@
+"""Data as a person has them, in one call: what is in a file or a folder is found, and said."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import datasets
+import numpy as np
+
+from hf_augment.data.columns import Columns, find_columns
+from hf_augment.data.images import PIXELS, image_digests, read_pixels
+from hf_augment.data.labels import parse_map
+from hf_augment.data.rows import GROUP, Part
+from hf_augment.data.splits import near_copies, share_of_test, split_by_group, split_by_label, without_duplicates
+from hf_augment.data.tables import load_tables
+from hf_augment.images.arrays import image_arrays
+from hf_augment.images.forms import Forms, image_sizes, resize, uniform_images
+
+
+@dataclass
+class Data:
+    """
+    Labelled rows, divided: what [`open_data`] found.
+
+    Args:
+        name (`str`): The source.
+        kind (`str`): `"text"`, `"pair"` (of texts) or `"image"`.
+        several (`bool`): Whether a row may have several labels.
+        train (`datasets.Dataset`):
+            Labelled rows: `text`, or `text` and `text_pair`, or `image` (`Array3D` of uint8), beside `label`, a
+            `ClassLabel`, or `labels`, a list of them.
+        test (`datasets.Dataset`): Test rows, alike.
+        unlabelled (`datasets.Dataset`, *optional*): Rows without the labels.
+        why (`list[str]`, *optional*): What was taken for what, and why.
+        left_out (`Counter`, *optional*): Rows that were left out, by reason.
+        forms ([`Forms`], *optional*): What images were before they became alike.
+    """
+
+    name: str
+    kind: str
+    several: bool
+    train: datasets.Dataset
+    test: datasets.Dataset
+    unlabelled: datasets.Dataset | None = None
+    why: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    forms: Forms | None = None
+
+    @property
+    def label_names(self) -> list[str]:
+        """The classes."""
+        feature = self.train.features["labels" if self.several else "label"]
+        return list((feature.feature if self.several else feature).names)
+
+    def classes_of(self, rows: datasets.Dataset) -> set[str]:
+        """The classes that rows have."""
+        column = rows["labels" if self.several else "label"][:]
+        found = {label for labels in column for label in labels} if self.several else set(column)
+        return {self.label_names[label] for label in found}
+
+
+def open_data(
+    source: str,
+    *,
+    test: str | None = None,
+    unlabelled: str | None = None,
+    text_column: str | Sequence[str] | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    label_map: str | None = None,
+    several: bool | None = None,
+    group_column: str | None = None,
+    test_fraction: float | None = None,
+    image_size: int | None = None,
+    seed: int = 42,
+) -> Data:
+    """
+    Opens labelled texts, pairs of texts or images, finds out what is what, and divides them.
+
+    Columns are found by their names and contents. A row may have one class, or several: a list, or a cell such as
+    `a;b` whose parts recur in others. The test rows are those of the split `test`, or `validation`, or a part: a fifth
+    of the rows, but up to 200 of fewer, and no more than 5,000; of each class the same share, no group on both sides,
+    and no text that nearly repeats a labelled one. Repeated rows are kept once, rows without data or label left out.
+
+    Example:
+
+    ```python
+    from hf_augment import open_data
+
+    data = open_data("tickets.csv")
+    print(*data.why, sep="\\n")  # text: texts: by its name ...
+    data.train["text"], data.train["label"], data.label_names
+    ```
+
+    Args:
+        source (`str`):
+            A CSV, TSV, JSON, JSONL, parquet or Excel file (compressed ones too); a folder of images by class, with or
+            without folders `train` and `test`; a folder of such files; a file that names images beside their labels; a
+            folder of `save_to_disk`; a `wheel://` source; or a Hub id, `owner/name`.
+        test (`str`, *optional*): A source of the test rows, with the same columns.
+        unlabelled (`str`, *optional*): A source of rows without labels; a TXT file has one text in each line.
+        text_column (`str` or `Sequence[str]`, *optional*): The column of the texts, or the two of pairs.
+        image_column (`str`, *optional*): The column of the images, or of their files' names.
+        label_column (`str`, *optional*): The column of the labels.
+        label_map (`str`, *optional*): `"theirs=ours,…"`: other names of labels; rows with other labels are left out.
+        several (`bool`, *optional*): Whether a row may have several labels. Defaults to what the cells look like.
+        group_column (`str`, *optional*): A column, such as the writer, of which no value is on both sides.
+        test_fraction (`float`, *optional*): The share of rows (or groups), in `(0, 1)`, to test on.
+        image_size (`int`, *optional*):
+            Height and width, in pixels, to resize images to. Defaults to 32 if the median of the shorter sides is
+            below 48, else 64.
+        seed (`int`, *optional*, defaults to 42): Seed of the division.
+
+    Returns:
+        [`Data`]
+
+    Raises:
+        OSError: If something cannot be found or read.
+        ValueError: If a column is not known or not to be told from others, labels are no classes, a class is left
+            without a labelled row, or an image is corrupt.
+    """
+    if test_fraction is not None and not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction={test_fraction} must be above 0 and below 1.")
+    tables = {"train": read_pixels(source, label_column or "label")} if image_column == PIXELS else load_tables(source)
+    main = tables.get("train") or next(iter(tables.values()))
+    columns = find_columns(source, main, text_column, image_column, label_column, several)
+    mapping = parse_map(label_map)
+    parts = {"train": Part(source, main, columns, mapping, group_column)}
+    if (tested := _test_part(source, tables, columns, mapping, test)) is not None:
+        parts["test"] = tested
+    names = parts["train"].classes()
+    rows = {role: part.rows(names) for role, part in parts.items()}
+    if unlabelled is not None:
+        parts["unlabelled"] = _unlabelled_part(unlabelled, columns)
+        rows["unlabelled"] = parts["unlabelled"].rows()
+    data = Data(source, columns.kind, columns.several, rows["train"], rows.get("test", rows["train"]))
+    data.why = [f"{name}: {reason}" for name, reason in columns.why.items()]
+    data.left_out = sum((part.left_out for part in parts.values()), Counter[str]())
+    if columns.has_images:
+        data.forms = _make_alike(data, rows, image_size)
+    data.unlabelled = rows.get("unlabelled")
+    _divide(data, rows["train"], rows.get("test"), group_column, test_fraction, seed)
+    return data
+
+
+def _test_part(
+    source: str, tables: dict[str, datasets.Dataset], columns: Columns, mapping: dict[str, str], test: str | None
+) -> Part | None:
+    """The rows of `test`, or of the first split that holds test rows with labels."""
+    if test is not None:
+        found = load_tables(test)
+        columns.why["test"] = test
+        return Part(test, found.get("test") or next(iter(found.values())), columns, mapping)
+    for split in ("test", "validation", "dev", "eval"):
+        if split in tables and len(tables) > 1 and columns.label in tables[split].column_names:
+            part = Part(f"{source}, split {split}", tables[split], columns, mapping)
+            if part.has_labels():
+                columns.why["test"] = f"the split {split!r}"
+                return part
+    return None
+
+
+def _unlabelled_part(source: str, columns: Columns) -> Part:
+    table = next(iter(load_tables(source).values()))
+    if not {*columns.data} <= {*table.column_names}:
+        columns = find_columns(source, table, has_labels=False)
+    return Part(source, table, dataclasses.replace(columns, label=None))
+
+
+def _make_alike(data: Data, rows: dict[str, datasets.Dataset], size: int | None) -> Forms | None:
+    """Decodes images to arrays of one size and one number of channels, and returns what they were."""
+    whole = datasets.concatenate_datasets([part.select_columns(["image"]) for part in rows.values()])
+    try:
+        forms = None
+        if isinstance(whole.features["image"], datasets.Image):
+            sides = [min(sizes) for sizes in image_sizes(whole, "image")] if size is None else []
+            size = size or _size(data, float(np.median(sides)))
+            images, forms = uniform_images(whole, "image", size)
+        else:
+            images = image_arrays(whole, "image")
+            images = resize(images, size or _size(data, min(images.shape[1:3])))
+    except ValueError as error:
+        raise ValueError(f"{data.name!r}: {error}") from error
+    ends = np.cumsum([len(part) for part in rows.values()])
+    features = datasets.Features({"image": datasets.Array3D(images.shape[1:], "uint8")})
+    for (role, part), some in zip(list(rows.items()), np.split(images, ends[:-1]), strict=True):
+        pixels = datasets.Dataset.from_dict({"image": list(some)}, features=features)
+        others = part.remove_columns("image")
+        rows[role] = datasets.concatenate_datasets([pixels, others], axis=1) if others.column_names else pixels
+    return forms
+
+
+def _size(data: Data, side: float) -> int:
+    size = 32 if side < 48 else 64
+    data.why.append(f"image_size={size}: the shorter sides have a median of {side:.0f} pixels")
+    return size
+
+
+def _divide(
+    data: Data,
+    labelled: datasets.Dataset,
+    test: datasets.Dataset | None,
+    group_column: str | None,
+    fraction: float | None,
+    seed: int,
+) -> None:
+    """Fills train and test, without rows that repeat others."""
+
+    def keys(rows: datasets.Dataset) -> Sequence[Hashable]:
+        return image_digests(rows) if data.kind == "image" else texts_of(rows)
+
+    train = without_duplicates(labelled, keys, test)
+    if repeated := len(labelled) - len(train):
+        data.left_out["that repeat another row" + (" or a test row" if test is not None else "")] = repeated
+    if test is None:
+        fraction = fraction or (0.2 if group_column else share_of_test(len(train)))
+        by = f", no {group_column} on both sides" if group_column else ", of each class the same share"
+        if group_column is not None:
+            train, test = split_by_group(train, GROUP, fraction, seed)
+        else:
+            train, test = split_by_label(train, fraction, seed)
+        if data.kind != "image":
+            near = set(near_copies(texts_of(test), texts_of(train)))
+            data.left_out += Counter({"of the test part that nearly repeat a labelled text": len(near)})
+            test = test.select([row for row in range(len(test)) if row not in near])
+        data.why.append(f"test: {len(test)} rows, a random part ({fraction:.0%}){by}")
+    data.train, data.test = train.remove_columns([GROUP] if GROUP in train.column_names else []), test
+    _check_classes(data, labelled)
+
+
+def _check_classes(data: Data, labelled: datasets.Dataset) -> None:
+    if not len(data.test):
+        raise ValueError(f"{data.name!r} has no test row that does not repeat a labelled one: pass test=FILE.")
+    lost = sorted(data.classes_of(labelled) - data.classes_of(data.train))
+    if lost:
+        raise ValueError(
+            f"{data.name!r} has no labelled row of {lost} that is not in the test part too: pass another "
+            "test_fraction or seed, or more rows."
+        )
+
+
+def texts_of(rows: datasets.Dataset) -> list[str]:
+    """The text of each row; of pairs, both sides."""
+    texts = rows["text"][:]
+    pairs = zip(texts, rows["text_pair"][:], strict=True) if "text_pair" in rows.column_names else ()
+    return [f"{first}\n{second}" for first, second in pairs] or texts

@@ -1,0 +1,230 @@
+"""Data as people have them, opened by one call."""
+
+import json
+
+import datasets
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from hf_augment.data.opening import open_data
+from hf_augment.images.arrays import image_arrays
+from tests.data.rows import write
+
+
+KINDS = ("card_arrival", "lost_card", "refund")
+RNG = np.random.default_rng(0)
+WORDS = "please help me with my card money bank when where how to do account transfer london euro fast".split()  # noqa: SIM905
+
+
+def sentences(count):
+    return [f"{' '.join(RNG.choice(WORDS, 8, replace=False))} {i}" for i in range(count)]
+
+
+TEXTS = sentences(60)
+LABELS = [*KINDS] * 20
+ROWS = pd.DataFrame({"text": TEXTS, "label": LABELS})
+
+
+def names(data, rows):
+    column = rows["labels" if data.several else "label"][:]
+    return [[data.label_names[i] for i in row] if data.several else data.label_names[row] for row in column]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.tsv", "a.json", "a.jsonl", "a.parquet", "saved", "both"])
+def test_one_table(tmp_path, name):
+    path = tmp_path / name
+    if name == "saved":
+        datasets.Dataset.from_pandas(ROWS).save_to_disk(path)
+    elif name == "both":
+        datasets.DatasetDict(train=datasets.Dataset.from_pandas(ROWS)).save_to_disk(path)
+    elif "json" in name:
+        ROWS.to_json(path, orient="records", lines=name == "a.jsonl")
+    elif name == "a.parquet":
+        ROWS.to_parquet(path)
+    else:
+        ROWS.to_csv(path, index=False, sep="\t" if name == "a.tsv" else ",")
+    data = open_data(str(path))
+    assert (data.kind, data.several, data.label_names) == ("text", False, list(KINDS))
+    assert (len(data.train), len(data.test)) == (39, 21)
+    assert np.bincount(data.test["label"][:]).tolist() == [7, 7, 7]
+    assert sorted(data.train["text"][:] + data.test["text"][:]) == sorted(TEXTS)
+    of = dict(zip(TEXTS, LABELS, strict=True))
+    assert [of[text] for text in data.train["text"][:]] == names(data, data.train)
+    assert data.why == [
+        "text: texts: by its name",
+        "label: labels: by its name",
+        "test: 21 rows, a random part (33%), of each class the same share",
+    ]
+    assert data.left_out == {}
+
+
+def test_a_division_depends_on_its_seed_alone(tmp_path):
+    ROWS.to_csv(tmp_path / "a.csv", index=False)
+    first, again, other = (open_data(str(tmp_path / "a.csv"), seed=seed).test["text"][:] for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(open_data(str(tmp_path / "a.csv"), test_fraction=0.5).test) == 30
+    with pytest.raises(ValueError, match=r"test_fraction=1.5 must be above 0 and below 1"):
+        open_data(str(tmp_path / "a.csv"), test_fraction=1.5)
+
+
+def test_test_rows_of_their_own(tmp_path):
+    ROWS[:30].to_csv(tmp_path / "train.csv", index=False)
+    ROWS[29:].to_csv(tmp_path / "test.csv", index=False)
+    data = open_data(str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
+    # The row that is in both is tested on.
+    assert (data.train["text"][:], data.test["text"][:]) == (TEXTS[:29], TEXTS[29:])
+    assert data.left_out == {"that repeat another row or a test row": 1}
+    assert open_data(str(tmp_path)).test["text"][:] == TEXTS[29:]
+    assert open_data(str(tmp_path)).why[-1] == "test: the split 'test'"
+    ROWS[["text"]].to_csv(tmp_path / "test.csv", index=False)
+    assert set(open_data(str(tmp_path)).test["text"][:]) < set(TEXTS[:30])
+    with pytest.raises(ValueError, match=r"test.csv' has no column 'label' but \['text'\]"):
+        open_data(str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
+    ROWS.assign(label="other").to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(ValueError, match=r"test.csv' has the labels \['other'\], of which no training row is"):
+        open_data(str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
+
+
+def test_rows_that_repeat_are_on_one_side(tmp_path):
+    near = [text + " !" for text in TEXTS[:30]]
+    rows = pd.concat([ROWS, ROWS[:6], pd.DataFrame({"text": near, "label": LABELS[:30]})])
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    data = open_data(str(tmp_path / "a.csv"))
+    stems = [{text.removesuffix(" !") for text in side["text"][:]} for side in (data.train, data.test)]
+    assert not stems[0] & stems[1]
+    left = data.left_out
+    assert left["that repeat another row"] == 6
+    assert left["of the test part that nearly repeat a labelled text"] == 90 - len(data.train) - len(data.test) > 0
+
+
+def test_groups_are_on_one_side(tmp_path):
+    ROWS.assign(writer=[f"w{i // 3}" for i in range(60)]).to_csv(tmp_path / "a.csv", index=False)
+    data = open_data(str(tmp_path / "a.csv"), group_column="writer")
+    writers = [{TEXTS.index(text) // 3 for text in side["text"][:]} for side in (data.train, data.test)]
+    assert not writers[0] & writers[1]
+    assert len(writers[1]) == 4
+    assert data.train.column_names == ["text", "label"]
+
+
+def test_rows_without_text_or_label(tmp_path):
+    rows = pd.concat([ROWS, pd.DataFrame({"text": ["", "  ", "a text"], "label": ["refund", "refund", ""]})])
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    data = open_data(str(tmp_path / "a.csv"))
+    assert len(data.train) + len(data.test) == 60
+    assert data.left_out == {"without a text": 2, "without a label": 1}
+
+
+def test_labels_as_they_are_written(tmp_path):
+    rows = ROWS.assign(label=[f" {label} " if i % 2 else label for i, label in enumerate(LABELS)])
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    assert open_data(str(tmp_path / "a.csv")).label_names == list(KINDS)
+    ROWS.assign(label=[float(KINDS.index(label)) for label in LABELS]).to_csv(tmp_path / "b.csv", index=False)
+    assert open_data(str(tmp_path / "b.csv")).label_names == ["0", "1", "2"]
+    mapped = open_data(str(tmp_path / "a.csv"), label_map="refund=money,lost_card=card")
+    assert mapped.label_names == ["card", "money"]
+    assert mapped.left_out == {"without a label": 20}
+    with pytest.raises(ValueError, match=r"label_map names \['gone'\], which are no labels of"):
+        open_data(str(tmp_path / "a.csv"), label_map="gone=x")
+
+
+def test_several_labels(tmp_path):
+    sets = [["a", "b"], ["a"], [], ["c", "a"]] * 15
+    lines = [json.dumps({"text": text, "tags": tags}) for text, tags in zip(TEXTS, sets, strict=True)]
+    data = open_data(str(write(tmp_path / "a.jsonl", "\n".join(lines))))
+    assert (data.several, data.label_names) == (True, ["a", "b", "c"])
+    assert data.train.features["labels"] == datasets.List(datasets.ClassLabel(names=["a", "b", "c"]))
+    of = dict(zip(TEXTS, sets, strict=True))
+    assert names(data, data.test) == [of[text] for text in data.test["text"][:]]
+    # Of each rarest label, and of no label, the same share.
+    assert sorted(map(len, names(data, data.test))) == [0] * 5 + [1] * 5 + [2] * 10
+    written = ROWS.assign(label=["; ".join(tags) or "[]" for tags in sets])
+    written.to_csv(tmp_path / "a.csv", index=False)
+    assert names(open_data(str(tmp_path / "a.csv")), open_data(str(tmp_path / "a.csv")).test) == names(data, data.test)
+
+
+def test_pairs(tmp_path):
+    ROWS.rename(columns={"text": "premise"}).assign(hypothesis=TEXTS[::-1]).to_csv(tmp_path / "a.csv", index=False)
+    data = open_data(str(tmp_path / "a.csv"))
+    assert (data.kind, data.train.column_names) == ("pair", ["text", "text_pair", "label"])
+    assert {TEXTS[59 - TEXTS.index(text)] for text in data.test["text"][:]} == set(data.test["text_pair"][:])
+
+
+def test_rows_without_labels(tmp_path):
+    ROWS.to_csv(tmp_path / "a.csv", index=False)
+    write(tmp_path / "more.txt", "one more\nand another\n\n")
+    data = open_data(str(tmp_path / "a.csv"), unlabelled=str(tmp_path / "more.txt"))
+    assert data.unlabelled.to_dict() == {"text": ["one more", "and another"]}
+    pd.DataFrame({"id": [1, 2], "body": TEXTS[:2]}).to_csv(tmp_path / "more.csv", index=False)
+    data = open_data(str(tmp_path / "a.csv"), unlabelled=str(tmp_path / "more.csv"))
+    assert data.unlabelled["text"][:] == TEXTS[:2]
+
+
+def pictures(root, count=6, size=(40, 30)):
+    for kind in ("cat", "dog"):
+        for i in range(count):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            pixels = RNG.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+            Image.fromarray(pixels).convert("L" if i % 2 else "RGB").save(root / kind / f"{i}.png")
+    return root
+
+
+def test_a_folder_of_images(tmp_path):
+    data = open_data(str(pictures(tmp_path / "pets")))
+    assert (data.kind, data.label_names) == ("image", ["cat", "dog"])
+    assert image_arrays(data.train).shape == (8, 32, 32, 3)
+    assert np.bincount(data.test["label"][:]).tolist() == [2, 2]
+    assert "image_size=32: the shorter sides have a median of 30 pixels" in data.why
+    assert data.forms.changes == {"resized": 12, "grey to colour": 6}
+    assert image_arrays(open_data(str(tmp_path / "pets"), image_size=16).test).shape == (4, 16, 16, 3)
+    (tmp_path / "pets/dog/1.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"pets': .*dog/1.png is a corrupt image \(of no known format\)"):
+        open_data(str(tmp_path / "pets"))
+
+
+def test_a_table_that_names_images(tmp_path):
+    pictures(tmp_path, size=(80, 90))
+    rows = [(f"{kind}/{i}.png", f"a {kind}") for kind in ("cat", "dog") for i in range(6)]
+    pd.DataFrame(rows, columns=["file", "animal"]).to_csv(tmp_path / "labels.csv", index=False)
+    data = open_data(str(tmp_path / "labels.csv"))
+    assert data.label_names == ["a cat", "a dog"]
+    assert image_arrays(data.test).shape == (4, 64, 64, 3)
+    pd.DataFrame([*rows, ("gone.png", "a dog")], columns=["file", "animal"]).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(ValueError, match=r"1 files that column 'file' .* names are not there, such as '.*gone.png'"):
+        open_data(str(tmp_path / "b.csv"))
+
+
+def test_images_in_one_folder(tmp_path):
+    pictures(tmp_path / "all")
+    folder = tmp_path / "all" / "cat"
+    with pytest.raises(ValueError, match="has images, but no two folders of them, nor one table that names them"):
+        open_data(str(folder))
+    rows = [(f"{i}.png", "xy"[i % 2]) for i in range(6)]
+    pd.DataFrame(rows, columns=["file", "label"]).to_csv(folder / "labels.csv", index=False)
+    assert open_data(str(folder)).label_names == ["x", "y"]
+
+
+def test_pixels(tmp_path):
+    rows = [[*RNG.integers(0, 256, 16), "ab"[i % 2]] for i in range(20)]
+    pd.DataFrame(rows, columns=[*map(str, range(16)), "label"]).to_csv(tmp_path / "a.csv", index=False)
+    data = open_data(str(tmp_path / "a.csv"), image_column="pixels", image_size=4)
+    assert image_arrays(data.train).shape == (14, 4, 4, 1)
+    with pytest.raises(ValueError, match=r"no column of texts or images .* and 8 more: .*'pixels' for a CSV file"):
+        open_data(str(tmp_path / "a.csv"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("same text here", "a"), ("same text here", "b")] * 4, "would leave no test row"),
+        (
+            [(f"the very same long text in each row but {i}", "ab"[i % 2]) for i in range(12)],
+            "no test row that ",
+        ),
+    ],
+)
+def test_nothing_to_test_on(tmp_path, rows, message):
+    pd.DataFrame(rows, columns=["text", "label"]).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match=message):
+        open_data(str(tmp_path / "a.csv"))
