@@ -115,8 +115,7 @@ class Results:
         """
         Compares the arms and reads their synthetic examples, which lie in `stores` by arm. The functions in `nearest`,
         by arm, take a list of raw examples and return the nearest labelled row of each, a list of `(text, similarity
-        in [0, 1])`; they are not asked about rejected arrays, which are not kept. All else are attributes of
-        [`Results`].
+        in [0, 1])`; they are not asked about rejected arrays. All else are attributes of [`Results`].
 
         Raises:
             ValueError: If the arms cannot be compared.

@@ -29,7 +29,7 @@ class Sample:
         reason (`str`, *optional*): Reason of its rejection: `"{filter}: {reason}"`.
         nearest (`str`, *optional*): The nearest labelled row.
         similarity (`float`, *optional*): Similarity to it, in `[0, 1]`.
-        image (`np.ndarray`, *optional*): The image of an accepted example, uint8 of shape `(height, width, channels)`.
+        image (`np.ndarray`, *optional*): The example's image, uint8 of shape `(height, width, channels)`.
     """
 
     verdict: str
@@ -67,7 +67,7 @@ def choose_samples(store: ShardStore, nearest: Nearest | None = None, each: int 
     accepted = accepted[:each]
     rejected = _of_different_filters([reject for shard in store.accounts() for reject in shard.reject_sample], each)
     examples = [example for _, example in accepted]
-    # An array among rejects is only named, and a name is near nothing.
+    # A large array among rejects is only named, and a name is near nothing.
     if not any(np.ndim(value) for example in examples for value in example.values()):
         examples += [reject["example"] for reject in rejected]
     near: list[tuple[str, float | None]] = []
@@ -80,10 +80,11 @@ def choose_samples(store: ShardStore, nearest: Nearest | None = None, each: int 
     near += [("", None)] * (len(accepted) + len(rejected) - len(near))
     rows = [("accepted", label, example, "") for label, example in accepted]
     rows += [("rejected", r["label"], r["example"], f"{r['filter']}: {r['reason']}") for r in rejected]
-    return [
-        Sample(verdict, store.label_names[label], _text(example), reason, _short(text), similarity, _image(example))
-        for (verdict, label, example, reason), (text, similarity) in zip(rows, near, strict=True)
-    ]
+    found = []
+    for (verdict, label, example, reason), (text, similarity) in zip(rows, near, strict=True):
+        words = _short(text_of(example)), reason, _short(text)
+        found.append(Sample(verdict, store.label_names[label], *words, similarity, image_of(example)))
+    return found
 
 
 def _of_different_filters(rejects: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
@@ -96,15 +97,17 @@ def _of_different_filters(rejects: Sequence[dict[str, Any]], count: int) -> list
     return [reject for _, reject in sorted(dealt, key=lambda turn: turn[0])[:count]]
 
 
-def _text(example: dict[str, Any]) -> str:
-    return _short(" ".join(str(v) if np.ndim(v) == 0 else summarise_array(v) for v in example.values()))
+def text_of(example: dict[str, Any]) -> str:
+    """A raw example as text; an array is named by its shape."""
+    return " ".join(str(v) if np.ndim(v) == 0 else summarise_array(v) for v in example.values())
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 160 else text[:159] + "…"
 
 
-def _image(example: dict[str, Any]) -> np.ndarray | None:
+def image_of(example: dict[str, Any]) -> np.ndarray | None:
+    """The image among the values of a raw example, uint8 of shape `(height, width, channels)`."""
     for value in example.values():
         image = np.asarray(value.convert("RGB")) if hasattr(value, "convert") else value
         if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] in (1, 3):

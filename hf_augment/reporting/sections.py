@@ -137,7 +137,7 @@ def _shown(results: Results, arms: Sequence[str]) -> Section:
     samples = {arm: samples for arm, samples in results.samples.items() if arm in arms}
     shown = []
     for arm, of_arm in samples.items():
-        if images := [sample for sample in of_arm if sample.image is not None]:
+        if images := [s for s in of_arm if s.image is not None and s.verdict == "accepted"]:
             caption = f"{arm}: accepted images under the class asked for"
             pictures.append(Picture(caption, partial(plots.images, images)))
         shown += [tables.sample_table(arm, verdict, of_arm) for verdict in ("accepted", "rejected")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ from hf_augment.synthesis.columns import as_dataset, decode, encode
 
 
 FORMAT_VERSION = 3
+#: The most bytes of an array among the rejects of an account; a larger one is only named.
+LARGEST_REJECT = 2**16
 
 
 @dataclass
@@ -36,7 +39,8 @@ class Shard:
         rejected (`dict[str, int]`): Rejections by the name of the filter.
         seconds (`float`): Wall time of generating and filtering.
         reject_sample (`list[dict[str, Any]]`):
-            Some rejected candidates, with the keys `filter`, `reason`, `score`, `label`, `example`.
+            Some rejected candidates, with the keys `filter`, `reason`, `score`, `label`, `example`. Of their arrays
+            the store keeps those of uint8 and 64 KiB at most; a text that names its shape takes the place of others.
     """
 
     index: int
@@ -136,7 +140,7 @@ class ShardStore:
         if self.was_made(shard.index):
             self._compare(shard.index, account["examples_sha256"])
         else:
-            write_json(self._account(shard.index), account, default=summarise_array, durable=False)
+            write_json(self._account(shard.index), account, default=_packed, durable=False)
         write_atomically(self._arrow(shard.index), examples, durable=False)
 
     def compare(self, shard: Shard) -> None:
@@ -166,6 +170,8 @@ class ShardStore:
         """Reads how a shard came about, without its examples; raises as [`read`]."""
         account = self._read_account(index)
         del account["examples_sha256"]
+        for reject in account["reject_sample"]:
+            reject["example"] = {name: _unpacked(value) for name, value in reject["example"].items()}
         return Shard(**account)
 
     def indices(self) -> list[int]:
@@ -299,7 +305,21 @@ def acceptance(accounts: list[Shard]) -> dict[str, float]:
     return {"acceptance": left / candidates, **figures, "per_second": left / max(seconds, 1e-9)}
 
 
+def _packed(value: Any) -> Any:
+    """What stands for an array among the rejects of an account."""
+    array = np.asarray(value)
+    if array.dtype != np.uint8 or not array.ndim or array.nbytes > LARGEST_REJECT:
+        return summarise_array(array)
+    return {"shape": array.shape, "uint8": base64.b64encode(array.tobytes()).decode()}
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, dict) or value.keys() != {"shape", "uint8"}:
+        return value
+    return np.frombuffer(base64.b64decode(value["uint8"]), np.uint8).reshape(value["shape"])
+
+
 def summarise_array(value: Any) -> Any:
-    """Returns what stands for an array where only text can stand: among the rejects of an account, and in tables."""
+    """Returns what stands for an array where only text can stand."""
     array = np.asarray(value)
     return array.item() if array.ndim == 0 else f"{array.dtype} array of {'×'.join(map(str, array.shape))}"

@@ -83,7 +83,7 @@ def store(root, texts=("a warm film", "a dull one"), rejected=None, sample=(), l
 
 
 def image_store(root, count=2, labels=LABELS):
-    """Accepted images, and one rejected one, of which the store keeps the name alone."""
+    """Accepted images, and a rejected one."""
     made = ShardStore(root, {"shard_size": 8}, "label", labels)
     images = [np.full((8, 8, 3), 20 * i, np.uint8) for i in range(count)]
     sample = [

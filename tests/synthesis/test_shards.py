@@ -72,6 +72,17 @@ def test_a_shard_comes_back_as_it_went_and_no_file_is_a_pickle(store, toy):
     assert sorted(path.suffix for path in store.folder.iterdir()) == [".arrow", ".json", ".json"]
 
 
+def test_rejected_arrays_of_bytes_are_kept_unless_they_are_large(store):
+    small, large = (np.arange(n * n * 3, dtype=np.uint8).reshape(n, n, 3) for n in (147, 148))
+    rejects = [{"label": 0, "example": {"x": x, "name": "a"}} for x in (small, large, small[0, 0, 0])]
+    store.write(Shard(0, candidates=3, rejected={"never": 3}, reject_sample=rejects))
+    kept, named, scalar = (reject["example"] for reject in store.account(0).reject_sample)
+    assert (kept["x"].dtype, kept["name"]) == (np.uint8, "a")
+    assert np.array_equal(kept["x"], small)
+    assert named["x"] == "uint8 array of 148×148×3"
+    assert scalar["x"] == 0
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1", "I;16"])
 def test_pictures_come_back_as_they_went(store, mode):
     numbers = np.random.default_rng(0).integers(0, 2**16, (2, 8, 6), dtype=np.uint16)
