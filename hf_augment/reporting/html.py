@@ -33,6 +33,22 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
     text is escaped by the template, shows no control characters, and cannot load or run anything, which the page's
     policy forbids too.
     """
+    return page_template("report.html.jinja").render(
+        results=results,
+        summary=data_table(results)[2],
+        answers=[answer(results), accuracies(results)],
+        cautions=cautions(results),
+        advice=next_steps(results),
+        verdicts=results.on(results.test),
+        sections=sections,
+        pictures=[(said, data_uri((folder / name).read_bytes(), name)) for name, said in results.pictures.items()],
+        limits=limits(results, results.arms),
+        stated={"Versions": _words(results.versions), "Settings": _words(results.settings)},
+    )
+
+
+def page_template(name: str) -> jinja2.Template:
+    """A template of a page, in which every variable is shown as text and does nothing else."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hf_augment.reporting"),
         autoescape=True,
@@ -42,19 +58,8 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
         lstrip_blocks=True,
     )
     environment.tests["numeric"] = _numeric
-    environment.filters["data_uri"] = _data_uri
-    return environment.get_template("report.html.jinja").render(
-        results=results,
-        summary=data_table(results)[2],
-        answers=[answer(results), accuracies(results)],
-        cautions=cautions(results),
-        advice=next_steps(results),
-        verdicts=results.on(results.test),
-        sections=sections,
-        pictures=[(said, _data_uri((folder / name).read_bytes(), name)) for name, said in results.pictures.items()],
-        limits=limits(results, results.arms),
-        stated={"Versions": _words(results.versions), "Settings": _words(results.settings)},
-    )
+    environment.filters["data_uri"] = data_uri
+    return environment.get_template(name)
 
 
 def check_pictures(results: Results, folder: Path) -> None:
@@ -85,5 +90,6 @@ def _numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
     return all(_NUMBER.fullmatch(row[column]) for row in rows)
 
 
-def _data_uri(content: bytes, name: str = "x.png") -> str:
+def data_uri(content: bytes, name: str = "x.png") -> str:
+    """The content of a picture's file as an address."""
     return f"data:{KINDS[Path(name).suffix.lower()]};base64,{base64.b64encode(content).decode()}"

@@ -17,6 +17,10 @@ from hf_augment.reporting.results import Results
 from hf_augment.reporting.sections import make_sections
 
 
+#: The page with all synthetic examples, beside the report's.
+REVIEW_PAGE = "review.html"
+
+
 def print_results(console: Console, results: Results) -> None:
     """Prints the tables, then the notes and the findings in words, where a terminal stands."""
     # Generated text is untrusted: printed as it is, not as markup.
@@ -41,7 +45,10 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
     """
     lines = [answer(results), accuracies(results), *(f"! {sentence}" for sentence in cautions(results))]
     lines += [f"Try next: {sentence}" for sentence in next_steps(results)]
-    return [*map(plain, [*lines, f"Report: {report}"]), *(_use(results, models) if models else [])]
+    lines.append(f"Report: {report}")
+    if (review := report.with_name(REVIEW_PAGE)).is_file():
+        lines.append(f"All examples, to look at: {review}")
+    return [*map(plain, lines), *(_use(results, models) if models else [])]
 
 
 def _use(results: Results, models: Mapping[str, Path]) -> list[str]:

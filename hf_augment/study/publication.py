@@ -21,12 +21,14 @@ from rich.text import Text
 
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
+from hf_augment.neighbours.features import RealFeatures
 from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.progress import working
 from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
 from hf_augment.reporting.results import Data, Results
-from hf_augment.reporting.terminal import closing_lines
+from hf_augment.reporting.review import Neighbours, write_review
+from hf_augment.reporting.terminal import REVIEW_PAGE, closing_lines
 from hf_augment.study import identity
 from hf_augment.study.arms import Arm, LearnedSource, Source, sources_of
 from hf_augment.study.nearest_texts import NearestTexts
@@ -44,13 +46,37 @@ def write(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more:
         results = _results(study, arms, settings, more)
     console = Console(width=None if sys.stdout.isatty() else 100)
     results = write_report(study.folder / "report", results, console)
+    if shown := {arm.name: study.stores[arm.name] for arm in _generating(study, arms)}:
+        with working("Writing a page with all examples"):
+            write_review(study.folder / "report" / REVIEW_PAGE, results.title, shown, _neighbours(study))
     _publish(study, arms, results)
     # Where a terminal stands at the end.
-    models = {arm: study.split(0).folder / f"{arm}-0/model" for arm in arms}
-    models = {arm: folder for arm, folder in models.items() if folder.is_dir()}
-    for line in ["", *closing_lines(results, study.folder / "report/report.html", models)]:
-        console.print(Text(line), soft_wrap=True)
+    print_end(console, results, study.folder, study.folder / "report/report.html")
     return results
+
+
+def print_end(console: Console, results: Results, run_dir: Path, page: Path) -> None:
+    """Prints the last lines of a run: what was found, where its page and its classifiers are."""
+    models = {arm: run_dir / f"split-0/{arm}-0/model" for arm in results.arms}
+    saved = {arm: folder for arm, folder in models.items() if folder.is_dir()}
+    for line in ["", *closing_lines(results, page, saved if results.reference in saved else None)]:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _neighbours(study: Basis) -> Neighbours:
+    """Returns what finds the labelled row of the first split that is nearest to an example."""
+    rows = study.classifier.values(study.split(0).train)
+    if study.classifier.kind == "text":
+        texts = NearestTexts(rows)
+        return lambda examples: [(text, f"similarity {similarity:.2f}") for text, similarity in texts(examples)]
+    pixels = RealFeatures(lambda examples: [example["image"].ravel() for example in examples], rows)
+
+    def nearest(examples: list[dict[str, Any]]) -> list[tuple[Any, str]]:
+        found = pixels.nearest(examples)
+        words = [f"pixel distance {distance:.2f} (1: usual between real images)" for distance in found.distances]
+        return list(zip(rows[found.rows], words, strict=True))
+
+    return nearest
 
 
 def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more: dict[str, Any]) -> Results:

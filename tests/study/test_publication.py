@@ -1,5 +1,7 @@
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from hf_augment.study import publication
@@ -43,3 +45,16 @@ def test_a_source_is_named_without_where_in_a_wheel_it_lies():
 def test_versions_are_those_of_what_is_installed(monkeypatch):
     monkeypatch.setattr(publication, "LIBRARIES", ("torch", "a_library_of_an_extra"))
     assert list(publication._versions()) == ["python", "torch"]
+
+
+def test_the_nearest_labelled_row_of_texts_and_of_images():
+    def study(kind, values):
+        classifier = SimpleNamespace(kind=kind, values=lambda rows: values)
+        return SimpleNamespace(classifier=classifier, split=lambda index: SimpleNamespace(train=None))
+
+    texts = publication._neighbours(study("text", ["a dull and clumsy film", "a film to see twice"]))
+    assert texts([{"text": "a dull and clumsy plot"}]) == [("a dull and clumsy film", "similarity 0.50")]
+    images = np.stack([np.full((2, 2, 1), value, np.uint8) for value in (0, 10, 20)])
+    ((row, words),) = publication._neighbours(study("image", images))([{"image": np.full((2, 2, 1), 25, np.uint8)}])
+    assert np.array_equal(row, images[2])
+    assert words == "pixel distance 0.50 (1: usual between real images)"

@@ -87,7 +87,10 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     study.report({"origin": "a list"})
     last = capsys.readouterr().out.splitlines()
     assert [line for line in last if line.startswith("Accuracy on test: baseline ")]
-    assert last[-5] == f"Report: {study.folder / 'report/report.html'}"
+    page = study.folder / "report/review.html"
+    assert last[-6:-4] == [f"Report: {study.folder / 'report/report.html'}", f"All examples, to look at: {page}"]
+    # The nearest labelled rows, which are for nobody else.
+    assert any(f": {text}</span>" in page.read_text() for text in study.split(0).train["text"])
     assert last[-4].startswith(f"Model: {study.folder / 'split-0'}")
     assert last[-3] == "    from transformers import pipeline"
     results = json.loads((study.folder / "report/results.json").read_text())
@@ -95,6 +98,7 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     assert results["settings"]["origin"] == "a list"
     staged = json.loads((study.folder / "hub/push.json").read_text())["repositories"]
     assert {entry["suffix"] for entry in staged} == {"said", "said-synthetic", "results"}
+    assert "review.html" not in {path.name for path in study.folder.glob("hub/*/*")}
     # Once more: nothing is trained, and of a third seed there is no question.
     again, asked = make(seeds=3), []
     again.run(go_on=lambda seeds: asked.append(seeds) or seeds < 2)
