@@ -12,8 +12,10 @@ import numpy as np
 
 from hf_augment.files import parse_json
 from hf_augment.generators.answers import answered_text, one_line
+from hf_augment.generators.prompt_attributes import class_words
 from hf_augment.generators.prompt_base import Prompt, check_template, fill
 from hf_augment.label_names import readable_name, says_nothing
+from hf_augment.words import opening
 
 
 _NEGATIVE = (
@@ -31,6 +33,8 @@ _FILM_ASPECTS = (
     "film film film movie story plot acting cast dialogue direction script humor pacing comedy drama documentary "
     "thriller"
 )
+#: Words of an example that are shown.
+_SHOWN = 60
 _STYLES = ("short", "plain", "blunt", "witty", "vivid", "casual", "very short", "punchy", "thoughtful")
 
 
@@ -154,7 +158,8 @@ class InstructPrompt(Prompt):
         descriptions (`dict[str, str]`, *optional*, defaults to `{}`):
             The replacements of `{label}` by label name. A label that is not in it stands for itself.
         examples (`dict[str, list[str]]`, *optional*, defaults to `{}`):
-            Texts of your own by label name, which take the place of `{examples}`, each in quotes on a line.
+            Texts of your own by label name, which take the place of `{examples}`, each in quotes on a line, up to the
+            first 60 words.
         num_examples (`int`, *optional*, defaults to 4):
             Number of examples in a prompt, drawn without replacement; at least 1. All where a label has fewer.
         style (`str`, *optional*, defaults to `"chat"`):
@@ -240,27 +245,29 @@ class InstructPrompt(Prompt):
             num_examples (`int`, *optional*, defaults to 4): Number of them in a prompt, drawn anew for each.
             attributes (`dict[str, list[str] | dict[str, list[str]]]`, *optional*):
                 What else is to vary, such as `{"tone": ["polite", "angry"]}`, for all labels or by label name.
-            template (`str`, *optional*): A chat's instruction of your own, with `{label}` and each attribute.
+            template (`str`, *optional*):
+                A chat's instruction of your own, with `{label}` and each attribute. With examples it may have
+                `{examples}`, and `{word}`, for which [`~hf_augment.generators.prompt_attributes.class_words`] of them
+                are drawn.
             scoring_template (`str`, *optional*): See [`InstructPrompt`].
 
         Raises:
             `ValueError`: If a label is a number and is not described, two labels read alike, or a description,
                 attribute or example is of no label.
         """
-        described = _described(label_names, descriptions or {})
-        varied = dict(attributes or {})
+        described, varied = _described(label_names, descriptions or {}), dict(attributes or {})
         if template is None:
             clauses = "; ".join(f"{readable_name(name)}: {{{name}}}" for name in varied)
-            template = f"Write one {kind} about {{label}}{f' ({clauses})' if clauses else ''}."
-            if examples:
-                template = (
-                    f"Each of these is a {kind} about {{label}}:\n{{examples}}\n\n{template[:-1]}, unlike these."
-                )
+            ask = f"Write one {kind} about {{label}}{f' ({clauses})' if clauses else ''}"
+            shown = f"Each of these is a {kind} about {{label}}:\n{{examples}}\n\n"
+            template = f"{shown}{ask}, unlike these." if examples else f"{ask}."
+        if examples and "{word}" in template and (words := class_words(examples)):
+            varied.setdefault("word", words)
         prompt = cls(
             template,
             varied,
             described,
-            examples or {},
+            examples if examples and "{examples}" in template else {},
             num_examples,
             scoring_template=scoring_template or f'In a {kind} about {{label}}, they wrote: "',
         )
@@ -327,7 +334,7 @@ class InstructPrompt(Prompt):
         if self.examples:
             texts = self.examples[label_name]
             drawn = rng.choice(len(texts), size=min(self.num_examples, len(texts)), replace=False)
-            values["examples"] = "\n".join(f'"{one_line(texts[i])}"' for i in drawn)
+            values["examples"] = "\n".join(f'"{opening(texts[i], _SHOWN)}"' for i in drawn)
         return fill(self.template, values)
 
     def scoring_prompt(self, label_name: str) -> str:

@@ -148,6 +148,25 @@ def test_a_template_of_ones_own_takes_the_place_of_the_one_for_labels():
     assert prompt.prompts([1], NAMES, np.random.default_rng(0)) == ["Say pos in a bar."]
 
 
+def test_words_of_the_examples_vary_a_prompt_that_asks_for_them():
+    examples = {"neg": ["a dull film", "dull, dull"], "pos": ["a warm film", "warm and long"]}
+    prompt = InstructPrompt.for_labels(NAMES, template='{label} with "{word}"', examples=examples)
+    # Nothing shows the texts themselves.
+    assert prompt.examples == {}
+    drawn = set(prompt.prompts([0, 1] * 50, NAMES, np.random.default_rng(0)))
+    assert drawn == {'neg with "dull"', 'pos with "warm"', 'pos with "and"', 'pos with "long"'}
+    own = {"word": ["bleak"]}
+    prompt = InstructPrompt.for_labels(NAMES, template='{label} "{word}"', examples=examples, attributes=own)
+    assert prompt.prompts([0], NAMES, np.random.default_rng(0)) == ['neg "bleak"']
+    with pytest.raises(ValueError, match="word}, which nothing fills"):
+        InstructPrompt.for_labels(NAMES, template='{label} "{word}"', examples={"neg": ["退款"], "pos": ["a b"]})
+
+
+def test_of_a_long_example_the_beginning_is_shown():
+    prompt = InstructPrompt("{examples} {label}", examples={"neg": ["so " * 100]})
+    assert prompt.prompts([0], ["neg"], np.random.default_rng(0)) == [f'"{"so " * 59}so" neg']
+
+
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
