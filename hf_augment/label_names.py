@@ -74,6 +74,18 @@ def read_descriptions(path: str | Path, label_names: Sequence[str]) -> dict[str,
     return {name: found[name] for name in label_names}
 
 
+def write_descriptions(path: str | Path, label_names: Sequence[str]) -> None:
+    """
+    Writes a draft that [`read_descriptions`] reads: a line `label: readable name` for each class.
+
+    Raises:
+        `FileExistsError`: If there is such a file, which may hold a person's work.
+    """
+    lines = {name: readable_name(name) for name in label_names}
+    with Path(path).open("x", encoding="utf-8") as file:
+        yaml.safe_dump(lines, file, allow_unicode=True, sort_keys=False, width=1000)
+
+
 def _csv_pairs(path: Path, text: str) -> Iterable[tuple[str, str]]:
     rows = [row for row in csv.reader(io.StringIO(text)) if any(row)]
     if wrong := next((row for row in rows if len(row) != 2), None):

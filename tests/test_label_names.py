@@ -2,7 +2,7 @@
 
 import pytest
 
-from hf_augment.label_names import read_descriptions, readable_name, says_nothing
+from hf_augment.label_names import read_descriptions, readable_name, says_nothing, write_descriptions
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,16 @@ def test_descriptions_of_yaml_and_csv_are_read_as_they_are_written(tmp_path):
 def test_a_file_that_does_not_describe_the_labels_is_refused(name, text, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         read_descriptions(write(tmp_path, name, text), ["a", "b"])
+
+
+def test_a_draft_of_descriptions(tmp_path):
+    names = ["card_arrival", "yes", "007", "a: b"]
+    write_descriptions(tmp_path / "a.yaml", names)
+    assert read_descriptions(tmp_path / "a.yaml", names) == {
+        "card_arrival": "card arrival",
+        "yes": "yes",
+        "007": "007",
+        "a: b": "a b",
+    }
+    with pytest.raises(FileExistsError):
+        write_descriptions(tmp_path / "a.yaml", names)

@@ -49,7 +49,7 @@ class Columns:
         label (`str`, *optional*): The column of the labels.
         several (`bool`, *optional*, defaults to `False`): Whether a row may have several labels.
         separator (`str`, *optional*): What stands between several labels in a cell of text; `"["` for written lists.
-        why (`dict[str, str]`, *optional*): By column: what it is taken for, and why.
+        why (`dict[str, str]`, *optional*): By what was taken: which, and why.
     """
 
     data: tuple[str, ...]
@@ -99,9 +99,9 @@ def find_columns(
     if not has_labels:
         return columns
     if label_column is not None:
-        columns.why[label_column] = "labels: as asked"
+        columns.why["labels"] = f"column {label!r}, as asked"
     elif label is not None:
-        columns.why[label] = "labels: by its name"
+        columns.why["labels"] = f"column {label!r}, by its name"
         label = _with_names(cells, label, columns)
     else:
         label = _label_by_contents(source, [cell for cell in rest if cell.name not in columns.data], columns)
@@ -135,13 +135,15 @@ def _named(cells: dict[str, Cells], given: Sequence[str]) -> Columns:
             raise ValueError(f"Column {name!r} holds {cells[name].told()}: name a column of texts or images.")
     has_images = cells[given[0]].kind in ("image", "path")
     what = "images" if has_images else "texts"
-    return Columns(tuple(given), has_images, why=dict.fromkeys(given, f"{what}: as asked"))
+    return Columns(tuple(given), has_images, why={what: f"column {' and '.join(map(repr, given))}, as asked"})
 
 
 def _pictures(cells: Sequence[Cells]) -> Columns | None:
     found = [cell.name for cell in cells if cell.kind in ("image", "path")]
-    why = "images: the only column of images" if len(found) == 1 else f"images: the first of {', '.join(found)}"
-    return Columns((found[0],), True, why={found[0]: why}) if found else None
+    if not found:
+        return None
+    others = f", the first of {', '.join(map(repr, found))}" if len(found) > 1 else ""
+    return Columns((found[0],), True, why={"images": f"column {found[0]!r}{others}"})
 
 
 def _texts(source: str, cells: Sequence[Cells]) -> Columns:
@@ -156,11 +158,10 @@ def _texts(source: str, cells: Sequence[Cells]) -> Columns:
     why = "by its name" if known else f"the longest, {taken.width:.0f} characters on average"
     for first, second in _pairs(found):
         if taken.name in (first, second) or not known:
-            pair = f"texts, as a pair: by the names {first} and {second}"
-            return Columns((first, second), False, why={first: pair, second: pair})
-    others = ", ".join(cell.name for cell in found if cell is not taken and cell.kind == "text")
+            return Columns((first, second), False, why={"texts": f"columns {first!r} and {second!r}, by their names"})
+    others = ", ".join(repr(cell.name) for cell in found if cell is not taken and cell.kind == "text")
     why += f" (also there: {others})" if others else ""
-    return Columns((taken.name,), False, why={taken.name: f"texts: {why}"})
+    return Columns((taken.name,), False, why={"texts": f"column {taken.name!r}, {why}"})
 
 
 def _pairs(cells: Sequence[Cells]) -> list[tuple[str, str]]:
@@ -179,8 +180,7 @@ def _with_names(cells: dict[str, Cells], label: str, columns: Columns) -> str:
         if cell.kind == "word" and len(cell.counts) == len(numbers.counts) and len(cell.values) == len(numbers.values):
             pairs = set(zip(numbers.values, cell.values, strict=True))
             if len(pairs) == len(cell.counts):
-                columns.why[cell.name] = f"labels: it names the classes that {label} numbers"
-                del columns.why[label]
+                columns.why["labels"] = f"column {cell.name!r}, which names the classes that {label!r} numbers"
                 return cell.name
     return label
 
@@ -190,7 +190,7 @@ def _label_by_contents(source: str, cells: Sequence[Cells], columns: Columns) ->
     for kinds in (("class",), ("list", "word", "text"), ("number",)):
         of_kind = [cell for cell in found if cell.kind in kinds]
         if len(of_kind) == 1:
-            columns.why[of_kind[0].name] = "labels: the only column whose values recur"
+            columns.why["labels"] = f"column {of_kind[0].name!r}, the only one whose values recur"
             return of_kind[0].name
         if of_kind:
             break
@@ -229,7 +229,7 @@ def _find_several(source: str, cell: Cells, columns: Columns, several: bool | No
         raise ValueError(f"label_column={cell.name!r} of {source!r} has rows of several labels, and several=False.")
     if columns.separator:
         how = "written as lists" if columns.separator == "[" else f"with {columns.separator!r} between them"
-        columns.why[cell.name] += f"; several in a cell, {how}"
+        columns.why["labels"] += f"; several in a cell, {how}"
     if columns.several:
         return
     where = f"label_column={cell.name!r} of {source!r} holds"

@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import datasets
 import numpy as np
@@ -36,6 +37,7 @@ class Data:
         unlabelled (`datasets.Dataset`, *optional*): Rows without the labels.
         why (`list[str]`, *optional*): What was taken for what, and why.
         left_out (`Counter`, *optional*): Rows that were left out, by reason.
+        contradictory (`int`, *optional*, defaults to 0): Rows that repeat another one with another label.
         forms ([`Forms`], *optional*): What images were before they became alike.
     """
 
@@ -47,6 +49,7 @@ class Data:
     unlabelled: datasets.Dataset | None = None
     why: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    contradictory: int = 0
     forms: Forms | None = None
 
     @property
@@ -55,11 +58,11 @@ class Data:
         feature = self.train.features["labels" if self.several else "label"]
         return list((feature.feature if self.several else feature).names)
 
-    def classes_of(self, rows: datasets.Dataset) -> set[str]:
-        """The classes that rows have."""
+    def counts(self, rows: datasets.Dataset) -> list[int]:
+        """Rows of each class."""
         column = rows["labels" if self.several else "label"][:]
-        found = {label for labels in column for label in labels} if self.several else set(column)
-        return {self.label_names[label] for label in found}
+        found = Counter(label for labels in column for label in labels) if self.several else Counter(column)
+        return [found[label] for label in range(len(self.label_names))]
 
 
 def open_data(
@@ -91,7 +94,7 @@ def open_data(
     from hf_augment import open_data
 
     data = open_data("tickets.csv")
-    print(*data.why, sep="\\n")  # text: texts: by its name ...
+    print(*data.why, sep="\\n")  # texts: column 'message', by its name ...
     data.train["text"], data.train["label"], data.label_names
     ```
 
@@ -195,7 +198,7 @@ def _make_alike(data: Data, rows: dict[str, datasets.Dataset], size: int | None)
 
 def _size(data: Data, side: float) -> int:
     size = 32 if side < 48 else 64
-    data.why.append(f"image_size={size}: the shorter sides have a median of {side:.0f} pixels")
+    data.why.append(f"image size: {size}, since the shorter sides have a median of {side:.0f} pixels")
     return size
 
 
@@ -212,6 +215,10 @@ def _divide(
     def keys(rows: datasets.Dataset) -> Sequence[Hashable]:
         return image_digests(rows) if data.kind == "image" else texts_of(rows)
 
+    first: dict[Hashable, Any] = {}
+    of_row = labelled["labels" if data.several else "label"][:]
+    pairs = zip(keys(labelled), of_row, strict=True)
+    data.contradictory = sum(first.setdefault(key, label) != label for key, label in pairs)
     train = without_duplicates(labelled, keys, test)
     if repeated := len(labelled) - len(train):
         data.left_out["that repeat another row" + (" or a test row" if test is not None else "")] = repeated
@@ -228,13 +235,13 @@ def _divide(
             test = test.select([row for row in range(len(test)) if row not in near])
         data.why.append(f"test: {len(test)} rows, a random part ({fraction:.0%}){by}")
     data.train, data.test = train.remove_columns([GROUP] if GROUP in train.column_names else []), test
-    _check_classes(data, labelled)
+    _check_classes(data)
 
 
-def _check_classes(data: Data, labelled: datasets.Dataset) -> None:
+def _check_classes(data: Data) -> None:
     if not len(data.test):
         raise ValueError(f"{data.name!r} has no test row that does not repeat a labelled one: pass test=FILE.")
-    lost = sorted(data.classes_of(labelled) - data.classes_of(data.train))
+    lost = [name for name, count in zip(data.label_names, data.counts(data.train), strict=True) if not count]
     if lost:
         raise ValueError(
             f"{data.name!r} has no labelled row of {lost} that is not in the test part too: pass another "

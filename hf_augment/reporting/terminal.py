@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -23,16 +23,20 @@ REVIEW_PAGE = "review.html"
 
 def print_results(console: Console, results: Results) -> None:
     """Prints the tables, then the notes and the findings in words, where a terminal stands."""
-    # Generated text is untrusted: printed as it is, not as markup.
-    for title, header, rows in (table for section in make_sections(results) for table in section.tables):
-        table = Table(title=_printable(title), title_justify="left")
-        for name in header:
-            table.add_column(_printable(name))
-        for row in rows:
-            table.add_row(*map(_printable, row))
-        console.print(table)
+    for table in (table for section in make_sections(results) for table in section.tables):
+        print_table(console, *table)
     for sentence in [*results.notes, *(difference.describe() for difference in results.differences)]:
-        console.print(_printable(sentence))
+        console.print(printable(sentence))
+
+
+def print_table(console: Console, title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table. Cells are untrusted: printed as they are, not as markup."""
+    table = Table(title=printable(title), title_justify="left")
+    for name in header:
+        table.add_column(printable(name))
+    for row in rows:
+        table.add_row(*map(printable, row))
+    console.print(table)
 
 
 def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | None = None) -> list[str]:
@@ -67,5 +71,6 @@ def _use(results: Results, models: Mapping[str, Path]) -> list[str]:
     ]
 
 
-def _printable(text: str) -> Text:
+def printable(text: str) -> Text:
+    """A line of untrusted text, for a terminal."""
     return Text(plain(text))

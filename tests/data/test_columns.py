@@ -17,14 +17,17 @@ def find(columns, **options):
 def test_by_names():
     found = find({"id": list(range(12)), "intent": KINDS, "channel": KINDS, "Message": TEXTS, "title": TEXTS[::-1]})
     assert (found.data, found.label, found.kind, found.several) == (("Message",), "intent", "text", False)
-    assert found.why == {"Message": "texts: by its name (also there: title)", "intent": "labels: by its name"}
+    assert found.why == {
+        "texts": "column 'Message', by its name (also there: 'title')",
+        "labels": "column 'intent', by its name",
+    }
 
 
 def test_by_contents():
     found = find({"kind": KINDS, "what was said": TEXTS, "when": ["2024-01-01"] * 12})
     assert (found.data, found.label) == (("what was said",), "kind")
-    assert found.why["what was said"] == "texts: the longest, 33 characters on average"
-    assert found.why["kind"] == "labels: the only column whose values recur"
+    assert found.why["texts"] == "column 'what was said', the longest, 33 characters on average"
+    assert found.why["labels"] == "column 'kind', the only one whose values recur"
 
 
 def test_as_asked():
@@ -32,7 +35,7 @@ def test_as_asked():
         {"label": KINDS, "other": KINDS, "a": TEXTS, "b": TEXTS}, text_column=["b", "a"], label_column="other"
     )
     assert (found.data, found.label, found.kind) == (("b", "a"), "other", "pair")
-    assert set(found.why.values()) == {"texts: as asked", "labels: as asked"}
+    assert found.why == {"texts": "column 'b' and 'a', as asked", "labels": "column 'other', as asked"}
 
 
 @pytest.mark.parametrize("names", [("premise", "hypothesis"), ("Sentence1", "Sentence2"), ("text_a", "text_b")])
@@ -56,7 +59,7 @@ def test_several_labels():
     assert find({"text": TEXTS, "labels": [[kind] for kind in KINDS]}, several=True).several
     written = find({"text": TEXTS, "tags": ["x;y", "x", "y;z"] * 4})
     assert (written.several, written.separator) == (True, ";")
-    assert written.why["tags"] == "labels: by its name; several in a cell, with ';' between them"
+    assert written.why["labels"] == "column 'tags', by its name; several in a cell, with ';' between them"
     assert not find({"text": TEXTS, "tags": ["x;y", "x", "y;z"] * 4}, several=False).several
     # Each set another one, so that no cell recurs.
     pairs = [f"{a};{b}" for a in "pqrs" for b in "xyz"]

@@ -53,8 +53,8 @@ def test_one_table(tmp_path, name):
     of = dict(zip(TEXTS, LABELS, strict=True))
     assert [of[text] for text in data.train["text"][:]] == names(data, data.train)
     assert data.why == [
-        "text: texts: by its name",
-        "label: labels: by its name",
+        "texts: column 'text', by its name",
+        "labels: column 'label', by its name",
         "test: 21 rows, a random part (33%), of each class the same share",
     ]
     assert data.left_out == {}
@@ -175,7 +175,7 @@ def test_a_folder_of_images(tmp_path):
     assert (data.kind, data.label_names) == ("image", ["cat", "dog"])
     assert image_arrays(data.train).shape == (8, 32, 32, 3)
     assert np.bincount(data.test["label"][:]).tolist() == [2, 2]
-    assert "image_size=32: the shorter sides have a median of 30 pixels" in data.why
+    assert "image size: 32, since the shorter sides have a median of 30 pixels" in data.why
     assert data.forms.changes == {"resized": 12, "grey to colour": 6}
     assert image_arrays(open_data(str(tmp_path / "pets"), image_size=16).test).shape == (4, 16, 16, 3)
     (tmp_path / "pets/dog/1.png").write_text("no image")

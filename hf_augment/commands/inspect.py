@@ -1,0 +1,47 @@
+"""`hf_augment inspect DATA`: what is in it, and what is odd."""
+
+from __future__ import annotations
+
+import argparse
+
+from hf_augment.commands.data_options import add_data_arguments, data_arguments
+
+
+SUMMARY = "say what is in a file or a folder: columns, classes, lengths, and what is odd"
+DESCRIPTION = """\
+Say what was found in DATA: which column is taken for what, rows by class, lengths and scripts of texts, sizes of
+images, and what is odd: classes of one row or in two spellings, repeated and contradictory rows, labels given away."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    add_data_arguments(parser)
+    parser.add_argument("--seed", type=int, default=42, help="seed of the division (default: 42)")
+    parser.add_argument(
+        "--descriptions", metavar="FILE.yaml", help="write a draft of what each class is, for prompts, to this file"
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints what is in the data, and writes a draft of descriptions where asked."""
+    import datasets
+    from rich.console import Console
+
+    from hf_augment.data.opening import open_data
+    from hf_augment.data.summary import summarize
+    from hf_augment.label_names import write_descriptions
+    from hf_augment.reporting.terminal import print_table, printable
+
+    datasets.disable_progress_bars()
+    console = Console()
+    data = open_data(options.data, **data_arguments(options), seed=options.seed)
+    summary = summarize(data)
+    for line in data.why:
+        console.print(printable(line))
+    for table in summary.tables:
+        print_table(console, *table)
+    for finding in summary.findings:
+        console.print(printable(str(finding)))
+    if options.descriptions is not None:
+        write_descriptions(options.descriptions, data.label_names)
+        console.print(printable(f"Descriptions: {options.descriptions}. Say in each line what the class is."))
