@@ -31,7 +31,7 @@ except ImportError:  # Loaded as remote code.
 
 
 # timm adds what is registered to it, and would make one of that alone.
-__all__ = ["SmallResNetForImageClassification", "small_resnet18"]
+__all__ = ["SmallResNetForImageClassification", "linear_pixels", "small_resnet18"]
 
 # What timm knows of a model beside its weights, of which there are none.
 default_cfgs = generate_default_cfgs(
@@ -72,6 +72,24 @@ def small_resnet18(pretrained: bool = False, width: int = 64, **kwargs: Any) -> 
     return build_model_with_cfg(SmallResNet, "small_resnet18", pretrained, width=width, **kwargs)
 
 
+class LinearPixels(nn.Module):
+    """One linear layer on all pixels."""
+
+    def __init__(self, inputs: int, num_classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(inputs, num_classes)
+
+    def forward(self, pixels: Any) -> Any:
+        """Returns the logits."""
+        return self.fc(pixels.flatten(1))
+
+
+@register_model
+def linear_pixels(pretrained: bool = False, inputs: int = 3072, num_classes: int = 10, **_: Any) -> LinearPixels:
+    """A linear classifier of images of so many numbers, for [`fit_head`]: there are no pretrained weights."""
+    return LinearPixels(inputs, num_classes)
+
+
 class SmallResNetForImageClassification(SafetensorsOnly, TimmWrapperForImageClassification):
     """
     [`small_resnet18`] through transformers' timm wrapper.
@@ -102,18 +120,27 @@ class SmallResNetForImageClassification(SafetensorsOnly, TimmWrapperForImageClas
             width (`int`, *optional*, defaults to 64): As for [`small_resnet18`].
             dropout (`float`, *optional*, defaults to 0.0): Before the last layer.
         """
-        model = cls(
-            TimmWrapperConfig(
-                architecture="small_resnet18",
-                model_args={"in_chans": num_channels, "width": width, "drop_rate": dropout},
-                id2label=dict(enumerate(label_names)),
-                label2id={name: i for i, name in enumerate(label_names)},
-            )
-        )
+        shape = {"in_chans": num_channels, "width": width, "drop_rate": dropout}
+        model = cls._of_timm("small_resnet18", label_names, shape)
         # transformers has drawn all weights anew, from one normal distribution for layers of all sizes. timm draws
         # them as of He et al. 2015 (section 2.2), and begins with residual branches of 0 (Goyal et al. 2017, 5.1).
         model.timm_model.init_weights()
         return model
+
+    @classmethod
+    def linear(cls, label_names: Sequence[str], inputs: int) -> SmallResNetForImageClassification:
+        """A linear classifier in the place of the network, of images of `inputs` numbers: the least one must beat."""
+        return cls._of_timm("linear_pixels", label_names, {"inputs": inputs})
+
+    @classmethod
+    def _of_timm(
+        cls, architecture: str, label_names: Sequence[str], model_args: dict[str, Any]
+    ) -> SmallResNetForImageClassification:
+        label2id = {name: i for i, name in enumerate(label_names)}
+        id2label = dict(enumerate(label_names))
+        return cls(
+            TimmWrapperConfig(architecture=architecture, model_args=model_args, id2label=id2label, label2id=label2id)
+        )
 
 
 # The source goes with a model when it is saved.

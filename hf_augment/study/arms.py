@@ -203,8 +203,8 @@ class Arm:
         same_steps (`bool`, *optional*, defaults to `True`):
             Whether an arm without source is trained for as many steps as those with one.
         probe (`bool` or `str`, *optional*, defaults to `False`):
-            Whether the pretrained model stays as it is, and a linear classifier learns from its features. The name of
-            an arm with a source: it learns from what that arm is shown, too.
+            Whether the pretrained model stays as it is, and a linear classifier learns from its features (of images,
+            from pixels). The name of an arm with a source: it learns from what that arm is shown, too.
     """
 
     name: str

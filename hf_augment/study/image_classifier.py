@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,10 @@ class ImageClassifier(Classifier):
         # As the images are: convolutions are faster so, on CPUs and on GPUs. With fewer channels torch 2.14 corrupts
         # memory on CPUs.
         return model.to(memory_format=torch.channels_last) if self.width >= 16 else model
+
+    def frozen(self, seed: int) -> PreTrainedModel:
+        """A network of random weights has no features that are worth a probe: it reads the pixels."""
+        return SmallResNetForImageClassification.linear(self.label_names, self.num_channels * math.prod(self.size))
 
     def callbacks(self, model: Any) -> list[TrainerCallback]:
         return [GraphedNetwork(model.timm_model, (self.num_channels, *self.size))] if self.cuda_graph else []

@@ -108,12 +108,16 @@ def test_a_text_classifier_that_starts_as_a_probe_knows_the_rows_before_it_is_tr
         TextClassifier(folder, list(LABELS), start="linear")
 
 
-def test_an_image_classifier_has_a_probe_too():
+def test_the_probe_of_an_image_classifier_reads_pixels_since_its_network_knows_nothing(tmp_path):
     rows = IMAGE.rows(40)
     classifier = ImageClassifier(list(LABELS), (8, 8, 3), width=4)
     model = classifier.probe(1, rows)
-    probabilities = classifier.judge(model)([{"image": image} for image in classifier.values(rows)])
-    assert (probabilities.argmax(axis=1) == rows["label"][:]).mean() > 0.9
+    assert sum(weights.numel() for weights in model.parameters()) == (8 * 8 * 3 + 1) * 2
+    examples = [{"image": image} for image in classifier.values(rows)]
+    probabilities = classifier.judge(model)(examples)
+    assert probabilities.argmax(axis=1).tolist() == rows["label"][:]
+    model.save_pretrained(tmp_path)
+    np.testing.assert_array_equal(classifier.as_judge(tmp_path)(examples), probabilities)
 
 
 def test_a_probe_is_not_trained():
