@@ -70,7 +70,7 @@ class Results:
         memorization (`dict[str, dict[str, float]]`, *optional*):
             Similarity of synthetic examples to the labelled rows, by arm, then by a measure's name.
         beside_probe (`list[Difference]`, *optional*):
-            Every other arm against the most accurate probe on the test set, if there is one.
+            Every other arm against [`Results.probe`] on the test set, if there is one.
         zero_shot (`dict[str, float]`, *optional*):
             Accuracy of a generator's own model, asked for the labels of test rows, by the generator's name.
         notes (`list[str]`, *optional*): Sentences that belong beside the tables.
@@ -145,15 +145,15 @@ class Results:
 
     @property
     def probe(self) -> str | None:
-        """The most accurate of the linear classifiers on frozen features, which take no optimizer step."""
-        probes = [arm for arm in self.arms if not any(run.steps for run in self.of_arm(arm))]
+        """The most accurate linear classifier on frozen features that was shown real rows alone."""
+        probes = [arm for arm in self.arms if not any(r.steps or r.shown is not None for r in self.of_arm(arm))]
         return max(probes, key=self.accuracy, default=None)
 
     @property
     def tried(self) -> list[str]:
-        """The arms that are to help: those behind the reference, but for probes and the ceiling of real rows."""
+        """The arms that are to help: those behind the reference, but for a probe and the ceiling of real rows."""
         behind = self.arms[self.arms.index(self.reference) + 1 :]
-        return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and any(r.steps for r in self.of_arm(arm))]
+        return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and arm != self.probe]
 
     def accuracy(self, arm: str) -> float:
         """Mean accuracy of an arm on the test set."""

@@ -73,8 +73,7 @@ def _neighbours(study: Basis) -> Neighbours:
 
     def nearest(examples: list[dict[str, Any]]) -> list[tuple[Any, str]]:
         found = pixels.nearest(examples)
-        words = [f"pixel distance {distance:.2f} (1: usual between real images)" for distance in found.distances]
-        return list(zip(rows[found.rows], words, strict=True))
+        return [(rows[row], f"distance {distance:.2f}") for row, distance in zip(*found, strict=True)]
 
     return nearest
 

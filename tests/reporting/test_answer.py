@@ -62,6 +62,13 @@ def test_a_gain_over_a_weak_baseline_is_no_yes():
     assert Results.from_dict(weak.to_dict()).beside_probe == weak.beside_probe
 
 
+def test_a_probe_that_learned_synthetic_rows_too_is_one_of_the_arms_that_were_tried():
+    arms = {"same_steps": 600, "probe": 700, "probe_instruct": 800, "instruct": 780}
+    found = compared(**arms, steps={"probe": 0, "probe_instruct": 0}, shown={"probe_instruct": 1.0})
+    assert (found.probe, found.tried) == ("probe", ["probe_instruct", "instruct"])
+    assert answer(found).startswith("Yes: probe_instruct raises accuracy on test from 60.0 % (same_steps) to 80.0 %")
+
+
 def test_no_effect_and_harm():
     none = answer(compared(baseline=500, same_steps=700, instruct=703))
     assert none.startswith("Not that these runs could tell: the best arm, instruct, moves accuracy on test from 70.")

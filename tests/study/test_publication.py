@@ -57,4 +57,4 @@ def test_the_nearest_labelled_row_of_texts_and_of_images():
     images = np.stack([np.full((2, 2, 1), value, np.uint8) for value in (0, 10, 20)])
     ((row, words),) = publication._neighbours(study("image", images))([{"image": np.full((2, 2, 1), 25, np.uint8)}])
     assert np.array_equal(row, images[2])
-    assert words == "pixel distance 0.50 (1: usual between real images)"
+    assert words == "distance 0.50"
