@@ -68,6 +68,23 @@ def check_labels(name: str, labels: Any, n_examples: int, n_classes: int | None 
     return classes
 
 
+def check_targets(name: str, labels: Any, n_examples: int, n_classes: int | None = None, of: str = "") -> np.ndarray:
+    """
+    As [`check_labels`] for one class per example; for several labels, a row of 0 and 1 per example, returns bool of
+    shape `(n_examples, num_labels)`.
+    """
+    rows = np.asarray(labels)
+    if rows.ndim != 2:
+        return check_labels(name, labels, n_examples, n_classes, of)
+    shape = (n_examples, rows.shape[1] if n_classes is None else n_classes)
+    if rows.shape != shape or not np.isin(rows, (0, 1)).all():
+        raise ValueError(
+            f"`{name}` has shape {rows.shape}. For several labels give 0 or 1 for each example and label, in an array "
+            f"of shape {shape}."
+        )
+    return rows.astype(bool)
+
+
 def class_column(dataset: datasets.Dataset, column: str, label_names: Sequence[str] | None = None) -> list[int]:
     """Returns the labels of a dataset, or raises a `ValueError` unless each is the number of a class."""
     if column not in dataset.column_names:

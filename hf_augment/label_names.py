@@ -31,6 +31,8 @@ def readable_name(name: str) -> str:
     ['card arrival', 'card arrival', 'card arrival', 'ATM support', 'sci/tech']
     ```
     """
+    if "; " in name:  # A set of labels.
+        return " and ".join(map(readable_name, name.split("; ")))
     words = [word for run in _WORD.findall(name) for word in _CAPITAL.split(run) if word]
     # In a name that is written in capitals, no word is an abbreviation.
     kept = len(name) < 5 or not name.isupper()

@@ -16,6 +16,7 @@ from hf_augment.label_names import read_descriptions, readable_name, says_nothin
         ("Refund_not_showing_up", "refund not showing up"),
         ("atm.ATMSupport", "atm ATM support"),
         ("USA", "USA"),
+        ("card_arrival; lost", "card arrival and lost"),
         ("getURLNow", "get URL now"),
         ("Sci/Tech", "sci/tech"),
         ("C++", "C++"),

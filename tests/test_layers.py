@@ -10,7 +10,7 @@ import hf_augment
 
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
-    {"seeding", "fingerprints", "files", "progress", "checks", "words", "label_names", "extras"},
+    {"seeding", "fingerprints", "files", "progress", "checks", "words", "label_names", "label_sets", "extras"},
     {"weights"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},

@@ -9,6 +9,7 @@ import datasets
 import numpy as np
 from transformers.utils import logging
 
+from hf_augment.label_sets import memberships
 from hf_augment.neighbours.texts import COPY_SIMILARITY, TextIndex, sketch_texts
 from hf_augment.seeding import derive_rng
 
@@ -140,3 +141,35 @@ def sample_per_class(dataset: datasets.Dataset, count: int | None, seed: int, *c
             raise ValueError(f"train_per_class={count} is more than the {len(rows)} rows of {name!r}: lower it.")
         chosen.append(derive_rng(seed, "sample_per_class", label, *counters).permutation(rows)[:count])
     return dataset.select(np.sort(np.concatenate(chosen)))
+
+
+def sample_per_label(
+    dataset: datasets.Dataset, labels: Sequence[str], count: int | None, seed: int, *counters: int
+) -> datasets.Dataset:
+    """
+    Draws random rows until each label, and having none, is in `count` of them, in the dataset's order; all for `None`.
+    Labels are served in the order of their frequency, the rarest first, as in Sechidis et al. 2011 (*On the
+    stratification of multi-label data*); of one with fewer rows all are drawn.
+
+    Args:
+        dataset (`datasets.Dataset`): Rows whose `label` is a set of labels; see [`~hf_augment.label_sets`].
+        labels (`Sequence[str]`): The labels.
+        count (`int`, *optional*): Number of rows, 1 or more.
+        seed (`int`): Seed of the draw.
+        *counters (`int`): Numbers of the draw.
+
+    Raises:
+        ValueError: If `count` is not positive.
+    """
+    if count is None:
+        return dataset
+    if count < 1:
+        raise ValueError(f"train_per_class={count} must be 1 or more, or None for all rows.")
+    has = memberships(dataset.features["label"].names, labels)[dataset["label"][:]]
+    has = np.column_stack([has, ~has.any(axis=1)])
+    chosen = np.zeros(len(has), dtype=bool)
+    for label in np.argsort(has.sum(axis=0), kind="stable").tolist():
+        others = np.flatnonzero(has[:, label] & ~chosen)
+        lacking = max(count - int(has[chosen, label].sum()), 0)
+        chosen[derive_rng(seed, "sample_per_label", label, *counters).permutation(others)[:lacking]] = True
+    return dataset.select(np.flatnonzero(chosen))

@@ -11,9 +11,10 @@ import numpy as np
 from tqdm.auto import tqdm
 from transformers import EvalPrediction
 
-from hf_augment.evaluation.robustness import Predict, predicted_classes
+from hf_augment.checks import check_targets
+from hf_augment.evaluation.robustness import Predict, predicted_labels
 from hf_augment.extras import optional_imports
-from hf_augment.metrics.classification import classification_metrics
+from hf_augment.metrics.classification import classification_metrics, share_right
 
 
 with optional_imports("filters"):
@@ -27,20 +28,22 @@ class HoldoutResult:
 
     Args:
         metrics (`dict[str, float]`): The [`classification_metrics`].
-        correct (`list[int]`): For each row that counts 1 where the prediction was right, else 0.
+        correct (`list[float]`):
+            For each row that counts 1 where the prediction was right, else 0; for several labels see
+            [`~hf_augment.metrics.classification.share_right`].
         classes (`dict[str, dict[str, float]]`): By class name: `precision`, `recall`, `f1` and `support`.
         left_out (`dict[Any, int]`, *optional*): Rows of each label that the label map does not name.
     """
 
     metrics: dict[str, float]
-    correct: list[int] = field(repr=False)
+    correct: list[float] = field(repr=False)
     classes: dict[str, dict[str, float]] = field(repr=False)
     left_out: dict[Any, int] = field(default_factory=dict)
 
 
 def generalization(
     predict: Predict,
-    holdouts: Mapping[str, tuple[Sequence[Any], Sequence[Hashable]]],
+    holdouts: Mapping[str, tuple[Sequence[Any], Sequence[Hashable] | np.ndarray]],
     label_names: Sequence[str],
     label_maps: Mapping[str, Mapping[Any, str]] | None = None,
 ) -> dict[str, HoldoutResult]:
@@ -65,8 +68,10 @@ def generalization(
     Args:
         predict (`Callable`):
             Values to logits or probabilities of shape `(values, classes)`. Rows that are all in `[0, 1]` with sum 1
-            are taken for probabilities.
-        holdouts (`Mapping[str, tuple[Sequence, Sequence]]`): By name, values and their labels.
+            are taken for probabilities. For several labels it gives logits.
+        holdouts (`Mapping[str, tuple[Sequence, Sequence]]`):
+            By name, values and their labels; for several labels, which no map can translate, bool of shape `(values,
+            classes)`.
         label_names (`Sequence[str]`): The classes that the classifier knows, in order.
         label_maps (`Mapping[str, Mapping[Any, str]]`, *optional*):
             By hold-out, its labels to names of ours; rows of other labels are left out and counted. A hold-out that is
@@ -100,9 +105,9 @@ def generalization(
     return results
 
 
-def _mapped(
-    name: str, labels: Sequence[Any], label_names: Sequence[str], label_map: Mapping[Any, str] | None
-) -> list[int | None]:
+def _mapped(name: str, labels: Any, label_names: Sequence[str], label_map: Mapping[Any, str] | None) -> list[Any]:
+    if label_map is None and np.ndim(labels) == 2:
+        return list(check_targets(f"holdouts[{name!r}]", labels, len(labels), len(label_names)))
     index = {label_name: i for i, label_name in enumerate(label_names)}
     if label_map is None:
         label_map = dict(enumerate(label_names))
@@ -135,14 +140,14 @@ def _result(
             f"predict gave an array of shape {scores.shape} for {len(labels)} values of {name!r} and "
             f"{len(label_names)} classes: it has to give logits or probabilities of shape (values, classes)."
         )
-    predictions = predicted_classes(scores, len(labels), name)
-    if scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+    predictions = predicted_labels(scores, labels, name)
+    if labels.ndim == 1 and scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
         with np.errstate(divide="ignore"):
             # The softmax of these gives the probabilities back.
             scores = np.log(scores)
     metrics = classification_metrics(EvalPrediction(predictions=scores, label_ids=labels))
     classes = class_scores(labels, predictions, label_names)
-    return HoldoutResult(metrics, (predictions == labels).astype(int).tolist(), classes, left_out)
+    return HoldoutResult(metrics, share_right(labels, predictions).tolist(), classes, left_out)
 
 
 def class_scores(

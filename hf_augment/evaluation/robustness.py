@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 from transformers import (
     TextClassificationPipeline,
@@ -18,9 +19,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from hf_augment.checks import check_labels
+from hf_augment.checks import check_targets
 from hf_augment.extras import optional_imports
-from hf_augment.metrics.classification import first_output
+from hf_augment.metrics.classification import first_output, share_right
 from hf_augment.metrics.robustness.summary import summarise_robustness
 from hf_augment.seeding import derive_seed, isolated_rng
 
@@ -106,7 +107,7 @@ class RobustnessReport:
 def robustness(
     predict: Predict,
     values: Sequence[Any],
-    labels: Sequence[int],
+    labels: ArrayLike,
     perturb: Perturb,
     names: Iterable[str],
     severities: Iterable[int] = (1, 2, 3, 4, 5),
@@ -129,10 +130,12 @@ def robustness(
 
     Args:
         predict (`Callable`):
-            Values to logits or probabilities `(values, classes)`, or to predicted classes `(values,)`: see
-            [`predict_with_trainer`] and [`predict_with_pipeline`].
+            Values to logits or probabilities `(values, classes)`, or to predicted classes `(values,)`; for several
+            labels to logits. See [`predict_with_trainer`] and [`predict_with_pipeline`].
         values (`Sequence`): The test inputs: texts, or uint8 images of shape `(height, width, channels)`.
-        labels (`Sequence[int]`): Their classes.
+        labels (`ArrayLike`):
+            Their classes; for several labels a row of 0 and 1 for each value, and accuracy is the mean of
+            [`~hf_augment.metrics.classification.share_right`].
         perturb (`Callable`):
             Values, name, severity and seed to as many values: [`perturb_texts`] or [`corrupt_images`].
         names (`Iterable[str]`): The perturbations, such as `TEXT_PERTURBATIONS`.
@@ -149,7 +152,7 @@ def robustness(
         raise ValueError(
             f"There are {len(values)} values, names={names} and severities={severities}: give at least one of each."
         )
-    truth = check_labels("labels", labels, len(values))
+    truth = check_targets("labels", labels, len(values))
     clean = float(_correct(predict, values, truth, "clean values").mean())
     accuracy: dict[str, list[float]] = {name: [] for name in names}
     right = np.zeros(len(truth))
@@ -164,7 +167,8 @@ def robustness(
         # All severities in one pass: a trainer's pass over few rows is mostly setting up.
         arrays = isinstance(versions[0], np.ndarray)
         together: Any = np.concatenate(versions) if arrays else [value for version in versions for value in version]
-        correct = _correct(predict, together, np.tile(truth, len(severities)), repr(name)).reshape(-1, len(truth))
+        repeated = np.concatenate([truth] * len(severities))
+        correct = _correct(predict, together, repeated, repr(name)).reshape(-1, len(truth))
         accuracy[name] = correct.mean(axis=1).tolist()
         right += correct.sum(axis=0)
     shares = right / (len(accuracy) * len(severities))
@@ -173,12 +177,28 @@ def robustness(
 
 def _correct(predict: Predict, values: Sequence[Any], labels: np.ndarray, what: str) -> np.ndarray:
     scores = np.asarray(predict(values))
-    if scores.ndim == 2 and labels.max() >= scores.shape[1]:
+    if labels.ndim == 1 and scores.ndim == 2 and labels.max() >= scores.shape[1]:
         raise ValueError(
             f"labels has the class {labels.max()}, but predict gives scores of {scores.shape[1]} classes: number them "
             "from 0, in the model's order."
         )
-    return predicted_classes(scores, len(labels), what) == labels
+    return share_right(labels, predicted_labels(scores, labels, what))
+
+
+def predicted_labels(output: Any, labels: np.ndarray, what: str) -> np.ndarray:
+    """
+    Returns what a [`Predict`] named for each value, in the form of the true `labels`: a class ([`predicted_classes`]),
+    or for several labels a row of bool, true where the logit is above 0.
+    """
+    if labels.ndim == 1:
+        return predicted_classes(output, len(labels), what)
+    scores = np.asarray(output)
+    if scores.shape != labels.shape or np.isnan(scores).any():
+        raise ValueError(
+            f"predict gave {scores.dtype} of shape {scores.shape} for {len(labels)} values ({what}), or NaN: it has "
+            f"to give logits of shape {labels.shape}, one for each value and label."
+        )
+    return scores > 0
 
 
 def predicted_classes(output: Any, num_values: int, what: str) -> np.ndarray:
@@ -248,8 +268,8 @@ def _pillow_image(array: np.ndarray) -> Any:
 def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
     """
     Lets a transformers pipeline for the classification of texts or images predict: values, texts or uint8 images of
-    shape `(height, width, channels)`, to scores `(values, classes)`. A text is cut to the length that the tokenizer
-    names.
+    shape `(height, width, channels)`, to scores `(values, classes)`, for several labels to logits. A text is cut to
+    the length that the tokenizer names.
 
     Example:
 
@@ -276,7 +296,9 @@ def predict_with_pipeline(pipeline: Any, label_names: Sequence[str]) -> Predict:
         )
 
     # A text pipeline does not cut what is too long for its model.
-    options = {"truncation": True} if isinstance(pipeline, TextClassificationPipeline) else {}
+    options: dict[str, Any] = {"truncation": True} if isinstance(pipeline, TextClassificationPipeline) else {}
+    if pipeline.model.config.problem_type == "multi_label_classification":
+        options["function_to_apply"] = "none"
 
     def predict(values: Sequence[Any]) -> np.ndarray:
         inputs = [_pillow_image(value) if isinstance(value, np.ndarray) else value for value in values]

@@ -37,10 +37,13 @@ class Generator(ABC):
     Attributes:
         label_names (`Sequence[str]`): The classes, in the order of the dataset's integer labels.
         columns (`tuple[str, ...]`, defaults to `("text",)`): The raw columns of an example, without the label.
+        label_shares (`Sequence[float]`, *optional*):
+            How often each class is asked for, in any unit. Defaults to what `synthetic_class_balance` says.
     """
 
     label_names: Sequence[str]
     columns: Sequence[str] = ("text",)
+    label_shares: Sequence[float] | None = None
 
     #: Whether `generate` draws from nothing but its `seed`, so that it may run in a background thread. A generator
     #: that needs the global random state sets this to `False` and is then only accepted by the inline producer.

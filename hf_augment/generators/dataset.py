@@ -10,6 +10,7 @@ import datasets
 import numpy as np
 
 from hf_augment.generators.base import Generator
+from hf_augment.label_sets import labels_of, with_sets
 
 
 ARRAYS = (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
@@ -34,13 +35,20 @@ class DatasetGenerator(Generator):
 
     Args:
         dataset (`datasets.Dataset`): Raw rows of every class.
-        label_column (`str`, *optional*, defaults to `"label"`): A `ClassLabel` column.
+        label_column (`str`, *optional*, defaults to `"label"`):
+            A `ClassLabel` column; or a list of them, where rows have several labels: the classes are then the sets of
+            labels that occur ([`~hf_augment.label_sets`]).
+        as_they_occur (`bool`, *optional*, defaults to `False`):
+            Whether the classes are those that have a row, and are asked for as often as they have. For several labels
+            always so.
 
     Raises:
-        ValueError: If `label_column` is not a `ClassLabel` column, or a class has no row.
+        ValueError: If `label_column` is none of these, or a class has no row.
     """
 
-    def __init__(self, dataset: datasets.Dataset, label_column: str = "label") -> None:
+    def __init__(self, dataset: datasets.Dataset, label_column: str = "label", as_they_occur: bool = False) -> None:
+        if several := labels_of(dataset, label_column) is not None:
+            dataset, label_column = with_sets(dataset, column=label_column), "label"
         feature = dataset.features.get(label_column)
         if not isinstance(feature, datasets.ClassLabel):
             raise ValueError(
@@ -48,6 +56,9 @@ class DatasetGenerator(Generator):
             )
         self.label_names = list(feature.names)
         labels = np.array(dataset[label_column][:])
+        if several or as_they_occur:
+            found, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
+            self.label_names, self.label_shares = [feature.names[label] for label in found], counts.tolist()
         rows = dataset.with_format(None).remove_columns(label_column)
         self.columns = tuple(rows.column_names)
         self._dataset = rows

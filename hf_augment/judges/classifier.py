@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from hf_augment.checks import check_number, read_texts
 from hf_augment.fingerprints import texts_digest, weights_fingerprint
 from hf_augment.images.arrays import read_images
+from hf_augment.label_sets import memberships
 
 
 #: Examples in, an array `(n, num_labels)` of probabilities out.
@@ -23,17 +24,23 @@ Judge = Callable[[Sequence[dict[str, Any]]], ArrayLike]
 class _ModelJudge(ABC):
     """A transformers classifier applied to raw examples in batches; a subclass says what it reads of them."""
 
-    def __init__(self, model: Any, batch_size: int) -> None:
+    def __init__(self, model: Any, batch_size: int, label_sets: Sequence[str] | None = None) -> None:
         check_number("batch_size", batch_size, 1, whole=True, hint="It is a number of examples.")
         config = model.config
-        if config.num_labels < 2 or config.problem_type not in (None, "single_label_classification"):
+        kinds = (None, "single_label_classification") if label_sets is None else ("multi_label_classification",)
+        if config.num_labels < 2 or config.problem_type not in kinds:
             raise ValueError(
                 f"`model` must choose one of two or more classes, but has num_labels={config.num_labels} and "
-                f"problem_type={config.problem_type!r}. Load it with `num_labels=` of the dataset."
+                f"problem_type={config.problem_type!r}. Load it with `num_labels=` of the dataset; one whose labels "
+                "are independent (multi_label_classification) judges sets of them, if they are given as `label_sets`."
             )
         self.model = model
         self.batch_size = batch_size
         self.label_names = tuple(config.id2label[label] for label in range(config.num_labels))
+        self._sets: torch.Tensor | None = None
+        if label_sets is not None:
+            self._sets = torch.from_numpy(memberships(label_sets, self.label_names)).float()
+            self.label_names = tuple(label_sets)
 
     @abstractmethod
     def _inputs(self, examples: Sequence[dict[str, Any]]) -> Any:
@@ -46,8 +53,11 @@ class _ModelJudge(ABC):
         rows = [np.empty((0, len(self.label_names)), dtype=np.float32)]
         for start in range(0, len(examples), self.batch_size):
             inputs = self._inputs(examples[start : start + self.batch_size])
-            logits = self.model(**inputs.to(self.model.device)).logits
-            rows.append(logits.float().softmax(-1).cpu().numpy())
+            scores = self.model(**inputs.to(self.model.device)).logits.float()
+            if self._sets is not None:
+                # The logarithm of a set's product, but for a term that all sets share.
+                scores = scores @ self._sets.to(scores.device).T
+            rows.append(scores.softmax(-1).cpu().numpy())
         return np.concatenate(rows)
 
     @abstractmethod
@@ -62,6 +72,10 @@ class ClassifierJudge(_ModelJudge):
     It has its own copy of the tokenizer, because a fast tokenizer used by two threads truncates wrongly without an
     error. The model is not copied: give one that nobody trains in the meantime.
 
+    Of independent labels with the probabilities `p`, a set has the product of `p` of its labels and `1 - p` of the
+    others, and what the judge tells is its share among `label_sets`. The product alone is small wherever there are
+    many labels, and the mean over labels is near 1 for a set that has none of the right ones.
+
     Example:
 
     ```python
@@ -75,17 +89,21 @@ class ClassifierJudge(_ModelJudge):
 
     Args:
         model (`transformers.PreTrainedModel`):
-            With a head for two or more exclusive classes. It stays on its device and is put into evaluation mode.
+            With a head for two or more classes, exclusive unless there are `label_sets`. It stays on its device and is
+            put into evaluation mode.
         tokenizer (`transformers.PreTrainedTokenizerBase`): The model's tokenizer.
         text_column (`str`, *optional*, defaults to `"text"`): The column to read.
         max_length (`int`, *optional*, defaults to `128`): In tokens, one or more. Longer texts are cut.
         batch_size (`int`, *optional*, defaults to `64`): One or more.
+        label_sets (`Sequence[str]`, *optional*):
+            For a model of independent labels: the sets of them that it chooses among ([`~hf_augment.label_sets`]).
 
     Attributes:
-        label_names (`tuple[str, ...]`): The classes in the order of the model's configuration.
+        label_names (`tuple[str, ...]`): The classes in the order of the model's configuration, or `label_sets`.
 
     Raises:
-        `ValueError`: If a number is out of range or the model has one output only or independent ones.
+        `ValueError`: If a number is out of range, the model has one output only, or independent ones without
+            `label_sets`, or these have labels that are not the model's.
     """
 
     def __init__(
@@ -95,9 +113,10 @@ class ClassifierJudge(_ModelJudge):
         text_column: str = "text",
         max_length: int = 128,
         batch_size: int = 64,
+        label_sets: Sequence[str] | None = None,
     ) -> None:
         check_number("max_length", max_length, 1, whole=True, hint="It is a number of tokens.")
-        super().__init__(model, batch_size)
+        super().__init__(model, batch_size, label_sets)
         self.tokenizer = copy.deepcopy(tokenizer)
         self.text_column = text_column
         self.max_length = max_length
@@ -110,7 +129,8 @@ class ClassifierJudge(_ModelJudge):
         """Identifies the judge by its weights, vocabulary and settings."""
         vocabulary = self.tokenizer.get_vocab()
         tokens = texts_digest(sorted(vocabulary, key=vocabulary.__getitem__))
-        return f"{weights_fingerprint(self.model)}-{tokens}-{self.text_column}-{self.max_length}"
+        sets = "" if self._sets is None else f"-{texts_digest(self.label_names)}"
+        return f"{weights_fingerprint(self.model)}-{tokens}-{self.text_column}-{self.max_length}{sets}"
 
 
 class ImageClassifierJudge(_ModelJudge):
@@ -201,7 +221,7 @@ class ClassifierFeatures:
     """
 
     def __init__(self, judge: ClassifierJudge | ImageClassifierJudge) -> None:
-        classes = len(judge.label_names)
+        classes = judge.model.config.num_labels
         linear = [module for module in judge.model.modules() if isinstance(module, torch.nn.Linear)]
         heads = [module for module in linear if module.out_features == classes]
         if not heads:

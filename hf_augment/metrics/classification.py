@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from hf_augment.checks import check_labels
+from hf_augment.checks import check_targets
 from hf_augment.metrics.loading import load_metric
 
 
@@ -37,16 +37,20 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
     Args:
         eval_prediction (`transformers.EvalPrediction`):
             As [`~transformers.Trainer`] gives it: `predictions` with one row of logits for each example, for two
-            classes or more (or a tuple that starts with them), and `label_ids` with one class for each; or lists of
-            both by batch, as with `eval_do_concat_batches=False`.
+            classes or more (or a tuple that starts with them), and `label_ids` with one class for each, or, for
+            several labels, a row of 0 and 1; or lists of both by batch, as with `eval_do_concat_batches=False`.
 
     Returns:
         `dict[str, float]`: All in `[0, 1]`:
 
-        - `accuracy`.
-        - `f1`: of class 1 where there are two classes, else the mean over classes weighted by support.
+        - `accuracy`; for several labels, of which those with a logit above 0 are predicted, the mean of
+          [`share_right`].
+        - `exact_match`, for several labels only: the share of examples of which all labels are right.
+        - `f1`: of class 1 where there are two classes, else the mean over classes weighted by support; for several
+          labels over all of them together (micro).
         - `f1_macro`: the plain mean over the classes that are predicted or present.
-        - `expected_calibration_error`: of the softmax of the logits, with 15 bins (Guo et al. 2017, section 2).
+        - `expected_calibration_error`: of the softmax of the logits, with 15 bins (Guo et al. 2017, section 2); for
+          several labels of the sigmoid, each label of each example being one case.
 
     Raises:
         `ValueError`: If the logits are not a table with two classes or more, are not finite (apart from `-inf` for
@@ -54,28 +58,70 @@ def classification_metrics(eval_prediction: EvalPrediction) -> dict[str, float]:
     """
     logits = _checked_logits(first_output(eval_prediction.predictions))
     label_ids = _joined(eval_prediction.label_ids)
-    labels = check_labels("eval_prediction.label_ids", label_ids, len(logits), logits.shape[1], "the logits have")
-    probabilities = special.softmax(logits, axis=-1)
+    labels = check_targets("eval_prediction.label_ids", label_ids, len(logits), logits.shape[1], "the logits have")
+    if labels.ndim == 2:
+        return _several_labels(logits, labels)
     predictions = logits.argmax(axis=-1)
-
-    def score(name: str, predicted: np.ndarray, **kwargs: Any) -> float:
-        # By thread, as these objects collect what they score and would mix two threads' examples.
-        metric = _cached_metric(name, threading.get_ident())
-        return float(metric.compute(predictions=predicted, references=labels, **kwargs)[name])
-
     # A small evaluation set may hold no example of a class: its F1 is then 0, and not worth a warning each time.
     f1_average = "binary" if logits.shape[1] == 2 else "weighted"
     return {
-        "accuracy": score("accuracy", predictions),
-        "f1": score("f1", predictions, average=f1_average, zero_division=0.0),
-        "f1_macro": score("f1", predictions, average="macro", zero_division=0.0),
-        "expected_calibration_error": score("expected_calibration_error", probabilities),
+        "accuracy": _score("accuracy", predictions, labels),
+        "f1": _score("f1", predictions, labels, average=f1_average, zero_division=0.0),
+        "f1_macro": _score("f1", predictions, labels, average="macro", zero_division=0.0),
+        "expected_calibration_error": _score("expected_calibration_error", special.softmax(logits, axis=-1), labels),
     }
 
 
+def _several_labels(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    predictions, sure = logits > 0, special.expit(logits).reshape(-1, 1)
+    rows, truth = predictions.astype(int), labels.astype(int)
+    known = np.flatnonzero((labels | predictions).any(axis=0)).tolist() or None
+    return {
+        "accuracy": float(share_right(labels, predictions).mean()),
+        "exact_match": _score("accuracy", rows, truth, "multilabel"),
+        "f1": _score("f1", rows, truth, "multilabel", average="micro", zero_division=0.0),
+        "f1_macro": _score("f1", rows, truth, "multilabel", average="macro", labels=known, zero_division=0.0),
+        "expected_calibration_error": _score(
+            "expected_calibration_error", np.hstack([1 - sure, sure]), truth.reshape(-1)
+        ),
+    }
+
+
+def _score(name: str, predictions: np.ndarray, references: np.ndarray, config: str | None = None, **how: Any) -> float:
+    # By thread, as these objects collect what they score and would mix two threads' examples.
+    metric = _cached_metric(name, threading.get_ident(), config)
+    return float(metric.compute(predictions=predictions, references=references, **how)[name])
+
+
 @functools.lru_cache(maxsize=32)
-def _cached_metric(name: str, thread_id: int) -> EvaluationModule:
-    return load_metric(name)
+def _cached_metric(name: str, thread_id: int, config: str | None) -> EvaluationModule:
+    return load_metric(name, config_name=config)
+
+
+def share_right(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """
+    How right the prediction of each example is. One class is right or wrong. Of several labels, given as rows of bool,
+    it is the Jaccard index: of the labels that an example has or is said to have the share of those that it has and is
+    said to have, and 1 where there are none. Its mean is called accuracy by Godbole and Sarawagi 2004 (*Discriminative
+    methods for multi-labeled classification*); where every set is of one label, it is the usual one.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from hf_augment.metrics.classification import share_right
+    >>> labels, predictions = np.array([[1, 1, 0], [0, 0, 0]], bool), np.array([[1, 0, 0], [0, 0, 0]], bool)
+    >>> share_right(labels, predictions).tolist()
+    [0.5, 1.0]
+    ```
+
+    Returns:
+        `np.ndarray`: Of shape `(examples,)`: int for one class, float64 in `[0, 1]` for several labels.
+    """
+    if labels.ndim == 1:
+        return (labels == predictions).astype(int)
+    both, either = (labels & predictions).sum(axis=1), (labels | predictions).sum(axis=1)
+    return np.where(either == 0, 1.0, both / np.maximum(either, 1))
 
 
 def first_output(predictions: Any) -> Any:

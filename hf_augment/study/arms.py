@@ -127,7 +127,9 @@ class RealRows(Source):
         return (REAL_ROWS,)
 
     def check(self, study: Basis) -> None:
-        """Every class needs a row that is not labelled."""
+        """Every class needs a row that is not labelled; sets of labels are drawn as they occur."""
+        if study.data.labels is not None and len(study.split(0).apart[1]):
+            return
         rest = study.split(0).apart[1]
         counts = {name: rest["label"][:].count(label) for label, name in enumerate(study.data.label_names)}
         if not all(counts.values()):
@@ -137,7 +139,7 @@ class RealRows(Source):
             )
 
     def open(self, split: Split) -> Generator:
-        return DatasetGenerator(split.apart[1])
+        return DatasetGenerator(split.apart[1], as_they_occur=split.study.data.labels is not None)
 
 
 @dataclass

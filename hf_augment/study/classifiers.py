@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
+import numpy as np
 from accelerate import PartialState
 from transformers import PreTrainedModel, TrainerCallback
 
 from hf_augment.evaluation.robustness import Predict, predict_with_trainer
 from hf_augment.judges.classifier import ClassifierFeatures
+from hf_augment.label_sets import memberships
 from hf_augment.study.identity import identity_of
 from hf_augment.study.probe import fit_head
 from hf_augment.training.trainer import AugmentingTrainer
@@ -26,6 +28,7 @@ class Classifier(ABC):
         kind (`str`): Column of its data, `"text"` or `"image"`.
         name (`str`): Name that a reader can look up.
         label_names (`Sequence[str]`): The classes, in the order of the integer labels.
+        labels (`Sequence[str]`, *optional*): The labels that the classes are sets of, where rows have several.
         processing_class (`Any`):
             Tokenizer or image processor, as `Trainer(processing_class=...)`; saved with the model.
         perturbations (`Sequence[str]`): Names for `perturb`.
@@ -34,6 +37,7 @@ class Classifier(ABC):
     kind: ClassVar[str]
     name: str
     label_names: Sequence[str]
+    labels: Sequence[str] | None = None
     processing_class: Any
     perturbations: ClassVar[Sequence[str]]
 
@@ -57,7 +61,7 @@ class Classifier(ABC):
         """Returns a model whose last layer alone is fitted to labelled rows; see [`fit_head`]."""
         features = ClassifierFeatures(self.judge(self.frozen(seed).to(PartialState().device)))
         examples = [{self.kind: value} for rows in train for value in self.values(rows)]
-        return fit_head(features, examples, [label for rows in train for label in rows["label"][:]])
+        return fit_head(features, examples, np.concatenate([self.targets(rows) for rows in train]))
 
     @abstractmethod
     def rows(self, dataset: datasets.Dataset, description: str) -> Any:
@@ -66,6 +70,14 @@ class Classifier(ABC):
     @abstractmethod
     def values(self, dataset: datasets.Dataset) -> Any:
         """Returns the inputs of labelled rows: texts, or uint8 images."""
+
+    def targets(self, dataset: datasets.Dataset) -> np.ndarray:
+        """
+        Returns what a model of this kind is to say of labelled rows: their classes, int64 of shape `(rows,)`; where
+        rows have several labels bool of shape `(rows, labels)`.
+        """
+        classes = np.array(dataset["label"][:])
+        return classes if self.labels is None else memberships(dataset.features["label"].names, self.labels)[classes]
 
     def check(self, name: str, dataset: datasets.Dataset) -> None:  # noqa: B027 - texts have no shape
         """Raises a `ValueError` for rows, with their name, that this kind of classifier cannot read."""

@@ -27,7 +27,7 @@ from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.image_quality import measure_quality, quality_table
 from hf_augment.study.image_settings import ImageExperimentArguments
 from hf_augment.study.labelled import LabelledData
-from hf_augment.study.split import Split, check_folds
+from hf_augment.study.split import Split
 from hf_augment.study.study import Study
 
 
@@ -78,7 +78,7 @@ class ImageFilters:
     def check(self, study: Study, source: Source) -> None:
         """Raises `ValueError` if a class has too few rows."""
         if self.min_label_probability and source.learns:
-            check_folds(study.split(0).train["label"][:], study.data.label_names, self.judge_folds)
+            study.split(0).check_folds(self.judge_folds)
 
     def __call__(self, split: Split, source: Source, generator: Generator) -> list[Filter]:
         """Returns the filters of a split."""

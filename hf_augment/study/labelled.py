@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
+
+from hf_augment.label_sets import labels_of, sets_of, with_sets
 
 
 @dataclass
@@ -15,11 +17,29 @@ class LabelledData:
     The rows of a study.
 
     Args:
-        train (`datasets.Dataset`): All labelled rows, from which splits are drawn; `label` is a `ClassLabel`.
+        train (`datasets.Dataset`):
+            All labelled rows, from which splits are drawn; `label` is a `ClassLabel`. Rows with several labels, or
+            with none, have `labels` instead, a list of `ClassLabel`: each set of labels that occurs becomes a class of
+            its own ([`~hf_augment.label_sets`]), which generators are asked for.
         evaluations (`dict[str, datasets.Dataset]`):
             The test set under `"test"`, and the hold-outs, with the same classes.
         name (`str`, *optional*, defaults to `"data"`): Name in the report.
         note (`str`, *optional*): Note for readers, in the title of the report.
+        labels (`Sequence[str]`, *optional*, defaults to those of the column `labels`):
+            The labels that the classes are sets of.
+
+    Example:
+
+    ```python
+    >>> import datasets
+    >>> from hf_augment import LabelledData
+    >>> labels = datasets.List(datasets.ClassLabel(names=["card", "lost"]))
+    >>> rows = datasets.Dataset.from_dict({"text": ["My card is gone.", "Hello."], "labels": [[0, 1], []]})
+    >>> rows = rows.cast_column("labels", labels)
+    >>> data = LabelledData(rows, {"test": rows})
+    >>> data.label_names, data.labels
+    (['card; lost', 'none'], ['card', 'lost'])
+    ```
 
     Raises:
         ValueError: If there is no test set, or rows lack a column, a text or a label, or have other classes.
@@ -29,11 +49,17 @@ class LabelledData:
     evaluations: dict[str, datasets.Dataset]
     name: str = "data"
     note: str | None = None
+    labels: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        _check_rows("train", self.train)
         if "test" not in self.evaluations:
             raise ValueError(f"evaluations={list(self.evaluations)} has no test set: pass one under 'test'.")
+        if isinstance(self.train, datasets.Dataset) and (labels := labels_of(self.train)) is not None:
+            self.labels = labels
+            sets = sorted(set().union(*(_sets(name, rows, labels) for name, rows in self._all())))
+            self.train = with_sets(self.train, sets)
+            self.evaluations = {name: with_sets(rows, sets) for name, rows in self.evaluations.items()}
+        _check_rows("train", self.train)
         for name, rows in self.evaluations.items():
             _check_rows(name, rows, self.label_names)
 
@@ -41,6 +67,22 @@ class LabelledData:
     def label_names(self) -> list[str]:
         """The classes."""
         return list(self.train.features["label"].names)
+
+    def _all(self) -> Iterator[tuple[str, datasets.Dataset]]:
+        yield "train", self.train
+        yield from self.evaluations.items()
+
+
+def _sets(name: str, rows: Any, labels: Sequence[str]) -> set[str]:
+    """The sets of labels that occur in rows."""
+    found = labels_of(rows) if isinstance(rows, datasets.Dataset) else None
+    if found != labels:
+        raise ValueError(
+            f"{name} has the labels {found} in column 'labels', but train has {labels}: give it the same."
+        )
+    if without := rows["labels"][:].count(None):
+        raise ValueError(f"{name} has {without} rows without labels: leave them out, or give an empty list for none.")
+    return set(sets_of(rows))
 
 
 def _check_rows(name: str, rows: Any, label_names: Sequence[str] | None = None) -> None:
@@ -55,6 +97,11 @@ def _check_rows(name: str, rows: Any, label_names: Sequence[str] | None = None) 
             f"{name} has the columns {rows.column_names}: it needs 'text' or 'image' beside 'label', so rename_column."
         )
     label = rows.features.get("label")
+    if getattr(label, "dtype", "").startswith(("float", "decimal")):
+        raise ValueError(
+            f"{name} has a number as label, {label}: regression is not supported in a study. Make classes of it, or "
+            "train with AugmentingTrainer and a generator that brings the target."
+        )
     if not isinstance(label, datasets.ClassLabel):
         raise ValueError(f"{name} has the label {label}: make it a ClassLabel, as by class_encode_column('label').")
     if label_names is not None and label.names != list(label_names):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from transformers import PreTrainedModel
 
@@ -69,33 +70,54 @@ def pool_by_mean(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def fit_head(
-    features: ClassifierFeatures, examples: Sequence[dict[str, Any]], labels: Sequence[int]
-) -> PreTrainedModel:
+def fit_head(features: ClassifierFeatures, examples: Sequence[dict[str, Any]], labels: ArrayLike) -> PreTrainedModel:
     """
-    Fits the last linear layer of a classifier, all else frozen, by logistic regression on what that layer reads.
+    Fits the last linear layer of a classifier, all else frozen, by logistic regression on what that layer reads: one
+    for all classes, or, where examples have several labels, one for each label.
 
     Args:
         features (`ClassifierFeatures`): Those of the classifier, whose last layer is changed in place.
         examples (`Sequence[dict[str, Any]]`): Raw examples.
-        labels (`Sequence[int]`): Their classes; of two classes or more there is an example.
+        labels (`ArrayLike`):
+            Their classes, of which two or more have an example; for several labels bool of shape `(examples, labels)`.
 
     Returns:
-        `PreTrainedModel`: The classifier. A class without an example is the least likely one.
+        `PreTrainedModel`: The classifier. A class without an example is the least likely one, a label without one
+            never there.
     """
     read = features(examples).astype(np.float64)
     centre = read.mean(axis=0)
     # Features that are all alike have no scale.
     scale = np.linalg.norm(read - centre, axis=1).mean() or 1.0
-    found = LogisticRegression(C=STRENGTH, max_iter=1000).fit((read - centre) / scale, np.asarray(labels))
-    weights, bias = found.coef_ / scale, found.intercept_
-    if len(weights) == 1:  # Of two classes it has the second one alone.
-        weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    fit = _fit_classes if np.ndim(labels) == 1 else _fit_each_label
+    known, weights, bias = fit((read - centre) / scale, np.asarray(labels))
+    weights = weights / scale
     bias = bias - weights @ centre
     head = features.head
     with torch.no_grad():
         head.weight.zero_()
-        head.bias.fill_(float(bias.min()) - 10.0)
-        head.weight[found.classes_] = torch.as_tensor(weights, dtype=head.weight.dtype, device=head.weight.device)
-        head.bias[found.classes_] = torch.as_tensor(bias, dtype=head.bias.dtype, device=head.bias.device)
+        head.bias.fill_(min(float(bias.min()), 0.0) - 10.0)
+        head.weight[known] = torch.as_tensor(weights, dtype=head.weight.dtype, device=head.weight.device)
+        head.bias[known] = torch.as_tensor(bias, dtype=head.bias.dtype, device=head.bias.device)
     return features.judge.model
+
+
+def _fit_classes(read: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The classes that have an example, the weights and the bias of each."""
+    found = LogisticRegression(C=STRENGTH, max_iter=1000).fit(read, classes)
+    weights, bias = found.coef_, found.intercept_
+    if len(weights) == 1:  # Of two classes it has the second one alone.
+        weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
+    return found.classes_, weights, bias
+
+
+def _fit_each_label(read: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The labels that some example has, the weights and the bias of each."""
+    known = np.flatnonzero(rows.any(axis=0))
+    # A label of all examples can be learned from nothing.
+    weights, bias = np.zeros((len(known), read.shape[1])), np.full(len(known), 10.0)
+    for i, label in enumerate(known):
+        if not rows[:, label].all():
+            found = LogisticRegression(C=STRENGTH, max_iter=1000).fit(read, rows[:, label])
+            weights[i], bias[i] = found.coef_[0], found.intercept_[0]
+    return known, weights, bias

@@ -35,6 +35,11 @@ from hf_augment.study.nearest_texts import NearestTexts
 from hf_augment.study.split import REFERENCE, Basis
 
 
+#: What accuracy is where rows have several labels.
+SEVERAL_LABELS = (
+    "Rows have several labels, or none. The accuracy of a row is the share that is right of the labels that it has or "
+    "is said to have."
+)
 LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "evaluate", "timm", "peft")
 
 
@@ -84,6 +89,8 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     sources = {name: arm.source for name, arm in arms.items() if arm.source is not None}
     name, classifier = _names([data.name, study.classifier.name])
+    if data.labels is not None:
+        more = more | {"notes": [SEVERAL_LABELS, *more.get("notes", [])]}
     return Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
         settings={key: _shown(value) for key, value in shown.items()},
@@ -97,7 +104,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         data=Data(
             name=name,
             kind=study.classifier.kind,
-            label_names=data.label_names,
+            label_names=list(data.labels or data.label_names),
             train_rows=len(study.split(0).train),
             evaluations={name: len(rows) for name, rows in data.evaluations.items()},
             perturbed_rows=min(study.robustness_rows, len(data.evaluations["test"])),

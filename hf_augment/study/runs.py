@@ -117,15 +117,15 @@ def _evaluate(
     if not evaluations:
         return result
     predict = classifier.predict(trainer)
-    names = next(iter(evaluations.values())).features["label"].names
-    sets = {name: (classifier.values(rows), rows["label"][:]) for name, rows in evaluations.items()}
+    names = classifier.label_names if classifier.labels is None else classifier.labels
+    sets = {name: (classifier.values(rows), classifier.targets(rows)) for name, rows in evaluations.items()}
     for name, found in generalization(predict, sets, names).items():
         result["metrics"][name], result["correct"][name] = found.metrics, found.correct
         result["classes"][name] = found.classes
     if robustness_rows:
         name, rows = next(iter(evaluations.items()))
         rows = rows.select(rows_to_perturb(len(rows), robustness_rows))
-        values, labels = classifier.values(rows), rows["label"][:]
+        values, labels = classifier.values(rows), classifier.targets(rows)
         report = robustness(predict, values, labels, classifier.perturb, classifier.perturbations)
         result["robustness"][name], result["perturbed"][name] = report.accuracy, report.correct
     return result

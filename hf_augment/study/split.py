@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import datasets
 import numpy as np
 import sklearn.model_selection
 
-from hf_augment.data.splits import sample_per_class
+from hf_augment.data.splits import sample_per_class, sample_per_label
 from hf_augment.evaluation.comparison import ArmRun
 from hf_augment.fingerprints import images_digest, texts_digest
 from hf_augment.judges.out_of_fold import OutOfFoldJudge
@@ -113,15 +113,21 @@ class Split:
     def __init__(self, study: Basis, index: int) -> None:
         self.study, self.index, self.seed = study, index, int(study.training.seed)
         self.folder = study.folder / f"split-{index}"
-        self.train = sample_per_class(study.data.train, study.train_per_class, self.seed, index)
+        self.train = self._sample(study.data.train)
 
     @cached_property
     def rest(self) -> datasets.Dataset:
         """The other rows of the training set."""
         rows = self.study.data.train.select_columns(["label"])
         rows = rows.add_column("row", np.arange(len(rows)))
-        used = sample_per_class(rows, self.study.train_per_class, self.seed, self.index)["row"][:]
+        used = self._sample(rows)["row"][:]
         return self.study.data.train.select(np.setdiff1d(np.arange(len(rows)), used))
+
+    def _sample(self, rows: datasets.Dataset) -> datasets.Dataset:
+        labels, count = self.study.data.labels, self.study.train_per_class
+        if labels is None:
+            return sample_per_class(rows, count, self.seed, self.index)
+        return sample_per_label(rows, labels, count, self.seed, self.index)
 
     @cached_property
     def apart(self) -> tuple[datasets.Dataset | None, datasets.Dataset]:
@@ -174,13 +180,31 @@ class Split:
         Returns a judge for a generator that has learned the labelled rows. A classifier that was trained on the same
         rows would confirm copies of them, so each is trained without one fold, and judges what is nearest to it.
         """
-        splitter = sklearn.model_selection.StratifiedKFold(folds, shuffle=True, random_state=self.index)
-        labels = self.train["label"][:]
         judges, held_out = [], []
-        for k, (others, fold) in enumerate(splitter.split(labels, labels)):
-            judges.append(self.train_judge(f"judge-{k}", self.train.select(others), k, len(labels)))
+        for k, (others, fold) in enumerate(self._folds(folds)):
+            judges.append(self.train_judge(f"judge-{k}", self.train.select(others), k, len(self.train)))
             held_out.append(self.train.select(fold))
         return OutOfFoldJudge(judges, self.study.classifier.nearest_fold(held_out, self.judge))
+
+    def _folds(self, folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The rows outside and inside of each fold, which have the same share of every class as far as can be."""
+        labels = np.array(self.train["label"][:])
+        if self.study.data.labels is None:
+            splitter = sklearn.model_selection.StratifiedKFold(folds, shuffle=True, random_state=self.index)
+            yield from splitter.split(labels, labels)
+            return
+        # Most sets of labels have fewer rows than there are folds.
+        order = np.lexsort((derive_rng(self.seed, "folds", self.index).permutation(len(labels)), labels))
+        fold_of = np.argsort(order) % folds
+        yield from ((np.flatnonzero(fold_of != k), np.flatnonzero(fold_of == k)) for k in range(folds))
+
+    def check_folds(self, folds: int) -> None:
+        """
+        Raises `ValueError` for a class with fewer rows than folds: a judge would not know it. Of a set of labels it
+        knows the labels.
+        """
+        if self.study.data.labels is None:
+            check_folds(self.train["label"][:], self.study.data.label_names, folds)
 
     def independent_judge(self, per_class: int = 300) -> tuple[Any, int]:
         """

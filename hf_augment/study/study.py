@@ -22,7 +22,7 @@ from hf_augment.study.jobs import run_jobs
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.publication import write
 from hf_augment.study.runs import as_run
-from hf_augment.study.split import REFERENCE, Basis, Split, check_folds
+from hf_augment.study.split import REFERENCE, Basis, Split
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.checks import check_filters
@@ -58,14 +58,14 @@ class Study(Basis):
     ```
 
     Args:
-        data ([`LabelledData`]): Rows with a column `text` or `image`, and `label`, a `ClassLabel`.
+        data ([`LabelledData`]): Labelled rows with a column `text` or `image`.
         classifier ([`Classifier`]): Kind of classifier, such as a [`TextClassifier`].
         training ([`AugmentingTrainingArguments`]): Arguments of its trainer; `output_dir` is the folder of the study.
         arms (`Sequence[Arm]`):
             Arms to compare, beside `baseline`, the stock Trainer, and `baseline_same_steps`, the stock Trainer with as
             many optimizer steps as the arms with a generator.
         train_per_class (`int`, *optional*, defaults to all rows, which are one split):
-            Number of labelled rows of each class in a split.
+            Number of labelled rows of each class in a split; where rows have several labels, of each label.
         splits (`int`, *optional*, defaults to 1): Number of draws of the labelled rows.
         seeds (`int`, *optional*, defaults to 3):
             Number of classifiers of each arm on each split. One split with one seed gives no verdict.
@@ -146,8 +146,9 @@ class Study(Basis):
             self.classifier.check(name, rows)
         if (known := list(self.classifier.label_names)) != names:
             raise ValueError(f"classifier has label_names={known}, but the rows have {names}: pass data.label_names.")
+        self._check_labels()
         first = self.split(0)
-        check_folds(first.train["label"][:], names, 1)
+        first.check_folds(1)
         for arm in arms:
             if arm.augment is not None:
                 self.classifier.collator(arm.augment)
@@ -178,6 +179,20 @@ class Study(Basis):
                 elif hasattr(arm.filters, "check"):
                     arm.filters.check(self, arm.source)
                 arm.source.check(self)
+
+    def _check_labels(self) -> None:
+        """Refuses what does not go with several labels in a row."""
+        labels, training = self.data.labels, self.training
+        if (known := self.classifier.labels) != labels and list(known or ()) != list(labels or ()):
+            raise ValueError(
+                f"classifier has labels={known}, but the rows have {labels}: pass TextClassifier(..., "
+                "labels=data.labels). Several labels in a row are not supported for other kinds of classifiers."
+            )
+        if labels is not None and (training.synthetic_labels, training.synthetic_weight) != ("hard", 1.0):
+            raise ValueError(
+                f"synthetic_labels={training.synthetic_labels!r} and synthetic_weight={training.synthetic_weight} are "
+                "not supported for several labels in a row: pass 'hard' and 1."
+            )
 
     # The runs.
 

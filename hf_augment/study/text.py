@@ -18,12 +18,14 @@ from hf_augment.filters.label_agreement import LabelAgreement
 from hf_augment.filters.near_duplicates import EvaluationOverlap, Memorization, NearDuplicates
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.judges.prompted import PromptedJudge
+from hf_augment.label_sets import memberships
+from hf_augment.metrics.classification import share_right
 from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import LearnedSource, Mixture, Source
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.nearest_texts import NearestTexts, memorization
-from hf_augment.study.split import Split, check_folds
+from hf_augment.study.split import Split
 from hf_augment.study.study import Study
 from hf_augment.study.text_sources import PromptedLanguageModel
 
@@ -108,7 +110,7 @@ class TextFilters:
         if self.min_label_probability and self.asked is not None:
             self.asked.source.check(study)
         elif self.min_label_probability and source.learns:
-            check_folds(study.split(0).train["label"][:], study.data.label_names, self.judge_folds)
+            study.split(0).check_folds(self.judge_folds)
 
     def __call__(self, split: Split, source: Source, generator: Any) -> list[Filter]:
         """Returns the filters of a split."""
@@ -172,12 +174,16 @@ def zero_shot(
     rows = sample_rows(study.data.evaluations["test"], count, derive_seed(first.seed, "zero_shot"))
     identity = {"rows": str(count), "contents of test": study.run_identity["contents of test"]}
 
+    def targets(classes: Any) -> np.ndarray:
+        labels = study.data.labels
+        return np.asarray(classes) if labels is None else memberships(study.data.label_names, labels)[classes]
+
     def work(_: Any) -> dict[str, Any]:
-        texts, labels = [{"text": text} for text in rows["text"][:]], np.array(rows["label"][:])
+        texts, truth = [{"text": text} for text in rows["text"][:]], targets(rows["label"][:])
         ways: dict[str, Callable[..., np.ndarray]] = {"accuracy": source.opened(first).label_posterior}
         if asked is not None:
             ways |= {"asked": asked.judge(first), "shown": asked.judge(first, first.train)}
-        found = {name: float((ask(texts).argmax(axis=1) == labels).mean()) for name, ask in ways.items()}
+        found = {name: float(share_right(truth, targets(ask(texts).argmax(1))).mean()) for name, ask in ways.items()}
         return found | {"n": len(rows)}
 
     question = {} if asked is None else {"template": asked.template, "opinions": str(asked.opinions)}

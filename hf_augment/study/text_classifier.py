@@ -24,6 +24,7 @@ from hf_augment.data.sources import contents, resolve
 from hf_augment.evaluation.robustness import Predict
 from hf_augment.judges.classifier import ClassifierJudge
 from hf_augment.judges.out_of_fold import NearestTextFold
+from hf_augment.label_sets import memberships
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
 from hf_augment.study.classifiers import Classifier
@@ -44,6 +45,9 @@ class TextClassifier(Classifier):
         start (`str`, *optional*):
             `"probe"` begins each training with the mean of all tokens ([`pool_by_mean`]) and a head that is fitted to
             the labelled rows ([`fit_head`]); defaults to the first token and a random head, as transformers do.
+        labels (`Sequence[str]`, *optional*):
+            For rows with several labels: the labels that the classes are sets of ([`LabelledData`]). The model then
+            has an output for each of them, independent of the others, and is trained with binary cross-entropy.
 
     Raises:
         OSError: If the model is not there.
@@ -60,19 +64,22 @@ class TextClassifier(Classifier):
         max_length: int = 256,
         dropout: float | None = None,
         start: str | None = None,
+        labels: Sequence[str] | None = None,
     ) -> None:
         if start not in (None, "probe"):
             raise ValueError(f"start={start!r} must be 'probe', or None for a random head.")
         self.start = start
         self.name, self.folder, self.max_length, self.dropout = model, resolve(model), max_length, dropout
-        self.label_names = list(label_names)
+        self.label_names, self.labels = list(label_names), None if labels is None else list(labels)
+        outputs = self.label_names if self.labels is None else self.labels
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
             self.config = AutoConfig.from_pretrained(
                 self.folder,
                 trust_remote_code=False,
-                id2label=dict(enumerate(label_names)),
-                label2id={name: i for i, name in enumerate(label_names)},
+                id2label=dict(enumerate(outputs)),
+                label2id={name: i for i, name in enumerate(outputs)},
+                **({} if labels is None else {"problem_type": "multi_label_classification"}),
             )
         except OSError as error:
             raise OSError(
@@ -88,6 +95,7 @@ class TextClassifier(Classifier):
     def identity(self) -> dict[str, str]:
         told = {"model": self.name, "max_length": str(self.max_length), "dropout": str(self.dropout)}
         told |= {} if self.start is None else {"start": self.start}
+        told |= {} if self.labels is None else {"labels": str(self.labels)}
         digest = contents(self.name)
         return told | ({} if digest is None else {"contents of model": digest})
 
@@ -110,7 +118,10 @@ class TextClassifier(Classifier):
 
     def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
         """Tokenises real and synthetic rows, as the function of `Dataset.map(batched=True)`."""
-        return dict(self.tokenizer(columns["text"], truncation=True, max_length=self.max_length))
+        made = dict(self.tokenizer(columns["text"], truncation=True, max_length=self.max_length))
+        if self.labels is not None and "label" in columns:
+            made["labels"] = memberships(self.label_names, self.labels)[columns["label"]].astype(float).tolist()
+        return made
 
     @property
     def preprocess(self) -> Callable[..., Any]:
@@ -149,10 +160,14 @@ class TextClassifier(Classifier):
         return sorted_predict
 
     def rows(self, dataset: datasets.Dataset, description: str) -> datasets.Dataset:
-        return dataset.map(self.tokenize, batched=True, keep_in_memory=True, desc=f"Tokenising {description}")
+        # A set of labels is no target of the model, but would be taken for it.
+        removed = None if self.labels is None else ["label"]
+        desc = f"Tokenising {description}"
+        return dataset.map(self.tokenize, batched=True, keep_in_memory=True, remove_columns=removed, desc=desc)
 
     def judge(self, model: PreTrainedModel) -> ClassifierJudge:
-        return ClassifierJudge(model, self.tokenizer, max_length=self.max_length)
+        sets = None if self.labels is None else self.label_names
+        return ClassifierJudge(model, self.tokenizer, max_length=self.max_length, label_sets=sets)
 
     def as_judge(self, folder: Path) -> ClassifierJudge:
         return self.judge(

@@ -85,6 +85,9 @@ class _LanguageModel(Source):
         examples: dict[str, list[str]] = {name: [] for name in names}
         for text, label in zip(split.train["text"][:], split.train["label"][:], strict=True):
             examples[names[label]].append(text)
+        if split.study.data.labels is not None:
+            # A set of labels that no row of the split has is not asked for, but has to have examples, too.
+            examples = {name: texts or split.train["text"][:] for name, texts in examples.items()}
         return self.prompt(names, examples=examples)
 
     def pretrained(self, study: Basis) -> CausalLMGenerator:

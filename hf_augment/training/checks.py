@@ -217,15 +217,18 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
         )
 
 
-def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, num_labels: int) -> np.ndarray:
+def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, generator: Generator) -> np.ndarray:
     """
-    The share of each class among synthetic rows, float64 of shape `(num_labels,)`.
+    The share of each of the generator's classes among synthetic rows, float64 of shape `(num_labels,)`.
 
     Raises:
         ValueError: If it depends on the labels of a stream, or a label is none of the generator's.
     """
-    balance = augmentation.synthetic_class_balance
-    if not task.has_classes or (balance == "uniform" and not isinstance(dataset, datasets.Dataset)):
+    balance, num_labels = augmentation.synthetic_class_balance, len(generator.label_names)
+    if generator.label_shares is not None:
+        shares = np.asarray(generator.label_shares, dtype=np.float64)
+        return shares / shares.sum()
+    if not task.asks_for_labels or (balance == "uniform" and not isinstance(dataset, datasets.Dataset)):
         return np.full(num_labels, 1 / num_labels)
     if isinstance(dataset, torch_data.IterableDataset):
         raise ValueError(
@@ -234,7 +237,11 @@ def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, 
         )
     counts = task.counts(dataset)
     assert counts is not None
-    return class_weights(balance, counts)
+    # A class without a row may be rare; of sets of labels there are many that no row can have.
+    asked = np.ones(num_labels, dtype=bool) if task.has_classes else counts > 0
+    shares = np.zeros(num_labels)
+    shares[asked] = class_weights(balance, counts[asked])
+    return shares
 
 
 def last_whole_checkpoint(last: str) -> str:

@@ -212,7 +212,7 @@ class AugmentingMixin(WeighingMixin):
                 self._set_signature_columns_if_needed()
             check_columns(maker, row, self._signature_columns if args.remove_unused_columns else None)
         check_own_loss(self, task.has_classes, type(self).compute_loss is not WeighingMixin.compute_loss)
-        shares = class_shares(self.augmentation, task, dataset, len(generator.label_names))
+        shares = class_shares(self.augmentation, task, dataset, generator)
         blend = Blend(shape, args, self._planned(), generator, self.filters, maker, shares)
         if args.push_to_hub:
             check_shard_folder(blend.shards.folder, str(args.output_dir))

@@ -12,6 +12,7 @@ import torch.utils.data as torch_data
 from transformers import PretrainedConfig
 
 from hf_augment.generators.base import Generator
+from hf_augment.label_sets import members, memberships
 from hf_augment.seeding import derive_rng
 
 
@@ -34,7 +35,9 @@ class Task:
         label_key (`str`, *optional*): The label column of the training rows, if they have one.
     """
 
-    #: Whether a label is one of the generator's classes, so that soft labels and class balance have a meaning.
+    #: Whether the label is what the generator was asked for, so that class balance has a meaning.
+    asks_for_labels = False
+    #: Whether it is one class, so that soft labels have a meaning.
     has_classes = False
 
     def __init__(self, label_key: str | None = None) -> None:
@@ -54,7 +57,7 @@ class Task:
         return made
 
     def counts(self, dataset: Any) -> np.ndarray | None:
-        """Rows of each class, int64 of shape `(num_labels,)`; `None` where labels are no classes."""
+        """Rows of each of the generator's classes, int64 of shape `(num_labels,)`; `None` where labels are others."""
         return None
 
 
@@ -70,7 +73,7 @@ class ClassTask(Task):
             the numbers in `label_key`.
     """
 
-    has_classes = True
+    asks_for_labels = has_classes = True
 
     def __init__(self, label_key: str, names: Sequence[str], forms: dict[str, list[Any]] | None = None) -> None:
         super().__init__(label_key)
@@ -136,6 +139,53 @@ class ClassTask(Task):
             )
 
 
+class SetTask(Task):
+    """
+    A task in which a row may have several labels, as a row of 0 and 1: the set of labels asked for, one of the
+    generator's `label_names` such as `"card; lost"`, is the target of what was made. Sets that no training row has are
+    not asked for.
+
+    Args:
+        label_key (`str`): The label column of the training rows.
+        sets (`np.ndarray`): Which labels each set has, bool of shape `(sets, labels)`.
+    """
+
+    asks_for_labels = True
+
+    def __init__(self, label_key: str, sets: np.ndarray) -> None:
+        super().__init__(label_key)
+        self.label_key: str = label_key
+        self.sets = sets
+
+    @property
+    def shard_column(self) -> str:
+        return "label"
+
+    def label_columns(self, labels: Sequence[int]) -> dict[str, list[Any]]:
+        return {self.label_key: self.sets[list(labels)].astype(float).tolist()}
+
+    def settle(self, made: dict[str, Any], labels: Sequence[int]) -> dict[str, Any]:
+        """The columns that `preprocess` made: it may have made a target from labels of another form."""
+        return made | self.label_columns(labels)
+
+    def counts(self, dataset: Any) -> np.ndarray:
+        """
+        Raises:
+            ValueError: If no row has one of the generator's sets.
+        """
+        number = {row.tobytes(): i for i, row in enumerate(self.sets)}
+        plain = dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
+        rows = (np.asarray(plain[row][self.label_key]) for row in range(len(plain)))
+        found = [number.get((row == 1).tobytes()) for row in rows]
+        counts = np.bincount([i for i in found if i is not None], minlength=len(self.sets))
+        if not counts.any():
+            raise ValueError(
+                f"train_dataset has none of the generator's sets of labels in column {self.label_key!r}: give the "
+                "generator label_names that are sets of its rows."
+            )
+        return counts
+
+
 def _labels(dataset: Any, key: str) -> np.ndarray:
     """A column of all training rows, without reading rows one by one where it is to be had otherwise."""
     if isinstance(dataset, datasets.Dataset):
@@ -176,7 +226,8 @@ def find_task(
         made (`bool`): Whether a function (`preprocess`, or the dataset's transform) may make the target.
 
     Returns:
-        [`ClassTask`] where a label is a whole number and the generator's examples do not bring it; else [`Task`].
+        [`ClassTask`] where a label is a whole number and the generator's examples do not bring it; [`SetTask`] where
+        it is a row of 0 and 1 and the generator's classes are sets of the labels in `config.id2label`; else [`Task`].
 
     Raises:
         ValueError: If nothing gives the synthetic rows a label, or the classes are others than the generator's.
@@ -187,6 +238,8 @@ def find_task(
     if key is None or key in generator.columns:
         return Task(key)
     value = np.asarray(row[key])
+    if (sets := _label_sets(value, generator, config)) is not None:
+        return SetTask(key, sets)
     number = value.ndim == 0 and value.dtype.kind == "f" and getattr(config, "num_labels", 0) == 1
     if value.ndim or number:
         if not made:
@@ -203,6 +256,16 @@ def find_task(
         )
     _check_classes(dataset, key, list(generator.label_names), config)
     return ClassTask(key, generator.label_names, _forms(dataset, row, key, generator))
+
+
+def _label_sets(value: np.ndarray, generator: Generator, config: PretrainedConfig | None) -> np.ndarray | None:
+    """Which labels each of the generator's classes has, if they are sets of labels, as the row's label is one."""
+    id2label = getattr(config, "id2label", None) or {}
+    labels = [id2label[number] for number in sorted(id2label)]
+    if value.shape != (len(labels),) or not np.isin(value, (0, 1)).all():
+        return None
+    known = all(set(members(name)) <= set(labels) for name in generator.label_names)
+    return memberships(generator.label_names, labels) if known else None
 
 
 def _check_classes(dataset: Any, key: str, names: list[str], config: PretrainedConfig | None) -> None:

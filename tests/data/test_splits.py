@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from hf_augment.data.splits import (
     near_copies,
     sample_per_class,
+    sample_per_label,
     sample_rows,
     share_of_test,
     split_by_group,
     split_by_label,
     without_duplicates,
 )
+from hf_augment.label_sets import memberships, with_sets
 from tests.data.rows import rows, texts
 
 
@@ -147,3 +149,23 @@ def test_rows_of_several_labels_are_divided_by_the_rarest():
     dataset = datasets.Dataset.from_dict({"x": list(range(40)), "labels": sets}, features=features)
     _, test = split_by_label(dataset, 0.3, 0)
     assert sorted(row % 4 for row in test["x"][:]) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_each_label_and_none_of_them_is_in_as_many_rows_as_asked_for_if_there_are():
+    labels = [[0], [0, 1], [0], [1], [], [0, 1, 2], [], [0], [1]] * 3
+    column = datasets.List(datasets.ClassLabel(names=["a", "b", "c"]))
+    dataset = datasets.Dataset.from_dict({"text": [str(i) for i in range(27)], "labels": labels})
+    dataset = with_sets(dataset.cast_column("labels", column))
+    names = ["a", "b", "c", "unknown"]
+    assert sample_per_label(dataset, names, None, 1) is dataset
+    draws = [sample_per_label(dataset, names, 4, *key) for key in [(1, 0), (1, 0), (2, 0), (1, 1)]]
+    for draw in draws:
+        has = memberships(draw.features["label"].names, names)[draw["label"][:]]
+        # All three rows of the rarest label have the others, too.
+        assert has.sum(axis=0).tolist() == [4, 4, 3, 0]
+        assert (~has.any(axis=1)).sum() == 4
+        assert draw["text"][:] == sorted(draw["text"][:], key=int)
+    assert draws[0].to_dict() == draws[1].to_dict()
+    assert len({tuple(draw["text"][:]) for draw in draws}) == 3
+    with pytest.raises(ValueError, match="train_per_class=0 must be 1 or more"):
+        sample_per_label(dataset, names, 0, 1)

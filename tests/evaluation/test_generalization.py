@@ -33,6 +33,19 @@ def test_a_map_leaves_out_what_it_does_not_name():
     assert result.classes == {"neg": half, "pos": half}
 
 
+def test_of_rows_with_several_labels_the_share_that_is_right_is_counted():
+    logits = {"a": [2.0, -1.0, 0.5], "b": [-1.0, -2.0, -0.5]}
+    truth = np.array([[1, 0, 0], [0, 0, 0], [0, 1, 1]])
+    holdouts = {"shop": (list("aba"), truth)}
+    result = generalization(lambda values: np.array([logits[v] for v in values]), holdouts, ["x", "y", "z"])["shop"]
+    assert result.correct == [0.5, 1.0, pytest.approx(1 / 3)]
+    assert result.metrics["accuracy"] == pytest.approx((0.5 + 1 + 1 / 3) / 3)
+    assert result.metrics["exact_match"] == pytest.approx(1 / 3)
+    assert result.classes["x"] == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1.0}
+    with pytest.raises(ValueError, match=r"`holdouts\['shop'\]` has shape \(3, 3\). .* of shape \(3, 2\)"):
+        generalization(predict, holdouts, NAMES)
+
+
 def test_several_labels_may_be_one_class_and_numbers_need_no_map():
     holdouts = {"stars": (list("abd"), [1, 4, 5]), "own": (list("ad"), [0, 0])}
     stars = {1: "neg", 2: "neg", 4: "pos", 5: "pos"}

@@ -52,6 +52,24 @@ def test_report_by_hand():
     assert seeded.accuracy == {"down": [0.5]}
 
 
+def test_several_labels_count_by_the_share_that_is_right():
+    labels = [[1, 0, 1], [0, 1, 0]]
+    # Each value is its logits; a perturbation turns those of the first label.
+    report = robustness(
+        lambda values: np.array(values, dtype=float),
+        [[1, -1, 1], [-1, 1, -1]],
+        labels,
+        lambda values, name, severity, seed: [[-first, *others] for first, *others in values],
+        ["turn"],
+        (1, 2),
+    )
+    assert report.clean == 1.0
+    assert report.accuracy == {"turn": [0.5, 0.5]}
+    assert report.correct == [0.5, 0.5]
+    with pytest.raises(ValueError, match=r"it has to give logits of shape \(2, 3\), one for each value and label"):
+        robustness(lambda values: [0, 1], ["a", "b"], labels, perturb_texts, ["case"])
+
+
 def test_mean_corruption_error():
     report = RobustnessReport(0.9, {"a": [0.8, 0.4], "b": [0.7, 0.7]}, (1, 2))
     baseline = RobustnessReport(0.5, {"b": [0.4, 0.4], "a": [0.6, 0.6]}, (1, 2))
@@ -154,6 +172,17 @@ def test_a_text_pipeline_predicts_in_the_order_of_our_labels():
     np.testing.assert_allclose(scores, expected, atol=1e-5)
     with pytest.raises(ValueError, match=r"label_names=\['good', 'bad'\], but .* has \['bad', 'fair'"):
         predict_with_pipeline(pipeline, ["good", "bad"])
+
+
+def test_of_several_labels_a_text_pipeline_gives_logits():
+    tokenizer = tiny_tokenizer()
+    model = tiny_classifier(3, tokenizer)
+    model.config.problem_type = "multi_label_classification"
+    model.config.id2label = {0: "2", 1: "0", 2: "1"}
+    predict = predict_with_pipeline(TextClassificationPipeline(model=model, tokenizer=tokenizer), list("012"))
+    with torch.no_grad():
+        logits = model(**tokenizer("a day", return_tensors="pt")).logits[0].numpy()
+    np.testing.assert_allclose(predict(["a day"])[0], logits[[1, 2, 0]], rtol=1e-5)
 
 
 def test_a_text_pipeline_cuts_what_is_too_long_for_its_model():

@@ -30,6 +30,22 @@ def test_more_than_there_are_begins_again():
     assert sorted(counts) == [2, 2, 3]
 
 
+def test_of_several_labels_the_classes_are_the_sets_that_occur_as_often_as_they_do():
+    column = datasets.List(datasets.ClassLabel(names=["card", "lost", "new"]))
+    several = datasets.Dataset.from_dict({"text": TEXTS[:4], "labels": [[1, 0], [], [0, 1], [2]]})
+    generator = DatasetGenerator(several.cast_column("labels", column), "labels")
+    assert generator.label_names == ["card; lost", "new", "none"]
+    assert list(generator.label_shares) == [2, 1, 1]
+    assert generator.columns == ("text",)
+    assert [example["text"] for example in generator.generate([1, 2], seed=0)] == ["text 3", "text 1"]
+
+
+def test_classes_as_they_occur_leave_out_those_without_a_row():
+    generator = DatasetGenerator(rows(labels=[1] * 3 + [0] * 4).filter(lambda row: row["label"]), as_they_occur=True)
+    assert generator.label_names == ["pos"]
+    assert {example["text"] for example in generator.generate([0, 0, 0], seed=0)} == set(TEXTS[:3])
+
+
 def test_the_seed_decides():
     generator = DatasetGenerator(rows())
     assert generator.generate([0, 1, 1], seed=5) == generator.generate([0, 1, 1], seed=5)

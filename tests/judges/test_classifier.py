@@ -251,3 +251,31 @@ def test_wrong_images_are_named():
         judge([{"scan": some_images(1, 1)[0], "label": 0}])
     with pytest.raises(ValueError, match="Row 1 is of type float64"):
         judge(pictures([some_images(1, 1)[0], np.zeros((8, 8, 1))]))
+
+
+def test_of_independent_labels_sets_are_judged_by_their_share_of_the_product(tokenizer, model):
+    labels, examples = ("dull", "long", "short"), [{"text": "a dull film"}, {"text": "a very long story"}]
+    model.config.id2label, model.config.problem_type = dict(enumerate(labels)), "multi_label_classification"
+    model.num_labels = model.config.num_labels
+    model.classifier = seeded(lambda: torch.nn.Linear(16, 3))
+    sets = ["none", "dull; long", "short", "dull"]
+    judge = ClassifierJudge(model, tokenizer, label_sets=sets)
+    assert judge.label_names == tuple(sets)
+    model.eval()
+    inputs = tokenizer([example["text"] for example in examples], padding=True, return_tensors="pt")
+    p = torch.sigmoid(model(**inputs).logits).detach().numpy()
+    product = np.stack(
+        [
+            (1 - p[:, 0]) * (1 - p[:, 1]) * (1 - p[:, 2]),
+            p[:, 0] * p[:, 1] * (1 - p[:, 2]),
+            (1 - p[:, 0]) * (1 - p[:, 1]) * p[:, 2],
+            p[:, 0] * (1 - p[:, 1]) * (1 - p[:, 2]),
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(judge(examples), product / product.sum(axis=1, keepdims=True), rtol=1e-5)
+    assert judge.fingerprint() != ClassifierJudge(model, tokenizer, label_sets=sets[::-1]).fingerprint()
+    with pytest.raises(ValueError, match="judges sets of them, if they are given as `label_sets`"):
+        ClassifierJudge(model, tokenizer)
+    with pytest.raises(ValueError, match=r"The set 'red' has the labels \['red'\], which are none of"):
+        ClassifierJudge(model, tokenizer, label_sets=["red"])

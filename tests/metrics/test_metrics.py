@@ -416,6 +416,20 @@ def test_classification_metrics_loads_once_and_spares_the_random_state(monkeypat
     assert after == np.random.random()
 
 
+def test_several_labels_are_scored_by_row_and_by_label():
+    labels = np.array([[1, 1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], dtype=float)
+    predicted = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]])
+    metrics = classification_metrics(EvalPrediction(predictions=20.0 * predicted - 10, label_ids=labels))
+    # One of two labels; none of none; all; none of those it has.
+    assert metrics["accuracy"] == pytest.approx((0.5 + 1 + 1 + 0) / 4)
+    assert metrics["exact_match"] == 0.5
+    # Of three predicted labels two are right, of four true ones two are found.
+    assert metrics["f1"] == pytest.approx(2 * 2 / (3 + 4))
+    # The first label has 2 right, 1 wrong, 0 missed; the second is missed; two are of no row.
+    assert metrics["f1_macro"] == pytest.approx((0.8 + 0) / 2)
+    assert metrics["expected_calibration_error"] == pytest.approx(3 / 16, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
@@ -427,7 +441,9 @@ def test_classification_metrics_loads_once_and_spares_the_random_state(monkeypat
             np.zeros(2, int),
             r"not finite in 1 of 2 rows. The first is row 1: \[nan, 1.0\]",
         ),
-        (np.zeros((2, 2)), np.zeros((2, 2)), r"`eval_prediction.label_ids` has shape \(2, 2\) and type float64"),
+        (np.zeros((2, 2)), np.zeros((2, 1, 1)), r"`eval_prediction.label_ids` has shape \(2, 1, 1\) and type float64"),
+        (np.zeros((2, 2)), np.full((2, 2), 0.5), r"has shape \(2, 2\). For several labels give 0 or 1 for each"),
+        (np.zeros((2, 2)), np.zeros((2, 3)), r"has shape \(2, 3\). .* in an array of shape \(2, 2\)"),
         (np.zeros((2, 2)), np.array([0, -100]), r"`eval_prediction.label_ids\[1\]` is -100, .* from 0 to 1"),
     ],
 )

@@ -123,3 +123,18 @@ def test_the_probe_of_an_image_classifier_reads_pixels_since_its_network_knows_n
 def test_a_probe_is_not_trained():
     with pytest.raises(ValueError, match="The arm 'p' is a probe, which is not trained"):
         Arm("p", probe=True, augment="eda")
+
+
+def test_each_of_several_labels_has_a_regression_of_its_own():
+    examples = [{"text": text} for text in ("dull flat", "dull day", "warm day", "warm flat", "so", "so it is")]
+    rows = np.array([[1, 1, 0, 1], [1, 0, 0, 1], [0, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1]], bool)
+    model = tiny_classifier(4)
+    model.config.id2label, model.config.problem_type = dict(enumerate("abcd")), "multi_label_classification"
+    judge = ClassifierJudge(model, tiny_tokenizer(), label_sets=["a", "none"])
+    fit_head(ClassifierFeatures(judge), examples, rows)
+    assert (judge(examples)[:, 0] > 0.5).tolist() == rows[:, 0].tolist()
+    inputs = judge.tokenizer([example["text"] for example in examples], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        likely = model(**inputs).logits.sigmoid().numpy()
+    # So it is with any logistic regression, whose intercept is free; a label that no example has is never there.
+    np.testing.assert_allclose(likely.mean(axis=0), rows.mean(axis=0), atol=1e-3)

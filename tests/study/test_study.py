@@ -146,7 +146,7 @@ OTHER = datasets.ClassLabel(names=["x", "y"])
     [
         (ROWS, {"validation": TEST}, r"evaluations=\['validation'\] has no test set"),
         (ROWS.rename_column("text", "sentence"), {"test": TEST}, r"train has the columns \['sentence', 'label'\]"),
-        (ROWS.cast_column("label", datasets.Value("float32")), {"test": TEST}, "train has the label Value"),
+        (ROWS.cast_column("label", datasets.Value("float32")), {"test": TEST}, "regression is not supported"),
         (ROWS, {"test": TEST.cast_column("label", datasets.Value("int64"))}, "test has the label Value"),
         (ROWS, {"test": TEST.cast_column("label", OTHER)}, r"test has the classes \['x', 'y'\], but train has"),
         (

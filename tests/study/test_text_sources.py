@@ -43,7 +43,7 @@ def split_of(rows, folder):
     """A split of a study that keeps its stages in a folder."""
     data = Dataset.from_dict({"text": [text for text, _ in rows], "label": [label for _, label in rows]})
     study = SimpleNamespace(
-        data=SimpleNamespace(label_names=["lost", "fee"]),
+        data=SimpleNamespace(label_names=["lost", "fee"], labels=None),
         folder=folder,
         stages=SimpleNamespace(run=lambda name, identity, work: work(folder / name)),
     )

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hf_augment.generators.base import Generator
-from hf_augment.training.task import ClassTask, find_task, first_row
+from hf_augment.training.arguments import AugmentationArguments
+from hf_augment.training.checks import class_shares
+from hf_augment.training.task import ClassTask, SetTask, find_task, first_row
 
 
 NAMES = ["negative", "positive"]
@@ -146,6 +148,38 @@ def test_other_targets_come_with_the_example_or_are_made_of_it(label, num_labels
     assert task.shard_column == "synthetic_class"
     with pytest.raises(ValueError, match="which is no class, and the generator's columns"):
         find(dataset, config=config, made=False)
+
+
+LOST = type("Config", (), {"num_labels": 3, "id2label": {0: "card", 2: "new", 1: "lost"}})()
+
+
+def test_a_row_of_0_and_1_is_a_set_of_labels_and_rows_are_counted_by_set():
+    generator = Maker()
+    generator.label_names = ["none", "card; lost", "new"]
+    dataset = rows(labels=[[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+    task = find(dataset, generator, config=LOST, made=False)
+    assert isinstance(task, SetTask)
+    assert not task.has_classes
+    assert task.label_columns([1, 2]) == {"labels": [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]}
+    assert task.counts(dataset).tolist() == [1, 2, 0]
+    # What a function makes of labels in their raw form is not the target of a synthetic row.
+    assert task.settle({"labels": [[9]], "ids": [[1]]}, [0]) == {"labels": [[0.0, 0.0, 0.0]], "ids": [[1]]}
+    with pytest.raises(ValueError, match="none of the generator's sets of labels in column 'labels'"):
+        task.counts(rows(labels=[[0.0, 1.0, 0.0]] * 3))
+
+
+@pytest.mark.parametrize(
+    ("balance", "shares"), [("dataset", [1 / 3, 2 / 3, 0]), ("uniform", [0.5, 0.5, 0]), ("rare_first", [1, 0, 0])]
+)
+def test_a_set_of_labels_that_no_row_has_is_not_asked_for(balance, shares):
+    generator = Maker()
+    generator.label_names = ["none", "card; lost", "new"]
+    dataset = rows(labels=[[1.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+    arguments = AugmentationArguments(synthetic_class_balance=balance)
+    task = find(dataset, generator, config=LOST)
+    assert class_shares(arguments, task, dataset, generator).tolist() == pytest.approx(shares)
+    generator.label_shares = [3, 0, 1]
+    assert class_shares(arguments, task, dataset, generator).tolist() == [0.75, 0, 0.25]
 
 
 def test_rows_without_a_label_are_for_models_that_read_none():

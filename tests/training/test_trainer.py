@@ -110,6 +110,38 @@ def test_the_log_reports_ratio_acceptance_speed_wait_age_and_reuse(tmp_path, toy
     assert log["synthetic_ratio"] < 0.5
 
 
+class Sets(Generator):
+    """Says nothing but which set of labels it was asked for."""
+
+    label_names = ("warm; dull", "none")
+
+    def generate(self, labels, seed):
+        return [{"text": self.label_names[label].partition(";")[0]} for label in labels]
+
+    def fingerprint(self):
+        return "sets"
+
+
+def test_a_synthetic_row_with_several_labels_has_the_set_that_was_asked_for(tmp_path):
+    class Collator(PadCollator):
+        def __call__(self, rows):
+            shown.extend((list(row["input_ids"]), row["labels"]) for row in rows if isinstance(row, SyntheticRow))
+            batch = super().__call__([row | {"label": 0} for row in rows])
+            return batch | {"labels": torch.tensor([list(row["labels"]) for row in rows])}
+
+    shown, model = [], TEXT.model()
+    model.config.id2label, model.config.problem_type = {0: "dull", 1: "warm"}, "multi_label_classification"
+    rows = TEXT.rows().map(lambda row: {"labels": [float(row["label"])] * 2}, remove_columns="label")
+    rows = rows.map(tokenize, batched=True)
+    trainer = TEXT.trainer(tmp_path, Sets(), model=model, train_dataset=rows, data_collator=Collator())
+    trainer.train()
+    assert trainer.shards.dataset().features["label"].names == ["warm; dull", "none"]
+    warm, none = tokenize({"text": ["warm", "none"]})["input_ids"]
+    assert len(shown) == 40 * 2
+    assert {tuple(ids) for ids, _ in shown} == {tuple(warm), tuple(none)}
+    assert all(list(labels) == ([1.0, 1.0] if ids == warm else [0.0, 0.0]) for ids, labels in shown)
+
+
 def test_a_schedule_changes_neither_steps_nor_learning_rate(tmp_path, toy):
     rates = []
     for schedule in ("constant", "stop_after"):
