@@ -23,7 +23,10 @@ def run(options: argparse.Namespace) -> None:
     """Prints the results, and writes the pages if asked to."""
     from dataclasses import replace
 
-    from rich.console import Console
+    from hf_augment.extras import optional_imports
+
+    with optional_imports("report"):
+        from rich.console import Console
 
     from hf_augment.reporting.report import write_report
     from hf_augment.reporting.results import Results

@@ -27,3 +27,5 @@ def run(options: argparse.Namespace) -> None:
 
     for kept in leave_out(options.run_dir, options.reject.read_text(encoding="utf-8-sig").split(), options.out):
         print(f"{kept.folder}: {kept.rows} examples, without the {kept.rejected} that you rejected")
+        if kept.missing:
+            print(f"! No example of {', '.join(kept.missing)} is left, and DatasetGenerator needs one of each class.")

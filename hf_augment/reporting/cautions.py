@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -106,8 +107,8 @@ def endless_warmup(results: Results, arms: Sequence[str]) -> list[str]:
 
 def warmup_steps(results: Results) -> int:
     """The warm-up of the runs, in optimizer steps; 0 where it is a share of them."""
-    steps = float(results.settings.get("warmup_steps") or 0)
-    return int(steps) if steps >= 1 else 0
+    stated = re.fullmatch(r"(\d+)(\.0*)?", str(results.settings.get("warmup_steps")))
+    return int(stated[1]) if stated else 0
 
 
 def still_falling(results: Results, arms: Sequence[str]) -> list[str]:

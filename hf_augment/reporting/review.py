@@ -21,7 +21,7 @@ from hf_augment.reporting.samples import image_of, text_of
 from hf_augment.synthesis.shards import ShardStore
 
 
-with optional_imports("report"):
+with optional_imports("images"):
     from PIL import Image
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,13 @@ class Kept:
         folder (`Path`): A folder for `datasets.load_from_disk`.
         rejected (`int`): Number of examples that were left out.
         rows (`int`): Number of the others.
+        missing (`list[str]`): Classes without an example, of which a [`DatasetGenerator`] needs one each.
     """
 
     folder: Path
     rejected: int
     rows: int
+    missing: list[str]
 
 
 def leave_out(run_dir: str | Path, ids: Sequence[str], out: str | Path) -> list[Kept]:
@@ -57,8 +58,7 @@ def leave_out(run_dir: str | Path, ids: Sequence[str], out: str | Path) -> list[
         out (`str` or `Path`): The folder to write into.
 
     Raises:
-        ValueError: If there is no id, or one of no example of the run; if the folder of a stream exists; or if a class
-            is left without an example.
+        ValueError: If there is no id, or one of no example of the run, or if the folder of a stream exists.
     """
     stores = _stores(Path(run_dir))
     by_store: dict[str, set[int]] = {}
@@ -83,7 +83,10 @@ def leave_out(run_dir: str | Path, ids: Sequence[str], out: str | Path) -> list[
         rejected = [f"{identity}-{slot}" for slot in sorted(by_store[identity])]
         about = {"stream": identity, "identity": stores[identity].identity, "rejected": rejected}
         write_json(folders[identity] / "review.json", about)
-    return [Kept(folders[identity], len(by_store[identity]), len(rows)) for identity, rows in left.items()]
+    return [
+        Kept(folders[identity], len(by_store[identity]), len(rows), _missing(stores[identity], rows))
+        for identity, rows in left.items()
+    ]
 
 
 def _stores(run_dir: Path) -> dict[str, ShardStore]:
@@ -100,7 +103,9 @@ def _left(store: ShardStore, rejected: set[int]) -> datasets.Dataset:
     if unknown := rejected - set(slots):
         raise ValueError(f"{store.folder.name} has no example {min(unknown)}: take ids from report/review.html.")
     left = dataset.select([row for row, slot in enumerate(slots) if slot not in rejected])
-    counts = Counter(left[store.label_column][:])
-    if empty := [name for label, name in enumerate(store.label_names) if not counts[label]]:
-        raise ValueError(f"No example of {empty} is left of {store.folder}: keep one or more of each class.")
     return left.remove_columns(["slot", "label_probabilities"])
+
+
+def _missing(store: ShardStore, rows: datasets.Dataset) -> list[str]:
+    found = set(rows[store.label_column][:])
+    return [name for label, name in enumerate(store.label_names) if label not in found]

@@ -64,7 +64,8 @@ def test_a_warm_up_that_never_ended():
     found = made(("base", 90, {"steps": 15}), ("gen", 90, {"steps": 501}), settings={"warmup_steps": "500.0"})
     assert cautions(found) == ["Warm-up never ended: 500 steps of it, and base ended by then."]
     # A share of the steps ends before they do, and a probe has none.
-    assert cautions(replace(found, settings={"warmup_steps": "0.5"})) == []
+    for other in ({"warmup_steps": "0.5"}, {"warmup_steps": "None"}, {}):
+        assert cautions(replace(found, settings=other)) == []
     assert cautions(made(("probe", 90, {"steps": 0}), settings={"warmup_steps": 10})) == []
 
 
