@@ -85,9 +85,9 @@ def at_chance(results: Results, arm: str) -> bool:
     Kuhn 2008, Journal of Statistical Software 28) has a one-sided p-value of 5 % or more. `False` where the classes of
     the test rows are not known.
     """
-    rows = sum(results.support().values())
+    rows, (name, share) = sum(results.support().values()), results.majority()
     right = round(results.accuracy(arm) * rows)
-    return rows > 0 and bool(stats.binomtest(right, rows, results.majority()[1], "greater").pvalue >= LEVEL)
+    return bool(name) and bool(stats.binomtest(right, rows, share, "greater").pvalue >= LEVEL)
 
 
 def only_chance(results: Results, arms: Sequence[str]) -> list[str]:

@@ -160,16 +160,21 @@ class Results:
         return self.mean(arm, lambda run: run.metrics[self.test]["accuracy"])
 
     def support(self) -> dict[str, int]:
-        """Number of test rows of each class; empty where it is not known, or a row may have several classes."""
-        support = {name: round(max(of.values())) for name, of in self.classes(self.test, "support").items()}
-        rows = self.data.evaluations.get(self.test)
-        return support if rows in (None, sum(support.values())) else {}
+        """Number of test rows of each class; empty where it is not known."""
+        return {name: round(max(of.values())) for name, of in self.classes(self.test, "support").items()}
 
     def majority(self) -> tuple[str, float]:
-        """The most frequent class of the test rows and its share of them; `("", 0.0)` where it is not known."""
+        """
+        The most frequent class of the test rows and its share of them; `("", 0.0)` where it is not known, or a row may
+        have several labels.
+        """
         support = self.support()
-        name = max(support, key=lambda label: support[label], default="")
-        return name, support[name] / sum(support.values()) if support else 0.0
+        rows = self.data.evaluations.get(self.test, sum(support.values()))
+        several = any("exact_match" in run.metrics[self.test] for run in self.runs)
+        if several or not rows or rows != sum(support.values()):
+            return "", 0.0
+        name = max(support, key=lambda label: support[label])
+        return name, support[name] / rows
 
     def of_arm(self, arm: str) -> list[ArmRun]:
         """Runs of an arm."""

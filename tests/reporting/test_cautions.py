@@ -56,8 +56,10 @@ def test_an_arm_at_chance():
     assert [at_chance(made(("base", right, {})), "base") for right in (30, 68, 69)] == [True, True, False]
     found = made(("base", 68, {}), ("gen", 69, {}))
     assert cautions(found) == ["At chance: base (68.0 %) cannot be told from always answering 'c0' (60.0 %)."]
-    # With several classes in a row there are more labels than rows, and chance is another thing.
+    # With several labels in a row there are more labels than rows, and chance is another thing.
     assert not at_chance(replace(found, data=Data(evaluations={"test": 70})), "base")
+    found.runs[0].metrics["test"]["exact_match"] = 0.1
+    assert not at_chance(found, "base")
 
 
 def test_a_warm_up_that_never_ended():
