@@ -347,6 +347,10 @@ BAD = {
             ["--generators", "instruct", "--instruct_negative", "bad"],
             "The prompt of 'instruct' is not for the labels of the dataset, ['negative', 'positive']",
         ),
+        "no file of a prompt": (
+            ["--generators", "instruct", "--instruct_prompt", "{root}/nowhere.json"],
+            "nowhere.json is missing. Write it with json.dumps(prompt.to_dict())",
+        ),
         "the judge's labels": (
             ["--label_judge", "prompted", "--judge_template", "{{text}}:", "--instruct_negative", "bad"],
             "The prompt of 'instruct' is not for the labels of the dataset, ['negative', 'positive']",

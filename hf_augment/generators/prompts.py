@@ -258,9 +258,9 @@ class InstructPrompt(Prompt):
         described, varied = _described(label_names, descriptions or {}), dict(attributes or {})
         if template is None:
             clauses = "; ".join(f"{readable_name(name)}: {{{name}}}" for name in varied)
-            ask = f"Write one {kind} about {{label}}{f' ({clauses})' if clauses else ''}"
-            shown = f"Each of these is a {kind} about {{label}}:\n{{examples}}\n\n"
-            template = f"{shown}{ask}, unlike these." if examples else f"{ask}."
+            template = f"Each of these is a {kind} about {{label}}:\n{{examples}}\n\nWrite one more"
+            template = template if examples else f"Write one {kind} about {{label}}"
+            template += f" ({clauses})." if clauses else "."
         if examples and "{word}" in template and (words := class_words(examples)):
             varied.setdefault("word", words)
         prompt = cls(

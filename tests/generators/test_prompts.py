@@ -137,10 +137,11 @@ def test_a_prompt_for_labels_names_them_in_words():
 
 
 def test_a_prompt_for_labels_shows_examples_of_the_label():
-    prompt = InstructPrompt.for_labels(NAMES, kind="note", examples={"neg": ["a\nb"], "pos": ["c"]})
-    (text,) = prompt.prompts([0], NAMES, np.random.default_rng(0))
-    assert '"a b"' in text
-    assert '"c"' not in text
+    options = {"kind": "note", "examples": {"neg": ["a\nb"], "pos": ["c"]}}
+    shown = 'Each of these is a note about neg:\n"a b"\n\nWrite one more'
+    for attributes, end in (({}, "."), ({"tone": ["sad"]}, " (tone: sad).")):
+        prompt = InstructPrompt.for_labels(NAMES, attributes=attributes, **options)
+        assert prompt.prompts([0], NAMES, np.random.default_rng(0)) == [shown + end]
 
 
 def test_a_template_of_ones_own_takes_the_place_of_the_one_for_labels():
