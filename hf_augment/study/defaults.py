@@ -10,7 +10,7 @@ from dataclasses import dataclass
 #: everything is shown `LEAST_PASSES` times.
 PASSES, LEAST_STEPS, MOST_STEPS, LEAST_PASSES = 10, 120, 400, 3
 #: Rate of a pretrained model as wide as BERT-base (Devlin et al. 2019, appendix A.3), and of one of random weights.
-BASE_RATE, BASE_WIDTH, FRESH_RATE = 5e-5, 768, 1e-3
+BASE_RATE, BASE_WIDTH, FRESH_RATE = 5e-5, 768, 3e-3
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def test_steps_show_every_row_often_and_are_no_fewer_than_a_model_needs(rows, ba
     assert training_choices(rows, 384)[1].reason == why
 
 
-@pytest.mark.parametrize(("width", "rate"), [(384, 1e-4), (768, 5e-5), (1024, 3.8e-5), (None, 1e-3)])
+@pytest.mark.parametrize(("width", "rate"), [(384, 1e-4), (768, 5e-5), (1024, 3.8e-5), (None, 3e-3)])
 def test_a_wider_model_is_trained_at_a_lower_rate(width, rate):
     assert chosen(100, width)["learning_rate"] == rate
 
