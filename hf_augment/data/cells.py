@@ -19,7 +19,7 @@ SEPARATORS = (";", "|", ",")
 MANY_NUMBERS = 20
 #: The share of rows, and their number, from which a separator in labels is none by mistake.
 _SEPARATED = 0.02, 3
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
 
 
@@ -55,7 +55,7 @@ class Cells:
             return "class"
         if all(map(is_image, self.counts)):
             return "path"
-        if all(map(_NUMBER.fullmatch, self.counts)):
+        if all(map(NUMBER.fullmatch, self.counts)):
             return "number"
         if all(map(_DATE.fullmatch, self.counts)):
             return "date"

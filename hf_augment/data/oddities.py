@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hf_augment.data.cells import SEPARATORS
+from hf_augment.data.cells import NUMBER, SEPARATORS, split_cell
 from hf_augment.data.opening import Data, texts_of
 from hf_augment.data.splits import near_copies, sample_rows
 from hf_augment.label_names import readable_name, says_nothing
@@ -43,7 +43,7 @@ class Finding:
 def find_oddities(data: Data) -> list[Finding]:
     """Returns what is odd about data, warnings first."""
     found = [Finding(sentence) for rule in RULES for sentence in rule(data)]
-    found += [Finding(f"{count} rows {which} are left out.", warns=False) for which, count in data.left_out.items()]
+    found += [Finding(f"{count} row(s) {which}: left out.", warns=False) for which, count in data.left_out.items()]
     if numbers := [name for name in data.label_names if says_nothing(name)]:
         found.append(
             Finding(f"{_listed(numbers)} say nothing to a language model: name or describe the classes.", warns=False)
@@ -68,7 +68,8 @@ def _spellings(data: Data) -> Iterator[str]:
     """Names that are one but for case and punctuation, or of a rare class that may be a common one misspelt."""
     same: dict[str, list[str]] = defaultdict(list)
     for name in data.label_names:
-        same["".join(split_words(name.replace("_", " ")))].append(name)
+        words = "".join(split_words(name.replace("_", " ")))
+        same[words if re.search(r"[^\W\d_]", name) else name].append(name)  # -1 is not 1.
     if twice := [" and ".join(map(repr, names)) for names in same.values() if len(names) > 1]:
         yield f"One class in several spellings: {'; '.join(twice[:5])}. Correct the file, or pass label_map."
     counts = dict(zip(data.label_names, data.counts(data.train), strict=True))
@@ -85,18 +86,15 @@ def _digits(name: str) -> list[str]:
 def _written_together(data: Data) -> Iterator[str]:
     names = set(data.label_names)
     for separator in SEPARATORS if not data.several else ():
-        odd = [
-            name for name in names if separator in name and names & {part.strip() for part in name.split(separator)}
-        ]
-        if odd:
-            yield f"{_listed(sorted(odd))} look like several labels in one cell: pass several=True, or correct them."
-    if 0 < sum(name.isdigit() for name in names) < len(names):
+        if odd := sorted(name for name in names if separator in name and names & {*split_cell(name, separator)}):
+            yield f"{_listed(odd)} look like several labels in one cell: pass --several, or correct them."
+    if 0 < sum(NUMBER.fullmatch(name) is not None for name in names) < len(names):
         yield "Some labels are numbers and some are words: are they of one kind?"
 
 
 def _contradictions(data: Data) -> Iterator[str]:
     if data.contradictory:
-        yield f"{data.contradictory} rows repeat another one with another label: the first is kept. Correct them."
+        yield f"{data.contradictory} row(s) repeat another one with another label: the first is kept. Correct them."
 
 
 def _copies(data: Data) -> Iterator[str]:
@@ -116,7 +114,7 @@ def _given_away(data: Data) -> Iterator[str]:
     if data.kind == "image" or data.several:
         return
     rows = sample_rows(data.train, SEARCHED, 0)
-    texts = [f" {' '.join(split_words(text))} " for text in texts_of(rows)]
+    texts = [f" {' '.join(split_words(text.replace('_', ' ')))} " for text in texts_of(rows)]
     labels = rows["label"][:]
     given = []
     for number, name in enumerate(data.label_names):

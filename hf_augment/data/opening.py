@@ -18,7 +18,7 @@ from hf_augment.data.rows import GROUP, Part
 from hf_augment.data.splits import near_copies, share_of_test, split_by_group, split_by_label, without_duplicates
 from hf_augment.data.tables import load_tables
 from hf_augment.images.arrays import image_arrays
-from hf_augment.images.forms import Forms, image_sizes, resize, uniform_images
+from hf_augment.images.forms import Forms, median_side, resize, uniform_images
 
 
 @dataclass
@@ -159,7 +159,7 @@ def _test_part(
         return Part(test, found.get("test") or next(iter(found.values())), columns, mapping)
     for split in ("test", "validation", "dev", "eval"):
         if split in tables and len(tables) > 1 and columns.label in tables[split].column_names:
-            part = Part(f"{source}, split {split}", tables[split], columns, mapping)
+            part = Part(source, tables[split], columns, mapping, split=split)
             if part.has_labels():
                 columns.why["test"] = f"the split {split!r}"
                 return part
@@ -179,8 +179,7 @@ def _make_alike(data: Data, rows: dict[str, datasets.Dataset], size: int | None)
     try:
         forms = None
         if isinstance(whole.features["image"], datasets.Image):
-            sides = [min(sizes) for sizes in image_sizes(whole, "image")] if size is None else []
-            size = size or _size(data, float(np.median(sides)))
+            size = size or _size(data, median_side(whole, "image"))
             images, forms = uniform_images(whole, "image", size)
         else:
             images = image_arrays(whole, "image")

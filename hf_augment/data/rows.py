@@ -29,6 +29,7 @@ class Part:
         columns ([`Columns`]): Which of its columns are what.
         mapping (`Mapping[str, str]`, *optional*): Other names of labels; rows with other labels are left out.
         group_column (`str`, *optional*): A further column, to keep as `group`.
+        split (`str`, *optional*): The split that the table is, for messages.
 
     Raises:
         ValueError: If a column is missing, or an image's file is.
@@ -41,7 +42,10 @@ class Part:
         columns: Columns,
         mapping: Mapping[str, str] | None = None,
         group_column: str | None = None,
+        split: str | None = None,
     ) -> None:
+        self.path = find_path(source)
+        source += f", split {split}" if split is not None else ""
         wanted = [*columns.data, *(name for name in (columns.label, group_column) if name is not None)]
         for name in wanted:
             if name not in table.column_names:
@@ -149,8 +153,7 @@ class Part:
         pictures = pictures if column == "image" else pictures.rename_column(column, "image")
         if not isinstance(pictures.features["image"], datasets.Value):
             return pictures
-        path = find_path(self.source.partition(", split ")[0])
-        folder = path if path is not None and path.is_dir() else Path(path or ".").parent
+        folder = self.path if self.path is not None and self.path.is_dir() else Path(self.path or ".").parent
         files = [None if name is None else folder / name for name in pictures["image"][:]]
         if missing := [file for file in files if file is not None and not file.is_file()]:
             raise ValueError(

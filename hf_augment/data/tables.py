@@ -158,10 +158,8 @@ def _load(source: str, options: dict[str, Any]) -> dict[str, datasets.Dataset]:
         if isinstance(cause, UnicodeDecodeError):
             raise OSError(_ENCODING.format(source=source, error=cause)) from error
         why = " ".join(str(cause or error).split())
-        raise OSError(
-            f"{source!r} could not be read ({why}): check that the file is whole, and cells with a separator in "
-            "quotation marks."
-        ) from error
+        quoted = ", and cells with a separator in quotation marks" if "tokenizing" in why else ""
+        raise OSError(f"{source!r} could not be read ({why}): check that the file is whole{quoted}.") from error
     except (ConnectionError, DatasetNotFoundError, HfHubHTTPError, OfflineModeIsEnabled) as error:
         raise OSError(
             f"{source!r} is no folder here and could not be loaded from the Hub ({type(error).__name__}): check the "

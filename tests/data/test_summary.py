@@ -58,16 +58,17 @@ def test_nothing_is_odd():
             "! 'card_arival' (6 rows) may be 'card_arrival'",
         ),
         ((texts(120, 0, 500), []), ("a group 11", "a group 12"), None),
-        (([], []), ("good", "good;bad"), "! 'good;bad' look like several labels in one cell: pass several=True"),
+        (([], []), ("good", "good;bad"), "! 'good;bad' look like several labels in one cell: pass --several"),
         (([], []), ("good", "food, drink"), None),
         (([], []), ("3", "bad"), "! Some labels are numbers and some are words: are they of one kind?"),
-        (([], []), ("0", "1"), "- '0', '1' say nothing to a language model: name or describe the classes."),
+        (([], []), ("-1", "1"), "- '-1', '1' say nothing to a language model: name or describe the classes."),
         (
             ([], [(FINE[0][0][0] + "!", 0)]),
             ("good", "bad"),
             "! 1 of 7 test texts nearly repeat a labelled one, such",
         ),
         (([], []), ("text", "bad"), None),
+        (([], []), ("-1", "not 1"), "! Some labels are numbers"),
     ],
 )
 def test_what_is_odd(changes, names, message):
@@ -79,7 +80,7 @@ def test_what_is_odd(changes, names, message):
 
 
 def test_texts_that_name_their_class():
-    train = [(f"{text} Label: Very-Bad", label) if label else (text, label) for text, label in FINE[0]]
+    train = [(f"{text} Label: very_bad", label) if label else (text, label) for text, label in FINE[0]]
     assert said(data(train, FINE[1], ("good", "very_bad"))) == [
         "! Most texts of 'very_bad' have its name in them: does the text give its label away?"
     ]
@@ -88,8 +89,8 @@ def test_texts_that_name_their_class():
 def test_rows_that_were_left_out_or_contradict():
     found = said(data(*FINE, contradictory=2, left_out={"without a text": 3}))
     assert found == [
-        "! 2 rows repeat another one with another label: the first is kept. Correct them.",
-        "- 3 rows without a text are left out.",
+        "! 2 row(s) repeat another one with another label: the first is kept. Correct them.",
+        "- 3 row(s) without a text: left out.",
     ]
 
 
