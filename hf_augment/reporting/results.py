@@ -217,9 +217,11 @@ class Results:
         return self.models.get(arm) if arm != "classifier" else None
 
     def best_arm(self, among: Sequence[str] | None = None) -> str:
-        """The most accurate of the arms that help, or the reference if none does."""
+        """The most accurate of the arms that help, or the reference if none does; a probe if it is more accurate."""
         helping = [d for d in self.on(self.test, among) if d.verdict == "helps"]
-        return max(helping, key=lambda d: d.mean).arm if helping else self.reference
+        best, probe = max(helping, key=lambda d: d.mean).arm if helping else self.reference, self.probe
+        better = probe and probe in (among or self.arms) and self.accuracy(probe) > self.accuracy(best)
+        return probe if probe and better else best
 
     def to_dict(self) -> dict[str, Any]:
         """

@@ -45,7 +45,7 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
     use the model.
 
     `models` are the folders of the classifiers that were saved, by arm, at least that of the reference. The one that
-    is named is that of the most accurate arm that helps, or of the reference if none does.
+    is named is that of [`Results.best_arm`].
     """
     lines = [answer(results), accuracies(results), *(f"! {sentence}" for sentence in cautions(results))]
     lines += [f"Try next: {sentence}" for sentence in next_steps(results)]
@@ -59,7 +59,7 @@ def _use(results: Results, models: Mapping[str, Path]) -> list[str]:
     """Names the model's folder and the code that loads it."""
     arm, kind = results.best_arm(list(models)), results.data.kind
     verdicts = {d.verdict for d in results.on(results.test)}
-    why = ", since no arm is seen to help" if verdicts and "helps" not in verdicts else ""
+    why = ", since no arm is seen to help" if arm == results.reference and verdicts and "helps" not in verdicts else ""
     example = "picture.png" if kind == "image" else "A text to classify."
     return [
         plain(f"Model: {models[arm]} ({arm}{why}; mean accuracy {results.accuracy(arm):.3f}). To use it:"),

@@ -56,6 +56,9 @@ def test_a_gain_over_a_weak_baseline_is_no_yes():
     ]
     assert answer(weak).startswith("Not beyond a simpler classifier: instruct raises accuracy on test from 60.0 %")
     assert answer(weak).endswith("; but probe, a linear classifier on frozen features that takes seconds, has 78.5 %.")
+    # It is the model to use, where it is saved.
+    assert (weak.best_arm(), weak.best_arm(["same_steps", "instruct"])) == ("probe", "instruct")
+    assert compared(**arms, probe=770, steps={"probe": 0}).best_arm() == "instruct"
     # One that is clearly beaten is no matter.
     assert answer(compared(**arms, probe=650, steps={"probe": 0})).startswith("Yes: instruct")
     assert "probe" not in answer(compared(**arms, probe=650, steps={"probe": 0}))
