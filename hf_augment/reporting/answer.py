@@ -80,5 +80,4 @@ def accuracies(results: Results) -> str:
 def untrained(results: Results) -> dict[str, float]:
     """Accuracy on the test set of what needs no training, by its name, in `[0, 1]`."""
     name, share = results.majority()
-    found = {f"always {name!r}": share} if name else {}
-    return found | {f"{name}'s own model, asked": share for name, share in results.zero_shot.items()}
+    return ({f"always {name!r}": share} if name else {}) | results.zero_shot

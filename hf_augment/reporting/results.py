@@ -72,7 +72,7 @@ class Results:
         beside_probe (`list[Difference]`, *optional*):
             Every other arm against [`Results.probe`] on the test set, if there is one.
         zero_shot (`dict[str, float]`, *optional*):
-            Accuracy of a generator's own model, asked for the labels of test rows, by the generator's name.
+            Accuracy of a generator's own model, asked for the labels of test rows, by words on which and how many.
         notes (`list[str]`, *optional*): Sentences that belong beside the tables.
         tables (`list[TableRows]`, *optional*): Further tables: title, header, rows.
         pictures (`dict[str, str]`, *optional*): Further pictures in the report's folder: file names, what they show.

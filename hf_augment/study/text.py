@@ -167,8 +167,8 @@ def zero_shot(
     study: Study, source: PromptedLanguageModel, asked: AskedModel | None, count: int
 ) -> tuple[list[str], dict[str, float]]:
     """
-    Returns how well a prompted model itself tells the classes apart on `count` test texts: notes, and the accuracy by
-    the source's name.
+    Returns how well a prompted model itself tells the classes apart on `count` test texts: notes, and
+    [`Results.zero_shot`].
     """
     first = study.split(0)
     rows = sample_rows(study.data.evaluations["test"], count, derive_seed(first.seed, "zero_shot"))
@@ -197,4 +197,5 @@ def zero_shot(
             f"That is by p(text | label). Asked for the label of the same texts it is right on {known['asked']:.3f}, "
             f"and after labelled texts of the first split on {known['shown']:.3f}."
         )
-    return notes, {source.name: known.get("asked", known["accuracy"])}
+    asked_words = f"the model of {source.name}, asked ({known['n']} rows)"
+    return notes, {asked_words: known.get("asked", known["accuracy"])}

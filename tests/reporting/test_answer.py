@@ -102,15 +102,16 @@ def test_all_at_chance():
 
 def test_accuracies_beside_what_needs_no_training():
     found = replace(
-        compared(baseline=500, same_steps=600, probe=785, steps={"probe": 0}), zero_shot={"instruct": 0.745}
+        compared(baseline=500, same_steps=600, probe=785, steps={"probe": 0}),
+        zero_shot={"the model of instruct, asked (64 rows)": 0.745},
     )
     assert accuracies(found) == (
         "Accuracy on test: baseline 50.0 %, same_steps 60.0 %, probe 78.5 %, always 'no' 50.0 %, "
-        "instruct's own model, asked 74.5 %."
+        "the model of instruct, asked (64 rows) 74.5 %."
     )
     rows = arm_table(found, "test")[2]
     assert [row[:4] for row in rows[2:]] == [
         ("probe", "3", "-", rows[2][3]),
         ("always 'no'", "-", "-", "0.500"),
-        ("instruct's own model, asked", "-", "-", "0.745"),
+        ("the model of instruct, asked (64 rows)", "-", "-", "0.745"),
     ]
