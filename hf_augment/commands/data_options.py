@@ -25,7 +25,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     add("--unlabelled", metavar="FILE", help="rows without labels")
     add("--text_column", metavar="NAME", nargs="+", help="column of the texts; two of pairs of texts")
     add("--image_column", metavar="NAME", help="column of the images; `pixels` for a CSV of pixels")
-    add("--label_column", metavar="NAME", help="column of the labels")
+    add("--label_column", metavar="NAME", nargs="+", help="column of the labels; or columns of 0 and 1, one a label")
     add("--label_map", metavar="THEIRS=OURS,...", help="other names of labels; other rows are left out")
     add("--several", action=argparse.BooleanOptionalAction, help="whether a row may have several labels")
     add("--group_column", metavar="NAME", help="column, such as the writer, of which no value is on both sides")
@@ -35,4 +35,5 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def data_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """The arguments of [`~hf_augment.data.opening.open_data`] beside the data."""
-    return {name: getattr(options, name) for name in NAMES}
+    given = {name: getattr(options, name) for name in NAMES}
+    return {name: value[0] if isinstance(value, list) and len(value) == 1 else value for name, value in given.items()}

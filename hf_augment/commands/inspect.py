@@ -30,12 +30,14 @@ def run(options: argparse.Namespace) -> None:
     from hf_augment.data.opening import open_data
     from hf_augment.data.summary import summarize
     from hf_augment.label_names import write_descriptions
+    from hf_augment.progress import working
     from hf_augment.reporting.terminal import print_table, printable
 
     datasets.disable_progress_bars()
     console = Console()
-    data = open_data(options.data, **data_arguments(options), seed=options.seed)
-    summary = summarize(data)
+    with working(f"reading {options.data}"):
+        data = open_data(options.data, **data_arguments(options), seed=options.seed)
+        summary = summarize(data)
     for line in data.why:
         console.print(printable(line))
     for table in summary.tables:

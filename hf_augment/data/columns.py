@@ -47,6 +47,7 @@ class Columns:
         data (`tuple[str, ...]`): The column of the images, of the texts, or the two of pairs of texts.
         has_images (`bool`): Whether it holds images.
         label (`str`, *optional*): The column of the labels.
+        flags (`tuple[str, ...]`, *optional*): In its place, a column of 0 and 1 for each of several labels.
         several (`bool`, *optional*, defaults to `False`): Whether a row may have several labels.
         separator (`str`, *optional*): What stands between several labels in a cell of text; `"["` for written lists.
         why (`dict[str, str]`, *optional*): By what was taken: which, and why.
@@ -55,6 +56,7 @@ class Columns:
     data: tuple[str, ...]
     has_images: bool
     label: str | None = None
+    flags: tuple[str, ...] = ()
     several: bool = False
     separator: str | None = None
     why: dict[str, str] = field(default_factory=dict)
@@ -64,9 +66,14 @@ class Columns:
         """What a row holds: `"text"`, `"pair"` or `"image"`."""
         return "image" if self.has_images else "pair" if len(self.data) > 1 else "text"
 
+    @property
+    def of_labels(self) -> tuple[str, ...]:
+        """The columns of the labels."""
+        return self.flags if self.label is None else (self.label,)
+
     def named(self) -> str:
         """The columns, for a message."""
-        return ", ".join(repr(name) for name in (*self.data, self.label) if name is not None)
+        return ", ".join(map(repr, (*self.data, *self.of_labels)))
 
 
 def find_columns(
@@ -74,7 +81,7 @@ def find_columns(
     table: datasets.Dataset,
     text_column: str | Sequence[str] | None = None,
     image_column: str | None = None,
-    label_column: str | None = None,
+    label_column: str | Sequence[str] | None = None,
     several: bool | None = None,
     has_labels: bool = True,
 ) -> Columns:
@@ -86,25 +93,33 @@ def find_columns(
         ValueError: If a column is missing or not to be told from others, or its cells are no classes.
     """
     texts = (text_column,) if isinstance(text_column, str) else tuple(text_column or ())
-    named = {"text_column": texts, "image_column": (image_column,), "label_column": (label_column,)}
+    flags = (label_column,) if isinstance(label_column, str) else tuple(label_column or ())
+    pictures = (image_column,) if image_column else ()
+    named = {"text_column": texts, "image_column": pictures, "label_column": flags}
     for argument, names in named.items():
         for name in names:
-            if name is not None and name not in table.column_names:
+            if name not in table.column_names:
                 raise ValueError(f"{argument}={name!r} is not a column of {source!r}, which has {table.column_names}.")
     cells = {name: Cells(table, name) for name in table.column_names}
-    given = (image_column,) if image_column else texts
-    label = label_column or (_label_by_name(cells, given) if has_labels else None)
+    given = pictures or texts
+    label = flags[0] if flags else _label_by_name(cells, given) if has_labels else None
     rest = [cell for name, cell in cells.items() if name != label]
     columns = _named(cells, given) if given else _pictures(rest) or _texts(source, rest)
     if not has_labels:
         return columns
-    if label_column is not None:
+    if len(flags) > 1:
+        return _with_flags(columns, flags, "as asked")
+    if flags:
         columns.why["labels"] = f"column {label!r}, as asked"
     elif label is not None:
         columns.why["labels"] = f"column {label!r}, by its name"
         label = _with_names(cells, label, columns)
     else:
-        label = _label_by_contents(source, [cell for cell in rest if cell.name not in columns.data], columns)
+        rest = [cell for cell in rest if cell.name not in columns.data]
+        found = [cell.name for cell in rest if cell.may_be_label()]
+        if len(found) > 2 and all({*cells[name].counts} == {"0", "1"} for name in found):
+            return _with_flags(columns, found, "which hold 0 and 1")
+        label = _label_by_contents(source, rest, columns)
     columns.label = label
     _find_several(source, cells[label], columns, several)
     return columns
@@ -199,6 +214,12 @@ def _label_by_contents(source: str, cells: Sequence[Cells], columns: Columns) ->
     if found:
         raise ValueError(f"{source!r} has several columns that could be the labels, {_few(found)}: pass label_column.")
     raise ValueError(f"{source!r} has no column whose values recur, as labels do, among {_few(cells)}: add one.")
+
+
+def _with_flags(columns: Columns, flags: Sequence[str], why: str) -> Columns:
+    columns.flags, columns.several = tuple(flags), True
+    columns.why["labels"] = f"columns {', '.join(map(repr, flags))}, {why}: several in a row"
+    return columns
 
 
 def _few(cells: Sequence[Cells]) -> str:

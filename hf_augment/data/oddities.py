@@ -44,7 +44,8 @@ def find_oddities(data: Data) -> list[Finding]:
     """Returns what is odd about data, warnings first."""
     found = [Finding(sentence) for rule in RULES for sentence in rule(data)]
     found += [Finding(f"{count} row(s) {which}: left out.", warns=False) for which, count in data.left_out.items()]
-    if numbers := [name for name in data.label_names if says_nothing(name)]:
+    numbers = [name for name in data.label_names if says_nothing(name)]
+    if numbers and data.kind != "image":
         found.append(
             Finding(f"{_listed(numbers)} say nothing to a language model: name or describe the classes.", warns=False)
         )
@@ -105,7 +106,7 @@ def _copies(data: Data) -> Iterator[str]:
     if near := near_copies(test, texts_of(data.train)):
         yield (
             f"{len(near)} of {len(test)} test texts nearly repeat a labelled one, such as {test[near[0]]!r:.80}: "
-            "accuracy on them says little of others."
+            "a right answer there says little."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -64,15 +65,19 @@ class Data:
         found = Counter(label for labels in column for label in labels) if self.several else Counter(column)
         return [found[label] for label in range(len(self.label_names))]
 
+    def keys(self, rows: datasets.Dataset) -> Sequence[Hashable]:
+        """Values that are equal for rows which are the same."""
+        return image_digests(rows) if self.kind == "image" else texts_of(rows)
+
 
 def open_data(
-    source: str,
+    source: str | os.PathLike[str],
     *,
-    test: str | None = None,
-    unlabelled: str | None = None,
+    test: str | os.PathLike[str] | None = None,
+    unlabelled: str | os.PathLike[str] | None = None,
     text_column: str | Sequence[str] | None = None,
     image_column: str | None = None,
-    label_column: str | None = None,
+    label_column: str | Sequence[str] | None = None,
     label_map: str | None = None,
     several: bool | None = None,
     group_column: str | None = None,
@@ -99,15 +104,17 @@ def open_data(
     ```
 
     Args:
-        source (`str`):
+        source (`str` or `os.PathLike`):
             A CSV, TSV, JSON, JSONL, parquet or Excel file (compressed ones too); a folder of images by class, with or
             without folders `train` and `test`; a folder of such files; a file that names images beside their labels; a
             folder of `save_to_disk`; a `wheel://` source; or a Hub id, `owner/name`.
-        test (`str`, *optional*): A source of the test rows, with the same columns.
-        unlabelled (`str`, *optional*): A source of rows without labels; a TXT file has one text in each line.
+        test (`str` or `os.PathLike`, *optional*): A source of the test rows, with the same columns.
+        unlabelled (`str` or `os.PathLike`, *optional*):
+            A source of rows without labels; a TXT file has one text in each line. Test rows among them are left out.
         text_column (`str` or `Sequence[str]`, *optional*): The column of the texts, or the two of pairs.
         image_column (`str`, *optional*): The column of the images, or of their files' names.
-        label_column (`str`, *optional*): The column of the labels.
+        label_column (`str` or `Sequence[str]`, *optional*):
+            The column of the labels, or a column of 0 and 1 for each of several labels.
         label_map (`str`, *optional*): `"theirs=ours,…"`: other names of labels; rows with other labels are left out.
         several (`bool`, *optional*): Whether a row may have several labels. Defaults to what the cells look like.
         group_column (`str`, *optional*): A column, such as the writer, of which no value is on both sides.
@@ -127,25 +134,34 @@ def open_data(
     """
     if test_fraction is not None and not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction={test_fraction} must be above 0 and below 1.")
-    tables = {"train": read_pixels(source, label_column or "label")} if image_column == PIXELS else load_tables(source)
+    source = os.fspath(source)
+    if image_column == PIXELS:
+        tables = {"train": read_pixels(source, label_column if isinstance(label_column, str) else "label")}
+    else:
+        tables = load_tables(source)
     main = tables.get("train") or next(iter(tables.values()))
     columns = find_columns(source, main, text_column, image_column, label_column, several)
     mapping = parse_map(label_map)
     parts = {"train": Part(source, main, columns, mapping, group_column)}
-    if (tested := _test_part(source, tables, columns, mapping, test)) is not None:
+    if (tested := _test_part(source, tables, columns, mapping, None if test is None else os.fspath(test))) is not None:
         parts["test"] = tested
     names = parts["train"].classes()
     rows = {role: part.rows(names) for role, part in parts.items()}
     if unlabelled is not None:
-        parts["unlabelled"] = _unlabelled_part(unlabelled, columns)
+        parts["unlabelled"] = _unlabelled_part(os.fspath(unlabelled), columns)
         rows["unlabelled"] = parts["unlabelled"].rows()
     data = Data(source, columns.kind, columns.several, rows["train"], rows.get("test", rows["train"]))
     data.why = [f"{name}: {reason}" for name, reason in columns.why.items()]
+    if unused := [split for split, table in tables.items() if all(table is not part.table for part in parts.values())]:
+        data.why.append(f"not used: {', '.join(unused)}")
     data.left_out = sum((part.left_out for part in parts.values()), Counter[str]())
     if columns.has_images:
         data.forms = _make_alike(data, rows, image_size)
-    data.unlabelled = rows.get("unlabelled")
     _divide(data, rows["train"], rows.get("test"), group_column, test_fraction, seed)
+    if "unlabelled" in rows:
+        data.unlabelled = without_duplicates(rows["unlabelled"], data.keys, data.test)
+        repeated = len(rows["unlabelled"]) - len(data.unlabelled)
+        data.left_out += Counter({"without a label that repeat another row or a test row": repeated})
     return data
 
 
@@ -158,7 +174,7 @@ def _test_part(
         columns.why["test"] = test
         return Part(test, found.get("test") or next(iter(found.values())), columns, mapping)
     for split in ("test", "validation", "dev", "eval"):
-        if split in tables and len(tables) > 1 and columns.label in tables[split].column_names:
+        if split in tables and len(tables) > 1 and {*columns.of_labels} <= {*tables[split].column_names}:
             part = Part(source, tables[split], columns, mapping, split=split)
             if part.has_labels():
                 columns.why["test"] = f"the split {split!r}"
@@ -170,7 +186,7 @@ def _unlabelled_part(source: str, columns: Columns) -> Part:
     table = next(iter(load_tables(source).values()))
     if not {*columns.data} <= {*table.column_names}:
         columns = find_columns(source, table, has_labels=False)
-    return Part(source, table, dataclasses.replace(columns, label=None))
+    return Part(source, table, dataclasses.replace(columns, label=None, flags=()))
 
 
 def _make_alike(data: Data, rows: dict[str, datasets.Dataset], size: int | None) -> Forms | None:
@@ -210,15 +226,11 @@ def _divide(
     seed: int,
 ) -> None:
     """Fills train and test, without rows that repeat others."""
-
-    def keys(rows: datasets.Dataset) -> Sequence[Hashable]:
-        return image_digests(rows) if data.kind == "image" else texts_of(rows)
-
     first: dict[Hashable, Any] = {}
     of_row = labelled["labels" if data.several else "label"][:]
-    pairs = zip(keys(labelled), of_row, strict=True)
+    pairs = zip(data.keys(labelled), of_row, strict=True)
     data.contradictory = sum(first.setdefault(key, label) != label for key, label in pairs)
-    train = without_duplicates(labelled, keys, test)
+    train = without_duplicates(labelled, data.keys, test)
     if repeated := len(labelled) - len(train):
         data.left_out["that repeat another row" + (" or a test row" if test is not None else "")] = repeated
     if test is None:

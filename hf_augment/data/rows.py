@@ -46,23 +46,20 @@ class Part:
     ) -> None:
         self.path = find_path(source)
         source += f", split {split}" if split is not None else ""
-        wanted = [*columns.data, *(name for name in (columns.label, group_column) if name is not None)]
+        wanted = [*columns.data, *columns.of_labels, *([] if group_column is None else [group_column])]
         for name in wanted:
             if name not in table.column_names:
                 raise ValueError(
                     f"{source!r} has no column {name!r} but {table.column_names}: name its columns alike."
                 )
         self.source, self.table, self.columns, self.group_column = source, table, columns, group_column
-        self.labels = self._labels(mapping) if columns.label is not None else None
+        self.labels = self._labels(mapping) if columns.of_labels else None
         #: Rows that are left out, by reason.
         self.left_out = Counter[str]()
 
     def _labels(self, mapping: Mapping[str, str] | None) -> list[list[str] | None]:
         """The names of each row's labels; `None` where there is none to be had."""
-        feature: Any = self.table.features[self.columns.label]
-        feature = feature.feature if isinstance(feature, datasets.List) else feature
-        known = feature.names if isinstance(feature, datasets.ClassLabel) else None
-        labels = [self._read(value, known) for value in self.table[self.columns.label][:]]
+        labels = self._flags() if self.columns.label is None else self._named()
         if all(name.endswith(".0") and name[:-2].lstrip("-").isdigit() for names in labels for name in names or ()):
             # Numbers of classes that became fractions where some were missing.
             labels = [names and [name[:-2] for name in names] for names in labels]
@@ -71,6 +68,35 @@ class Part:
         if unknown := sorted(set(mapping) - {name for names in labels for name in names or ()}):
             raise ValueError(f"label_map names {unknown}, which are no labels of {self.source!r}: correct it.")
         return [[mapping[n] for n in names if n in mapping] or None if names else names for names in labels]
+
+    def _flags(self) -> list[list[str] | None]:
+        labels: list[list[str] | None] = [[] for _ in range(len(self.table))]
+        for name in self.columns.flags:
+            for row, value in enumerate(self.table[name][:]):
+                flag = "" if value is None or value != value else written(value).lower().removesuffix(".0")
+                if flag not in ("1", "true", "0", "false"):
+                    raise ValueError(
+                        f"Column {name!r} of {self.source!r} has {value!r} in row {row}, from 0, where 0 or 1 says "
+                        "whether the row has that label: correct it."
+                    )
+                if (of_row := labels[row]) is not None and flag in ("1", "true"):
+                    of_row.append(name)
+        return labels
+
+    def _known(self) -> list[str] | None:
+        """The names of a `ClassLabel`, or of a list of them."""
+        feature: Any = None if self.columns.label is None else self.table.features[self.columns.label]
+        return getattr(getattr(feature, "feature", feature), "names", None)
+
+    def _named(self) -> list[list[str] | None]:
+        known, cells = self._known(), self.table[self.columns.label][:]
+        numbers = {n for cell in cells if known for n in (cell if isinstance(cell, list) else [cell]) if n is not None}
+        if beyond := sorted(n for n in numbers if n >= len(known or ())):
+            raise ValueError(
+                f"label_column={self.columns.label!r} of {self.source!r} has the labels {beyond}, but its ClassLabel "
+                f"names only {len(known or ())} classes: correct it, or drop those rows."
+            )
+        return [self._read(value, known) for value in cells]
 
     def _read(self, value: Any, known: Sequence[str] | None) -> list[str] | None:
         if isinstance(value, list):
@@ -93,12 +119,11 @@ class Part:
             ValueError: If there are fewer than two.
         """
         found = {name for names in self.labels or () for name in names or ()}
-        feature: Any = self.table.features[self.columns.label]
-        known = getattr(getattr(feature, "feature", feature), "names", None)
+        known = self._known() or self.columns.flags
         if len(found) < 2:
             raise ValueError(
-                f"label_column={self.columns.label!r} of {self.source!r} has the classes {sorted(found)}: two are "
-                "needed at least."
+                f"The labels of {self.source!r}, in {self.columns.named()}, are of the classes {sorted(found)}: two "
+                "are needed at least."
             )
         return [name for name in known if name in found] if known and found <= {*known} else in_order(found)
 

@@ -66,6 +66,19 @@ def test_several_labels():
     assert find({"text": TEXTS, "tags": pairs}).several
 
 
+def test_a_column_for_each_label():
+    flags = {"toxic": [0, 1] * 6, "threat": [1, 0] * 6, "insult": ["0", "1", "1"] * 4}
+    found = find({"comment": TEXTS} | flags)
+    assert (found.label, found.flags, found.several) == (None, ("toxic", "threat", "insult"), True)
+    assert found.why["labels"] == "columns 'toxic', 'threat', 'insult', which hold 0 and 1: several in a row"
+    assert find({"comment": TEXTS, "label": KINDS} | flags).flags == ()
+    assert find({"comment": TEXTS, "label": KINDS} | flags, label_column=["toxic", "insult"]).flags == (
+        "toxic",
+        "insult",
+    )
+    assert find({"comment": TEXTS} | flags, label_column=["toxic"]).label == "toxic"
+
+
 def test_images():
     pictures = [f"{i}.png" for i in range(12)]
     found = find({"file": pictures, "caption": TEXTS, "animal": KINDS})

@@ -5,6 +5,7 @@ import json
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -79,7 +80,9 @@ def test_test_rows_of_their_own(tmp_path):
     assert open_data(str(tmp_path)).test["text"][:] == TEXTS[29:]
     assert open_data(str(tmp_path)).why[-1] == "test: the split 'test'"
     ROWS[["text"]].to_csv(tmp_path / "test.csv", index=False)
-    assert set(open_data(str(tmp_path)).test["text"][:]) < set(TEXTS[:30])
+    data = open_data(str(tmp_path))
+    assert set(data.test["text"][:]) < set(TEXTS[:30])
+    assert "not used: test" in data.why
     with pytest.raises(ValueError, match=r"test.csv' has no column 'label' but \['text'\]"):
         open_data(str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
     ROWS.assign(label="other").to_csv(tmp_path / "test.csv", index=False)
@@ -144,6 +147,27 @@ def test_several_labels(tmp_path):
     assert names(open_data(str(tmp_path / "a.csv")), open_data(str(tmp_path / "a.csv")).test) == names(data, data.test)
 
 
+def test_a_column_for_each_label(tmp_path):
+    flags = {"toxic": [0, 1] * 30, "threat": [True, False, False] * 20}
+    ROWS.drop(columns="label").assign(**flags).to_csv(tmp_path / "a.csv", index=False)
+    data = open_data(tmp_path / "a.csv", label_column=["toxic", "threat"])
+    assert (data.several, data.label_names) == (True, ["toxic", "threat"])
+    of = {text: [name for name in flags if flags[name][row]] for row, text in enumerate(TEXTS)}
+    assert names(data, data.test) == [of[text] for text in data.test["text"][:]]
+    ROWS.assign(toxic=["0", "1", "x"] * 20, threat=1).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match=r"'toxic' of .* has 'x' in row 2, from 0, where 0 or 1 says whether the row"):
+        open_data(tmp_path / "a.csv", label_column=["toxic", "threat"])
+
+
+def test_numbers_that_a_class_label_does_not_name(tmp_path):
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["a", "b"])})
+    table = datasets.Dataset.from_dict({"text": TEXTS, "label": [0, 1, 2] * 20}).data.table
+    schema = datasets.Dataset.from_dict({"text": [], "label": []}, features=features).features.arrow_schema
+    pq.write_table(table.replace_schema_metadata(schema.metadata), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"has the labels \[2\], but its ClassLabel names only 2 classes"):
+        open_data(tmp_path / "a.parquet")
+
+
 def test_pairs(tmp_path):
     ROWS.rename(columns={"text": "premise"}).assign(hypothesis=TEXTS[::-1]).to_csv(tmp_path / "a.csv", index=False)
     data = open_data(str(tmp_path / "a.csv"))
@@ -157,8 +181,13 @@ def test_rows_without_labels(tmp_path):
     data = open_data(str(tmp_path / "a.csv"), unlabelled=str(tmp_path / "more.txt"))
     assert data.unlabelled.to_dict() == {"text": ["one more", "and another"]}
     pd.DataFrame({"id": [1, 2], "body": TEXTS[:2]}).to_csv(tmp_path / "more.csv", index=False)
-    data = open_data(str(tmp_path / "a.csv"), unlabelled=str(tmp_path / "more.csv"))
-    assert data.unlabelled["text"][:] == TEXTS[:2]
+    data = open_data(tmp_path / "a.csv", unlabelled=tmp_path / "more.csv")
+    # What is tested on is learned in no form.
+    assert data.unlabelled["text"][:] == [text for text in TEXTS[:2] if text not in data.test["text"][:]]
+    pd.DataFrame({"body": [*TEXTS, "new", "new"]}).to_csv(tmp_path / "more.csv", index=False)
+    data = open_data(tmp_path / "a.csv", unlabelled=tmp_path / "more.csv")
+    assert data.unlabelled["text"][:] == [text for text in TEXTS if text not in data.test["text"][:]] + ["new"]
+    assert data.left_out["without a label that repeat another row or a test row"] == 22
 
 
 def pictures(root, count=6, size=(40, 30)):
