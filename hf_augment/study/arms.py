@@ -92,12 +92,16 @@ class LearnedSource(Source):
 class Given(Source):
     """
     A generator that is there already, the same for all splits, under the name of its folder. It must not have learned
-    test rows.
+    test rows. One whose prompts show examples may repeat these.
     """
 
     generator: Generator
     name: str = "generator"
     shared = True
+
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        return bool(getattr(getattr(self.generator, "prompt", None), "examples", None))
 
     def identity(self) -> dict[str, str]:
         return {f"{self.name}.fingerprint": self.generator.fingerprint()}

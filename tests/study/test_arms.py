@@ -1,5 +1,7 @@
 """Arms and sources as objects."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from hf_augment import Generator, NearDuplicates
@@ -38,6 +40,13 @@ def test_a_generator_is_a_source_of_its_own():
     assert arm.source.identity() == {"mine.fingerprint": "so"}
     assert arm.filtered
     assert f"{arm}" == "mine"
+
+
+def test_a_generator_that_is_shown_examples_may_repeat_them():
+    generator = Says("so")
+    for examples, learns in (({}, False), ({"neg": ["a"], "pos": ["b"]}, True)):
+        generator.prompt = SimpleNamespace(examples=examples)
+        assert Given(generator).learns is learns
     assert not Arm("mine", Says("so")).filtered
 
 
