@@ -64,11 +64,11 @@ def forms(kind: str, said: Mapping[str, str], examples: Mapping[str, Sequence[st
             num_examples=1,
         ),
         ", 3 rows, unlike": new(f"{shown}\n{ask}, unlike these.", examples=examples, num_examples=3),
-        ", 3 rows, word": new(f"{shown}\nWrite one more{with_word}.", words, examples=examples, num_examples=3),
     }
     for count in (1, 3, 5):
         form, rows = f", {count} row{'s' * (count > 1)}", {"examples": examples, "num_examples": count}
         found[form] = new(f"{shown}\nWrite one more.", **rows)
+        found[f"{form}, word"] = new(f"{shown}\nWrite one more{with_word}.", words, **rows)
         found[f"{form}, continued"] = new(f'{shown}"', style="continue", **rows)
     return found
 

@@ -149,6 +149,16 @@ def test_a_template_of_ones_own_takes_the_place_of_the_one_for_labels():
     assert prompt.prompts([1], NAMES, np.random.default_rng(0)) == ["Say pos in a bar."]
 
 
+def test_a_prompt_for_labels_names_a_word_of_the_class():
+    examples = {"neg": ["dull"], "pos": ["warm"]}
+    prompt = InstructPrompt.for_labels(NAMES, kind="note", examples=examples, attributes={"tone": ["sad"]})
+    assert prompt.prompts([1], NAMES, np.random.default_rng(0)) == [
+        'Each of these is a note about pos:\n"warm"\n\nWrite one more, with the word "warm" (tone: sad).'
+    ]
+    prompt = InstructPrompt.for_labels(NAMES, kind="note", attributes={"word": ["bleak"]})
+    assert prompt.prompts([1], NAMES, np.random.default_rng(0)) == ['Write one note about pos, with the word "bleak".']
+
+
 def test_words_of_the_examples_vary_a_prompt_that_asks_for_them():
     examples = {"neg": ["a dull film", "dull, dull"], "pos": ["a warm film", "warm and long"]}
     prompt = InstructPrompt.for_labels(NAMES, template='{label} with "{word}"', examples=examples)
@@ -176,7 +186,8 @@ def test_of_a_long_example_the_beginning_is_shown():
         (NAMES, {"descriptions": {"positive": "good"}}, r"descriptions has \['positive'\]"),
         (NAMES, {"descriptions": {"neg": "good", "pos": "good"}}, "read as 'good'"),
         (NAMES, {"attributes": {"tone": {"neg": ["sad"]}}}, r"labels \['neg'\], but label_names=\['neg', 'pos'\]"),
-        (NAMES, {"examples": {"neg": ["a"], "pos": []}}, r"examples\['pos'\]=\[\] must be a list"),
+        (NAMES, {"examples": {"neg": ["dull"], "pos": []}}, r"examples\['pos'\]=\[\] must be a list"),
+        (NAMES, {"examples": {"neg": ["dull"], "pos": "warm"}}, r"examples\['pos'\]='warm' must be a list"),
     ],
 )
 def test_labels_that_a_prompt_cannot_tell_apart_are_refused(names, options, message):
