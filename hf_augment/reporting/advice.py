@@ -102,14 +102,17 @@ def _take_the_probe(results: Results) -> Iterator[str]:
 
 
 def _judge_better(results: Results) -> Iterator[str]:
-    chance, known = results.majority()[1], results.accuracy(results.reference)
+    chance, known, how_known = results.majority()[1], results.judge_accuracy, "out of fold"
+    if known is None:
+        # A judge of what has not learned the labelled rows is a run of the reference.
+        known, how_known = results.accuracy(results.reference), f"on {results.test}"
     judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]
     asked = results.settings.get("label_judge", "classifier") != "classifier"
     how = " (--label_judge prompted)" if results.data.kind == "text" else ""
     if judged and not asked and known - chance < ABLE_JUDGE * (1 - chance):
         yield (
-            f"Try another judge of labels{how}: the one here learned the same rows as {results.reference}, which has "
-            f"{100 * known:.1f} % on {results.test}."
+            f"Try another judge of labels{how}: the one here learned the same rows as {results.reference}, and has an "
+            f"accuracy of {100 * known:.1f} % {how_known}."
         )
 
 

@@ -73,6 +73,8 @@ class Results:
             Every other arm against [`Results.probe`] on the test set, if there is one.
         zero_shot (`dict[str, float]`, *optional*):
             Accuracy of a generator's own model, asked for the labels of test rows, by words on which and how many.
+        judge_accuracy (`float`, *optional*):
+            Accuracy of the classifiers that judge labels on labelled rows that each has not seen.
         notes (`list[str]`, *optional*): Sentences that belong beside the tables.
         tables (`list[TableRows]`, *optional*): Further tables: title, header, rows.
         pictures (`dict[str, str]`, *optional*): Further pictures in the report's folder: file names, what they show.
@@ -94,6 +96,7 @@ class Results:
     memorization: dict[str, dict[str, float]] = field(default_factory=dict)
     beside_probe: list[Difference] = field(default_factory=list)
     zero_shot: dict[str, float] = field(default_factory=dict)
+    judge_accuracy: float | None = None
     notes: list[str] = field(default_factory=list)
     tables: list[TableRows] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)

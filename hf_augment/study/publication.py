@@ -19,6 +19,7 @@ from accelerate import PartialState
 from rich.console import Console
 from rich.text import Text
 
+from hf_augment.files import read_json
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
 from hf_augment.neighbours.features import RealFeatures
@@ -32,7 +33,7 @@ from hf_augment.reporting.terminal import REVIEW_PAGE, closing_lines
 from hf_augment.study import identity
 from hf_augment.study.arms import Arm, LearnedSource, Source, sources_of
 from hf_augment.study.nearest_texts import NearestTexts
-from hf_augment.study.split import REFERENCE, Basis
+from hf_augment.study.split import HELD_OUT, REFERENCE, Basis
 
 
 #: What accuracy is where rows have several labels.
@@ -99,6 +100,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         test="test",
         # Of real rows there is no acceptance to tell, and their examples are not for everybody.
         stores={arm.name: study.stores[arm.name] for arm in _generating(study, arms)},
+        judge_accuracy=_judge_accuracy(study),
         command=_command(study.training.hub_token),
         versions=_versions(),
         data=Data(
@@ -116,6 +118,14 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         },
         **more,
     )
+
+
+def _judge_accuracy(study: Basis) -> float | None:
+    """Returns the mean accuracy of all splits' judges on the fold that each has not seen; `None` without any."""
+    stages = [read_json(path, f"Delete {path.parent}") for path in study.folder.glob("split-*/judge-*/stage.json")]
+    measured = [stage.get("result", {}).get("metrics", {}) for stage in stages]
+    found = [metrics[HELD_OUT]["accuracy"] for metrics in measured if HELD_OUT in metrics]
+    return sum(found) / len(found) if found else None
 
 
 def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:

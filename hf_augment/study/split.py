@@ -29,6 +29,8 @@ from hf_augment.training.blend import RunShape
 
 #: The arm that the others are compared with: the stock Trainer, with as many steps as the arms with a generator.
 REFERENCE = "baseline_same_steps"
+#: What the fold that a judge has not seen is called among its evaluations.
+HELD_OUT = "held out"
 
 
 class Basis(ABC):
@@ -156,16 +158,19 @@ class Split:
         seed = derive_seed(self.seed, "generator", self.index) % 2**31
         return {"seed": seed, "report_to": "none", **{name: getattr(self.study.training, name) for name in same}}
 
-    def train_judge(self, name: str, train: datasets.Dataset, seed: int, num_rows: int) -> Any:
+    def train_judge(
+        self, name: str, train: datasets.Dataset, seed: int, num_rows: int, held_out: datasets.Dataset | None = None
+    ) -> Any:
         """
         Trains a classifier that takes no part in the comparison, for as many steps as an arm with a generator and
-        `num_rows` labelled rows; returns it as a judge.
+        `num_rows` labelled rows; returns it as a judge. Its stage keeps how accurate it is on `held_out`.
         """
         steps = self.study.augmented_steps(num_rows)
         identity = self.study.classifier_identity | {"max_steps": str(steps)}
 
         def work(folder: Path) -> dict[str, Any]:
-            return self.fit(folder, train, seed, evaluations={}, save=True, max_steps=steps)
+            evaluations = {} if held_out is None else {HELD_OUT: held_out}
+            return self.fit(folder, train, seed, evaluations=evaluations, save=True, max_steps=steps)
 
         self.stage(name, identity, work)
         return self.study.classifier.as_judge(self.folder / name / "model")
@@ -182,8 +187,9 @@ class Split:
         """
         judges, held_out = [], []
         for k, (others, fold) in enumerate(self._folds(folds)):
-            judges.append(self.train_judge(f"judge-{k}", self.train.select(others), k, len(self.train)))
             held_out.append(self.train.select(fold))
+            rows = self.train.select(others)
+            judges.append(self.train_judge(f"judge-{k}", rows, k, len(self.train), held_out[k]))
         return OutOfFoldJudge(judges, self.study.classifier.nearest_fold(held_out, self.judge))
 
     def _folds(self, folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -71,10 +71,13 @@ def test_a_probe_that_nothing_beats():
 
 def test_a_judge_that_knows_little():
     found = replace(compared(baseline=500, same_steps=700, instruct=850), acceptance={"instruct": JUDGED})
-    assert next_steps(found) == [
-        "Try another judge of labels (--label_judge prompted): the one here learned the same rows as same_steps, "
-        "which has 70.0 % on test."
-    ]
+    said = (
+        "Try another judge of labels (--label_judge prompted): the one here learned the same rows as same_steps, and "
+        "has an accuracy of "
+    )
+    assert next_steps(found) == [f"{said}70.0 % on test."]
+    assert next_steps(replace(found, judge_accuracy=0.61)) == [f"{said}61.0 % out of fold."]
+    assert next_steps(replace(found, judge_accuracy=0.75)) == []
     assert next_steps(replace(found, settings={"label_judge": "prompted"})) == []
     assert next_steps(replace(found, acceptance={"instruct": {"acceptance": 0.5}})) == []
 

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hf_augment.files import write_json
 from hf_augment.study import publication
+from hf_augment.study.split import HELD_OUT
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,18 @@ def test_the_nearest_labelled_row_of_texts_and_of_images():
     ((row, words),) = publication._neighbours(study("image", images))([{"image": np.full((2, 2, 1), 25, np.uint8)}])
     assert np.array_equal(row, images[2])
     assert words == "distance 0.50"
+
+
+def test_what_the_judges_know_is_their_accuracy_out_of_fold(tmp_path):
+    study = SimpleNamespace(folder=tmp_path)
+    assert publication._judge_accuracy(study) is None
+    for name, stage in {
+        "split-0/judge-0": {"result": {"metrics": {HELD_OUT: {"accuracy": 0.5}}}},
+        "split-1/judge-0": {"result": {"metrics": {HELD_OUT: {"accuracy": 0.75}}}},
+        # Of before, and one that was interrupted.
+        "split-1/judge-1": {"result": {"metrics": {}}},
+        "split-2/judge-0": {"identity": {}},
+    }.items():
+        (tmp_path / name).mkdir(parents=True)
+        write_json(tmp_path / name / "stage.json", stage)
+    assert publication._judge_accuracy(study) == 0.625

@@ -9,7 +9,7 @@ import pytest
 from hf_augment.seeding import derive_seed
 from hf_augment.study import split as module
 from hf_augment.study.labelled import LabelledData
-from hf_augment.study.split import Split, check_folds, classifier_seed
+from hf_augment.study.split import HELD_OUT, Split, check_folds, classifier_seed
 
 
 def test_every_split_and_seed_has_a_classifier_seed_of_its_own():
@@ -82,8 +82,12 @@ def test_an_out_of_fold_judge_has_not_seen_the_rows_that_it_judges(study):
 
 def test_judges_are_trained_as_long_as_an_arm_and_with_the_seeds_of_their_split(study):
     Split(study, 1).out_of_fold_judge(2)
-    told = [(fit["seed"], fit["max_steps"], fit["save"], fit["evaluations"]) for fit in study.fitted.values()]
-    assert told == [(classifier_seed(42, 1, k), 120, True, {}) for k in range(2)]
+    told = [(fit["seed"], fit["max_steps"], fit["save"]) for fit in study.fitted.values()]
+    assert told == [(classifier_seed(42, 1, k), 120, True) for k in range(2)]
+    # Each is measured on what it has not seen.
+    first, second = (fit["evaluations"][HELD_OUT]["text"][:] for fit in study.fitted.values())
+    assert first == study.fitted["judge-1"]["train"]["text"][:]
+    assert second == study.fitted["judge-0"]["train"]["text"][:]
 
 
 def test_what_has_not_learned_the_rows_is_judged_by_the_reference(study):
