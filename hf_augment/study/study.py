@@ -263,13 +263,15 @@ class Study(Basis):
     def train(self, split: int, arm: str, seed: int) -> dict[str, Any]:
         """Does one run, if it has not been done; returns what [`run_arm`] does."""
         of, rows = self.arms[arm], self.split(split)
+        if of.probe:
+            seed = 0  # Nothing in it is drawn: all seeds share one run.
 
         def work(folder: Path) -> dict[str, Any]:
             options = {"augment": of.augment, "validation": rows.apart[0], "robustness_rows": self.robustness_rows}
             # What is pushed, and what judges.
             options["save"] = seed == 0 and (split == 0 or arm == REFERENCE)
             if of.probe:
-                options["probe"], shown = self._probed(rows, of, seed)
+                options["probe"], shown = self._probed(rows, of)
                 return rows.fit(folder, rows.train, seed, evaluations=self.data.evaluations, **options) | shown
             if of.source is not None:
                 options |= self._synthesis(rows, of)
@@ -281,11 +283,11 @@ class Study(Basis):
 
         return rows.stage(f"{arm}-{seed}", self.arm_identity(of), work)
 
-    def _probed(self, split: Split, arm: Arm, seed: int) -> tuple[list[datasets.Dataset], dict[str, float]]:
+    def _probed(self, split: Split, arm: Arm) -> tuple[list[datasets.Dataset], dict[str, float]]:
         """Returns the synthetic rows that a probe learns, and which share of them was shown to the arm it names."""
         if not isinstance(arm.probe, str):
             return [], {}
-        result = self.train(split.index, arm.probe, seed)
+        result = self.train(split.index, arm.probe, 0)
         store = ShardStore.open(self._shards(split, self.arms[arm.probe]) / result["shards"])
         return [store.dataset()] if result["shown"] else [], {"shown": result["shown"]}
 

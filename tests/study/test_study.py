@@ -241,8 +241,10 @@ def test_a_baseline_is_the_stock_trainer(make):
 
 def test_a_probe_learns_the_labelled_rows_and_what_an_arm_is_shown(make):
     said = Arm("said", TEXT.generator(), filters=[NearDuplicates()])
-    study = make([Arm("probe_said", probe="said"), Arm("probe", probe=True), said])
+    study = make([Arm("probe_said", probe="said"), Arm("probe", probe=True), said], seeds=2)
     runs = {run.arm: run for run in study.run()}
+    # All seeds share one.
+    assert {path.parent.name for path in study.folder.glob("split-0/probe*/stage.json")} == {"probe-0", "probe_said-0"}
     assert (runs["probe"].steps, runs["probe"].shown) == (0, None)
     assert (runs["probe_said"].steps, runs["probe_said"].shown) == (0, 1.0)
     weights = {arm: load_file(study.folder / f"split-0/{arm}-0/model/model.safetensors") for arm in runs}
