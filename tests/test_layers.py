@@ -10,7 +10,8 @@ import hf_augment
 
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
-    {"seeding", "fingerprints", "files", "progress", "checks", "words", "label_names", "label_sets", "extras"},
+    {"seeding", "fingerprints", "files", "progress", "checks", "extras"}
+    | {"words", "label_names", "label_sets", "text_pairs"},
     {"weights"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},

@@ -15,6 +15,7 @@ from hf_augment.checks import check_number, read_texts
 from hf_augment.fingerprints import texts_digest, weights_fingerprint
 from hf_augment.images.arrays import read_images
 from hf_augment.label_sets import memberships
+from hf_augment.text_pairs import split_pairs
 
 
 #: Examples in, an array `(n, num_labels)` of probabilities out.
@@ -97,6 +98,8 @@ class ClassifierJudge(_ModelJudge):
         batch_size (`int`, *optional*, defaults to `64`): One or more.
         label_sets (`Sequence[str]`, *optional*):
             For a model of independent labels: the sets of them that it chooses among ([`~hf_augment.label_sets`]).
+        pairs (`bool`, *optional*, defaults to `False`):
+            Whether a text is a pair of which the model reads both ([`~hf_augment.text_pairs`]).
 
     Attributes:
         label_names (`tuple[str, ...]`): The classes in the order of the model's configuration, or `label_sets`.
@@ -114,22 +117,25 @@ class ClassifierJudge(_ModelJudge):
         max_length: int = 128,
         batch_size: int = 64,
         label_sets: Sequence[str] | None = None,
+        pairs: bool = False,
     ) -> None:
         check_number("max_length", max_length, 1, whole=True, hint="It is a number of tokens.")
         super().__init__(model, batch_size, label_sets)
         self.tokenizer = copy.deepcopy(tokenizer)
         self.text_column = text_column
-        self.max_length = max_length
+        self.max_length, self.pairs = max_length, pairs
 
     def _inputs(self, examples: Sequence[dict[str, Any]]) -> Any:
         texts = read_texts(examples, self.text_column)
-        return self.tokenizer(texts, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
+        parts = split_pairs(texts) if self.pairs else (texts,)
+        return self.tokenizer(*parts, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
 
     def fingerprint(self) -> str:
         """Identifies the judge by its weights, vocabulary and settings."""
         vocabulary = self.tokenizer.get_vocab()
         tokens = texts_digest(sorted(vocabulary, key=vocabulary.__getitem__))
         sets = "" if self._sets is None else f"-{texts_digest(self.label_names)}"
+        sets += "-pairs" if self.pairs else ""
         return f"{weights_fingerprint(self.model)}-{tokens}-{self.text_column}-{self.max_length}{sets}"
 
 

@@ -29,6 +29,7 @@ class Classifier(ABC):
         name (`str`): Name that a reader can look up.
         label_names (`Sequence[str]`): The classes, in the order of the integer labels.
         labels (`Sequence[str]`, *optional*): The labels that the classes are sets of, where rows have several.
+        pairs (`bool`, defaults to `False`): Whether it reads pairs of texts.
         processing_class (`Any`):
             Tokenizer or image processor, as `Trainer(processing_class=...)`; saved with the model.
         perturbations (`Sequence[str]`): Names for `perturb`.
@@ -38,6 +39,7 @@ class Classifier(ABC):
     name: str
     label_names: Sequence[str]
     labels: Sequence[str] | None = None
+    pairs: bool = False
     processing_class: Any
     perturbations: ClassVar[Sequence[str]]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import datasets
 
 from hf_augment.label_sets import labels_of, sets_of, with_sets
+from hf_augment.text_pairs import join_pairs
 
 
 @dataclass
@@ -20,13 +21,17 @@ class LabelledData:
         train (`datasets.Dataset`):
             All labelled rows, from which splits are drawn; `label` is a `ClassLabel`. Rows with several labels, or
             with none, have `labels` instead, a list of `ClassLabel`: each set of labels that occurs becomes a class of
-            its own ([`~hf_augment.label_sets`]), which generators are asked for.
+            its own ([`~hf_augment.label_sets`]), which generators are asked for. Pairs of texts have `text` and
+            `text_pair`, which become one text ([`~hf_augment.text_pairs`]): generators write both, filters compare
+            both.
         evaluations (`dict[str, datasets.Dataset]`):
             The test set under `"test"`, and the hold-outs, with the same classes.
         name (`str`, *optional*, defaults to `"data"`): Name in the report.
         note (`str`, *optional*): Note for readers, in the title of the report.
         labels (`Sequence[str]`, *optional*, defaults to those of the column `labels`):
             The labels that the classes are sets of.
+        pairs (`bool`, *optional*, defaults to whether there is a column `text_pair`):
+            Whether a text is a pair.
 
     Example:
 
@@ -50,17 +55,28 @@ class LabelledData:
     name: str = "data"
     note: str | None = None
     labels: Sequence[str] | None = None
+    pairs: bool = False
 
     def __post_init__(self) -> None:
         if "test" not in self.evaluations:
             raise ValueError(f"evaluations={list(self.evaluations)} has no test set: pass one under 'test'.")
-        if isinstance(self.train, datasets.Dataset) and (labels := labels_of(self.train)) is not None:
+        every = {"train": self.train, **self.evaluations}
+        for name, rows in every.items():
+            if not isinstance(rows, datasets.Dataset):
+                raise ValueError(
+                    f"{name}={type(rows).__name__} must be a datasets.Dataset, as load_texts(...) returns."
+                )
+        if "text_pair" in self.train.column_names:
+            self.pairs = True
+            every = {name: _joined(name, rows) for name, rows in every.items()}
+        if (labels := labels_of(self.train)) is not None:
             self.labels = labels
-            sets = sorted(set().union(*(_sets(name, rows, labels) for name, rows in self._all())))
-            self.train = with_sets(self.train, sets)
-            self.evaluations = {name: with_sets(rows, sets) for name, rows in self.evaluations.items()}
+            sets = sorted(set().union(*(_sets(name, rows, labels) for name, rows in every.items())))
+            every = {name: with_sets(rows, sets) for name, rows in every.items()}
+        self.train = every.pop("train")
+        self.evaluations = every
         _check_rows("train", self.train)
-        for name, rows in self.evaluations.items():
+        for name, rows in every.items():
             _check_rows(name, rows, self.label_names)
 
     @property
@@ -68,15 +84,20 @@ class LabelledData:
         """The classes."""
         return list(self.train.features["label"].names)
 
-    def _all(self) -> Iterator[tuple[str, datasets.Dataset]]:
-        yield "train", self.train
-        yield from self.evaluations.items()
+
+def _joined(name: str, rows: datasets.Dataset) -> datasets.Dataset:
+    """Rows whose text is a pair."""
+    columns = ["text", "text_pair"]
+    if missing := [column for column in columns if column not in rows.column_names]:
+        raise ValueError(f"{name} has no column {missing[0]!r} among {rows.column_names}, as pairs of texts need.")
+    for column in columns:
+        _check_texts(name, column, rows[column][:])
+    return rows.remove_columns(columns).add_column("text", join_pairs(*(rows[column][:] for column in columns)))
 
 
-def _sets(name: str, rows: Any, labels: Sequence[str]) -> set[str]:
+def _sets(name: str, rows: datasets.Dataset, labels: Sequence[str]) -> set[str]:
     """The sets of labels that occur in rows."""
-    found = labels_of(rows) if isinstance(rows, datasets.Dataset) else None
-    if found != labels:
+    if (found := labels_of(rows)) != labels:
         raise ValueError(
             f"{name} has the labels {found} in column 'labels', but train has {labels}: give it the same."
         )
@@ -85,10 +106,8 @@ def _sets(name: str, rows: Any, labels: Sequence[str]) -> set[str]:
     return set(sets_of(rows))
 
 
-def _check_rows(name: str, rows: Any, label_names: Sequence[str] | None = None) -> None:
+def _check_rows(name: str, rows: datasets.Dataset, label_names: Sequence[str] | None = None) -> None:
     """Refuses rows that cannot be compared; `label_names` are the classes that they must have, in order."""
-    if not isinstance(rows, datasets.Dataset):
-        raise ValueError(f"{name}={type(rows).__name__} must be a datasets.Dataset, as load_texts(...) returns.")
     if not len(rows):
         raise ValueError(f"{name} has no row.")
     kinds = [kind for kind in ("text", "image") if kind in rows.column_names]
@@ -106,9 +125,15 @@ def _check_rows(name: str, rows: Any, label_names: Sequence[str] | None = None) 
         raise ValueError(f"{name} has the label {label}: make it a ClassLabel, as by class_encode_column('label').")
     if label_names is not None and label.names != list(label_names):
         raise ValueError(f"{name} has the classes {label.names}, but train has {list(label_names)}: give it the same.")
-    empty = {"label": sum(value is None or value < 0 for value in rows["label"][:])}
+    _check_filled(name, "label", sum(value is None or value < 0 for value in rows["label"][:]))
     if kinds == ["text"]:
-        empty["text"] = sum(not isinstance(value, str) for value in rows["text"][:])
-    for column, count in empty.items():
-        if count:
-            raise ValueError(f"{name} has {count} rows without a {column}: leave them out, as load_texts(...) does.")
+        _check_texts(name, "text", rows["text"][:])
+
+
+def _check_texts(name: str, column: str, values: Sequence[Any]) -> None:
+    _check_filled(name, column, sum(not isinstance(value, str) for value in values))
+
+
+def _check_filled(name: str, column: str, empty: int) -> None:
+    if empty:
+        raise ValueError(f"{name} has {empty} rows without a {column}: leave them out, as load_texts(...) does.")

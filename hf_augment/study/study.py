@@ -12,6 +12,7 @@ import datasets
 
 from hf_augment.blending.schedule import BlendPlan
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
+from hf_augment.filters.pairs import PairOfTexts
 from hf_augment.progress import say
 from hf_augment.reporting.results import Results
 from hf_augment.seeding import derive_seed
@@ -146,7 +147,7 @@ class Study(Basis):
             self.classifier.check(name, rows)
         if (known := list(self.classifier.label_names)) != names:
             raise ValueError(f"classifier has label_names={known}, but the rows have {names}: pass data.label_names.")
-        self._check_labels()
+        self._check_kind()
         first = self.split(0)
         first.check_folds(1)
         for arm in arms:
@@ -180,8 +181,13 @@ class Study(Basis):
                     arm.filters.check(self, arm.source)
                 arm.source.check(self)
 
-    def _check_labels(self) -> None:
-        """Refuses what does not go with several labels in a row."""
+    def _check_kind(self) -> None:
+        """Refuses what does not go with pairs of texts, or several labels in a row."""
+        if self.classifier.pairs != self.data.pairs:
+            raise ValueError(
+                f"classifier has pairs={self.classifier.pairs}, and the rows have pairs={self.data.pairs}: pass "
+                "TextClassifier(..., pairs=data.pairs)."
+            )
         labels, training = self.data.labels, self.training
         if (known := self.classifier.labels) != labels and list(known or ()) != list(labels or ()):
             raise ValueError(
@@ -295,10 +301,13 @@ class Study(Basis):
         """Returns the further options of an arm with a generator."""
         assert arm.source is not None
         generator = arm.source.open(split)
+        filters = arm.make_filters(split, generator)
+        if self.data.pairs and not arm.source.real:
+            filters = [PairOfTexts(), *filters]
         counters = () if arm.source.shared else (split.index,)
         return {
             "generator": generator,
-            "filters": arm.make_filters(split, generator),
+            "filters": filters,
             # One synthetic stream for all seeds of a split: generation is paid for once.
             "synthetic_dir": str(self._shards(split, arm)),
             "synthetic_seed": derive_seed(split.seed, "synthetic", *counters) % 2**31,

@@ -27,8 +27,10 @@ from hf_augment.judges.out_of_fold import NearestTextFold
 from hf_augment.label_sets import memberships
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
+from hf_augment.seeding import derive_seed
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.probe import pool_by_mean
+from hf_augment.text_pairs import join_pairs, split_pairs
 from hf_augment.training.trainer import AugmentingTrainer
 from hf_augment.weights import safetensors_only
 
@@ -48,6 +50,8 @@ class TextClassifier(Classifier):
         labels (`Sequence[str]`, *optional*):
             For rows with several labels: the labels that the classes are sets of ([`LabelledData`]). The model then
             has an output for each of them, independent of the others, and is trained with binary cross-entropy.
+        pairs (`bool`, *optional*, defaults to `False`):
+            Whether a text is a pair ([`~hf_augment.text_pairs`]) that the model reads as such. Perturbed are both.
 
     Raises:
         OSError: If the model is not there.
@@ -65,10 +69,11 @@ class TextClassifier(Classifier):
         dropout: float | None = None,
         start: str | None = None,
         labels: Sequence[str] | None = None,
+        pairs: bool = False,
     ) -> None:
         if start not in (None, "probe"):
             raise ValueError(f"start={start!r} must be 'probe', or None for a random head.")
-        self.start = start
+        self.start, self.pairs = start, pairs
         self.name, self.folder, self.max_length, self.dropout = model, resolve(model), max_length, dropout
         self.label_names, self.labels = list(label_names), None if labels is None else list(labels)
         outputs = self.label_names if self.labels is None else self.labels
@@ -96,6 +101,7 @@ class TextClassifier(Classifier):
         told = {"model": self.name, "max_length": str(self.max_length), "dropout": str(self.dropout)}
         told |= {} if self.start is None else {"start": self.start}
         told |= {} if self.labels is None else {"labels": str(self.labels)}
+        told |= {"pairs": "True"} if self.pairs else {}
         digest = contents(self.name)
         return told | ({} if digest is None else {"contents of model": digest})
 
@@ -118,7 +124,8 @@ class TextClassifier(Classifier):
 
     def tokenize(self, columns: dict[str, list[Any]]) -> dict[str, Any]:
         """Tokenises real and synthetic rows, as the function of `Dataset.map(batched=True)`."""
-        made = dict(self.tokenizer(columns["text"], truncation=True, max_length=self.max_length))
+        texts = split_pairs(columns["text"]) if self.pairs else (columns["text"],)
+        made = dict(self.tokenizer(*texts, truncation=True, max_length=self.max_length))
         if self.labels is not None and "label" in columns:
             made["labels"] = memberships(self.label_names, self.labels)[columns["label"]].astype(float).tolist()
         return made
@@ -140,7 +147,11 @@ class TextClassifier(Classifier):
         return TokenAugmentation(padding, self.tokenizer, max_length=longest)
 
     def perturb(self, values: Sequence[str], name: str, severity: int, seed: int) -> list[str]:
-        return perturb_texts(values, name, severity, seed)
+        if not self.pairs:
+            return perturb_texts(values, name, severity, seed)
+        first, second = split_pairs(values)
+        other = derive_seed(seed, "second text") % 2**31
+        return join_pairs(perturb_texts(first, name, severity, seed), perturb_texts(second, name, severity, other))
 
     def values(self, dataset: datasets.Dataset) -> list[str]:
         return dataset["text"][:]
@@ -167,7 +178,7 @@ class TextClassifier(Classifier):
 
     def judge(self, model: PreTrainedModel) -> ClassifierJudge:
         sets = None if self.labels is None else self.label_names
-        return ClassifierJudge(model, self.tokenizer, max_length=self.max_length, label_sets=sets)
+        return ClassifierJudge(model, self.tokenizer, max_length=self.max_length, label_sets=sets, pairs=self.pairs)
 
     def as_judge(self, folder: Path) -> ClassifierJudge:
         return self.judge(

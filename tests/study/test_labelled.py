@@ -147,3 +147,73 @@ def test_a_number_as_label_is_refused():
     numbers = datasets.Dataset.from_dict({"text": ["a"], "label": [0.5]})
     with pytest.raises(ValueError, match="regression is not supported in a study"):
         LabelledData(numbers, {"test": numbers})
+
+
+def pairs(count=24, seed=0):
+    """Pairs of texts that agree or do not."""
+    rng = np.random.default_rng(seed)
+    words = [str(rng.choice(["so", "it", "was", "day"], 3)) + f" {seed} {i}" for i in range(count)]
+    columns = {"text": words, "text_pair": [f"not {text}" if i % 2 else text for i, text in enumerate(words)]}
+    found = datasets.Dataset.from_dict(columns | {"label": [i % 2 for i in range(count)]})
+    return found.cast_column("label", datasets.ClassLabel(names=["same", "other"]))
+
+
+class SaysPairs(Says):
+    """Every third time, one text alone."""
+
+    def generate(self, labels, seed):
+        letters = np.random.default_rng(seed).choice(list("abcdefgh"), (len(labels), 2, 6, 4))
+        texts = [[" ".join(map("".join, words)) for words in pair] for pair in letters]
+        return [{"text": " ||| ".join(pair[: 1 + (i % 3 > 0)])} for i, pair in enumerate(texts)]
+
+
+def test_a_study_of_pairs_of_texts_from_end_to_end(tmp_path):
+    tokenizer = tiny_tokenizer()
+    for part in (tokenizer, tiny_classifier(2, tokenizer)):
+        part.save_pretrained(tmp_path / "tiny")
+    data = LabelledData(pairs(), {"test": pairs(10, seed=1)})
+    assert data.pairs
+    assert data.train.column_names == ["label", "text"]
+    assert data.train["text"][1] == f"{pairs()['text'][1]} ||| not {pairs()['text'][1]}"
+    classifier = TextClassifier(str(tmp_path / "tiny"), data.label_names, max_length=48, pairs=True)
+    # Read as a tokenizer reads a pair.
+    read = classifier.tokenize({"text": ["a day ||| not a day"]})
+    assert read["input_ids"] == tokenizer(["a day"], ["not a day"])["input_ids"]
+    (perturbed,) = classifier.perturb(["It was a day. ||| It was so."], "case", 5, 0)
+    assert perturbed.lower() == "it was a day. ||| it was so."
+    assert perturbed.partition(" ||| ")[0] != "It was a day."
+    study = Study(
+        data,
+        classifier,
+        AugmentingTrainingArguments(
+            str(tmp_path / "run"), max_steps=2, use_cpu=True, save_strategy="no", report_to="none"
+        ),
+        [
+            Arm("said", SaysPairs(data.label_names), filters=TextFilters(min_words=1, min_label_probability=0.01)),
+            Arm("eda", augment="eda"),
+            Arm("real", RealRows()),
+            Arm("probe", probe="said"),
+        ],
+        train_per_class=6,
+        seeds=1,
+        robustness_rows=4,
+    )
+    assert [run.arm for run in study.run()][2:] == ["said", "eda", "real", "probe"]
+    account = study.stores["said"].account(0)
+    assert account.rejected["pair_of_texts"] > 0
+    assert all(" ||| " in text for text in study.stores["said"].dataset()["text"][:])
+    study.report()
+    with pytest.raises(ValueError, match=r"classifier has pairs=False, and the rows have pairs=True: pass Text"):
+        Study(data, TextClassifier(str(tmp_path / "tiny"), data.label_names), study.training, [])
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        (pairs().remove_columns("text_pair"), r"test has no column 'text_pair' among \['text', 'label'\]"),
+        (pairs().map(lambda row: {"text_pair": None}), "test has 24 rows without a text_pair"),
+    ],
+)
+def test_a_text_without_its_pair_is_refused(test, message):
+    with pytest.raises(ValueError, match=message):
+        LabelledData(pairs(), {"test": test})
