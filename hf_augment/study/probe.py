@@ -118,8 +118,8 @@ def _fit_each_label(read: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.
     weights, bias = np.zeros((len(known), read.shape[1])), np.full(len(known), 10.0)
     for i, label in enumerate(known):
         if not rows[:, label].all():
-            # Few rows have a label: unweighed, hardly any would be said to have it. On NLU++ with 5 and 20 rows of each
-            # label, accuracy is 0.49 and 0.62 so, else 0.28 and 0.55.
+            # Few rows have a label: unweighed, hardly any would be said to have it. On NLU++ with 5 and 20 rows of
+            # each label, accuracy is 0.49 and 0.62 so, else 0.28 and 0.55.
             found = LogisticRegression(C=STRENGTH, max_iter=1000, class_weight="balanced").fit(read, rows[:, label])
             weights[i], bias[i] = found.coef_[0], found.intercept_[0]
     return known, weights, bias
