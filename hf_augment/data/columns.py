@@ -112,7 +112,9 @@ def find_columns(
     if flags:
         columns.why["labels"] = f"column {label!r}, as asked"
     elif label is not None:
-        columns.why["labels"] = f"column {label!r}, by its name"
+        others = [cell.name for cell in rest if cell.may_be_label() and plain(cell.name) in LABEL_NAMES]
+        more = f" (also there: {', '.join(map(repr, others))})" if others else ""
+        columns.why["labels"] = f"column {label!r}, by its name{more}"
         label = _with_names(cells, label, columns)
     else:
         rest = [cell for cell in rest if cell.name not in columns.data]
@@ -150,7 +152,11 @@ def _named(cells: dict[str, Cells], given: Sequence[str]) -> Columns:
             raise ValueError(f"Column {name!r} holds {cells[name].told()}: name a column of texts or images.")
     has_images = cells[given[0]].kind in ("image", "path")
     what = "images" if has_images else "texts"
-    return Columns(tuple(given), has_images, why={what: f"column {' and '.join(map(repr, given))}, as asked"})
+    return Columns(
+        tuple(given),
+        has_images,
+        why={what: f"column{'s' * (len(given) > 1)} {' and '.join(map(repr, given))}, as asked"},
+    )
 
 
 def _pictures(cells: Sequence[Cells]) -> Columns | None:

@@ -15,6 +15,7 @@ from hf_augment.data.sources import resolve
 from hf_augment.data.tables import load_split
 from hf_augment.images.arrays import image_arrays
 from hf_augment.images.forms import resize, uniform_images
+from hf_augment.progress import say
 
 
 #: The image column of a CSV file whose rows are pixels.
@@ -32,7 +33,8 @@ def load_images(
     image_size: int | None = None,
 ) -> datasets.Dataset:
     """
-    Loads labelled images and decodes them, once. Rows without a label are left out, as by [`load_texts`].
+    Loads labelled images, decodes them, once, and makes them alike ([`uniform_images`]), which is said. Rows without a
+    label are left out, as by [`load_texts`].
 
     Args:
         source (`str`):
@@ -52,7 +54,8 @@ def load_images(
 
     Raises:
         OSError: If it cannot be loaded.
-        ValueError: If a split, a column or a label is not known, no row is left, or a row is no image like the first.
+        ValueError: If a split, a column or a label is not known, no row is left, a row is no image, or sizes differ
+            and there is no `image_size`.
     """
     if image_column == PIXELS and ".csv" in source:
         if split != "train":
@@ -74,7 +77,10 @@ def load_images(
     dataset = dataset.select(keep)
     try:
         if isinstance(dataset.features[image_column], datasets.Image):
-            images, _ = uniform_images(dataset, image_column, image_size)
+            images, forms = uniform_images(dataset, image_column, image_size)
+            if forms.changes:
+                changes = ", ".join(f"{what}: {count}" for what, count in forms.changes.most_common())
+                say(f"{source!r}, split={split!r}, {len(images)} images, of which were changed: {changes}")
         else:
             images = image_arrays(dataset, image_column)
             images = images if image_size is None else resize(images, image_size)

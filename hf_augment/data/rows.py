@@ -152,7 +152,7 @@ class Part:
             rows = self._with_labels(rows, [self.labels[row] or [] for row in keep], names)
         if self.group_column is not None:
             groups = self.table[self.group_column][:]
-            rows = rows.add_column(GROUP, [groups[row] for row in keep])
+            rows = rows.add_column(GROUP, [None if groups[row] is None else str(groups[row]) for row in keep])
         return rows
 
     def _filled(self, pictures: datasets.Dataset | None, texts: Mapping[str, list[str]]) -> list[int]:

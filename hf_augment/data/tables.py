@@ -69,6 +69,8 @@ def load_tables(source: str) -> dict[str, datasets.Dataset]:
     suffix = next((s.lower() for s in reversed(path.suffixes) if s.lower() in (*FILE_TYPES, *EXCEL)), None)
     if suffix is None:
         raise ValueError(f"{source!r} is a file of no known type: use one of {sorted((*FILE_TYPES, *EXCEL))}.")
+    if not path.stat().st_size:
+        raise ValueError(f"{source!r} is empty.")
     if suffix in EXCEL:
         return {"train": _excel(path)}
     # Escaped, since data_files are patterns.

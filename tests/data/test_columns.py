@@ -23,7 +23,12 @@ def test_by_names():
     }
 
 
-def test_by_contents():
+def test_another_column_of_labels_is_told():
+    both = find({"text": TEXTS, "topic": KINDS, "intent": KINDS})
+    assert both.why["labels"] == "column 'intent', by its name (also there: 'topic')"
+
+
+def test_by_contents_where_no_name_is_known():
     found = find({"kind": KINDS, "what was said": TEXTS, "when": ["2024-01-01"] * 12})
     assert (found.data, found.label) == (("what was said",), "kind")
     assert found.why["texts"] == "column 'what was said', the longest, 33 characters on average"
@@ -35,7 +40,7 @@ def test_as_asked():
         {"label": KINDS, "other": KINDS, "a": TEXTS, "b": TEXTS}, text_column=["b", "a"], label_column="other"
     )
     assert (found.data, found.label, found.kind) == (("b", "a"), "other", "pair")
-    assert found.why == {"texts": "column 'b' and 'a', as asked", "labels": "column 'other', as asked"}
+    assert found.why == {"texts": "columns 'b' and 'a', as asked", "labels": "column 'other', as asked"}
 
 
 @pytest.mark.parametrize("names", [("premise", "hypothesis"), ("Sentence1", "Sentence2"), ("text_a", "text_b")])

@@ -89,6 +89,14 @@ def test_an_oblong_image_is_made_square(tmp_path):
     assert load(tmp_path / "train.parquet", image_size=8).features["image"].shape == (8, 8, 3)
 
 
+def test_images_of_several_forms_are_made_alike(tmp_path, capsys):
+    pictures = [images(1, size=9)[0], images(1)[0, :, :, 0], images(1)[0]]
+    rows([0, 1, 1], pictures).to_parquet(tmp_path / "train.parquet")
+    found = image_arrays(load(tmp_path / "train.parquet", image_size=8))
+    np.testing.assert_array_equal(found[1:], [np.dstack([pictures[1]] * 3), pictures[2]])
+    assert "3 images, of which were changed: resized: 1, grey to colour: 1" in capsys.readouterr().out
+
+
 def test_names_that_are_not_there(folder):
     with pytest.raises(ValueError, match=r"image_column='image' is not a column of .*pets', which has \['img', 'lab"):
         load(folder, image="image")

@@ -42,7 +42,7 @@ def test_files_that_cannot_be_read(tmp_path):
         load(write(tmp_path / "a.docx", "x"))
     with pytest.raises(ValueError, match="could not be read: Parquet magic bytes"):
         load(write(tmp_path / "a.parquet", "not parquet"))
-    with pytest.raises(ValueError, match=r"could not be read: No columns to parse from file"):
+    with pytest.raises(ValueError, match=r"empty.csv' is empty"):
         load(write(tmp_path / "empty.csv", ""))
     with pytest.raises(
         OSError, match=r"could not be read .*Expected 2 fields in line 3, saw 3\): check that"
@@ -101,7 +101,7 @@ def test_a_spreadsheet(tmp_path, monkeypatch):
         return pd.DataFrame({"text": ["a", None], "label": ["007", "NA"]})
 
     monkeypatch.setattr(pd, "read_excel", read_excel)
-    write(tmp_path / "a.xlsx", "")
+    write(tmp_path / "a.xlsx", "x")
     assert load_tables(str(tmp_path / "a.xlsx"))["train"].to_dict() == {"text": ["a", None], "label": ["007", "NA"]}
 
 
@@ -110,7 +110,7 @@ def test_a_spreadsheet_without_the_package_that_reads_it(tmp_path, monkeypatch):
         raise ImportError("Missing optional dependency 'openpyxl'. Use pip or conda to install openpyxl.")
 
     monkeypatch.setattr(pd, "read_excel", missing)
-    write(tmp_path / "a.xlsx", "")
+    write(tmp_path / "a.xlsx", "x")
     with pytest.raises(OSError, match=r"a.xlsx' cannot be read: Missing .*openpyxl\. Or save the sheet as CSV"):
         load_tables(str(tmp_path / "a.xlsx"))
 
