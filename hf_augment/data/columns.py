@@ -93,6 +93,8 @@ def find_columns(
         ValueError: If a column is missing or not to be told from others, or its cells are no classes.
     """
     texts = (text_column,) if isinstance(text_column, str) else tuple(text_column or ())
+    if len(texts) > 2:
+        raise ValueError(f"text_column={list(texts)} names {len(texts)} columns: name one, or two of pairs of texts.")
     flags = (label_column,) if isinstance(label_column, str) else tuple(label_column or ())
     pictures = (image_column,) if image_column else ()
     named = {"text_column": texts, "image_column": pictures, "label_column": flags}

@@ -27,8 +27,7 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
         `dict[str, datasets.Dataset]`: By split: `image`, and `label` as a `ClassLabel`; `None` if no two folders hold
         images.
     """
-    files = [file.relative_to(path) for file in sorted(path.rglob("*")) if is_image(file.name) and file.is_file()]
-    files = [file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file.parts)]
+    files = _files(path)
     # An archive's own folder around all.
     while files and len({file.parts[0] for file in files}) == 1 and len(files[0].parts) > 2:
         path, files = path / files[0].parts[0], [Path(*file.parts[1:]) for file in files]
@@ -53,6 +52,18 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
         )
         for split, rows in found.items()
     }
+
+
+def images_in(path: Path) -> datasets.Dataset:
+    """All images of a folder, wherever they lie in it, as the column `image`."""
+    features = datasets.Features({"image": datasets.Image()})
+    return datasets.Dataset.from_dict({"image": [str(path / file) for file in _files(path)]}, features=features)
+
+
+def _files(path: Path) -> list[Path]:
+    """The images in a folder, by their paths from there, without hidden ones."""
+    files = [file.relative_to(path) for file in sorted(path.rglob("*")) if is_image(file.name) and file.is_file()]
+    return [file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file.parts)]
 
 
 def is_image(name: str) -> bool:

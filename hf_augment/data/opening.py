@@ -13,13 +13,15 @@ import datasets
 import numpy as np
 
 from hf_augment.data.columns import Columns, find_columns
+from hf_augment.data.image_folder import images_in
 from hf_augment.data.images import PIXELS, image_digests, read_pixels
 from hf_augment.data.labels import parse_map
 from hf_augment.data.rows import GROUP, Part
 from hf_augment.data.splits import near_copies, share_of_test, split_by_group, split_by_label, without_duplicates
-from hf_augment.data.tables import load_tables
+from hf_augment.data.tables import find_path, load_tables
 from hf_augment.images.arrays import image_arrays
 from hf_augment.images.forms import Forms, median_side, resize, uniform_images
+from hf_augment.text_pairs import join_pairs
 
 
 @dataclass
@@ -110,7 +112,8 @@ def open_data(
             folder of `save_to_disk`; a `wheel://` source; or a Hub id, `owner/name`.
         test (`str` or `os.PathLike`, *optional*): A source of the test rows, with the same columns.
         unlabelled (`str` or `os.PathLike`, *optional*):
-            A source of rows without labels; a TXT file has one text in each line. Test rows among them are left out.
+            A source of rows without labels: of texts also a TXT file with one in each line, of images any folder. Test
+            rows among them are left out.
         text_column (`str` or `Sequence[str]`, *optional*): The column of the texts, or the two of pairs.
         image_column (`str`, *optional*): The column of the images, or of their files' names.
         label_column (`str` or `Sequence[str]`, *optional*):
@@ -139,8 +142,9 @@ def open_data(
         tables = {"train": read_pixels(source, label_column if isinstance(label_column, str) else "label")}
     else:
         tables = load_tables(source)
-    main = tables.get("train") or next(iter(tables.values()))
-    columns = find_columns(source, main, text_column, image_column, label_column, several)
+    main = _split(tables, "train")
+    others = main.remove_columns([group_column] if group_column in main.column_names else [])
+    columns = find_columns(source, others, text_column, image_column, label_column, several)
     mapping = parse_map(label_map)
     parts = {"train": Part(source, main, columns, mapping, group_column)}
     if (tested := _test_part(source, tables, columns, mapping, None if test is None else os.fspath(test))) is not None:
@@ -165,14 +169,18 @@ def open_data(
     return data
 
 
+def _split(tables: dict[str, datasets.Dataset], name: str) -> datasets.Dataset:
+    """The split of that name, or else the first."""
+    return tables.get(name, next(iter(tables.values())))
+
+
 def _test_part(
     source: str, tables: dict[str, datasets.Dataset], columns: Columns, mapping: dict[str, str], test: str | None
 ) -> Part | None:
     """The rows of `test`, or of the first split that holds test rows with labels."""
     if test is not None:
-        found = load_tables(test)
         columns.why["test"] = test
-        return Part(test, found.get("test") or next(iter(found.values())), columns, mapping)
+        return Part(test, _split(load_tables(test), "test"), columns, mapping)
     for split in ("test", "validation", "dev", "eval"):
         if split in tables and len(tables) > 1 and {*columns.of_labels} <= {*tables[split].column_names}:
             part = Part(source, tables[split], columns, mapping, split=split)
@@ -183,7 +191,12 @@ def _test_part(
 
 
 def _unlabelled_part(source: str, columns: Columns) -> Part:
-    table = next(iter(load_tables(source).values()))
+    path = find_path(source)
+    if columns.has_images and path is not None and path.is_dir():
+        table = images_in(path)
+        columns = Columns(("image",), has_images=True)
+    else:
+        table = _split(load_tables(source), "train")
     if not {*columns.data} <= {*table.column_names}:
         columns = find_columns(source, table, has_labels=False)
     return Part(source, table, dataclasses.replace(columns, label=None, flags=()))
@@ -261,7 +274,6 @@ def _check_classes(data: Data) -> None:
 
 
 def texts_of(rows: datasets.Dataset) -> list[str]:
-    """The text of each row; of pairs, both sides."""
+    """The text of each row; of pairs, both."""
     texts = rows["text"][:]
-    pairs = zip(texts, rows["text_pair"][:], strict=True) if "text_pair" in rows.column_names else ()
-    return [f"{first}\n{second}" for first, second in pairs] or texts
+    return join_pairs(texts, rows["text_pair"][:]) if "text_pair" in rows.column_names else texts

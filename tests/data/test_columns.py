@@ -96,6 +96,7 @@ def test_images():
     ("columns", "options", "message"),
     [
         ({"text": TEXTS, "label": KINDS}, {"text_column": "txt"}, r"text_column='txt' is not a column of 'my.csv'"),
+        ({"text": TEXTS, "label": KINDS}, {"text_column": ["text"] * 3}, "names 3 columns: name one, or two of pairs"),
         ({"text": TEXTS, "label": ["x"] * 12}, {}, "holds one class, 'x': two are needed at least"),
         ({"text": TEXTS, "label": TEXTS[::-1]}, {}, "holds 12 different values in 12 rows, too many for classes"),
         ({"text": TEXTS, "label": [None] * 12}, {}, "label_column='label' of 'my.csv' holds nothing"),

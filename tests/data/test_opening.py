@@ -103,8 +103,10 @@ def test_rows_that_repeat_are_on_one_side(tmp_path):
 
 
 def test_groups_are_on_one_side(tmp_path):
-    ROWS.assign(writer=[f"w{i // 3}" for i in range(60)]).to_csv(tmp_path / "a.csv", index=False)
+    rows = ROWS.assign(writer=[f"w{i // 3}" for i in range(60)])
+    rows.rename(columns={"label": "kind"}).to_csv(tmp_path / "a.csv", index=False)
     data = open_data(str(tmp_path / "a.csv"), group_column="writer")
+    assert data.label_names == list(KINDS)
     writers = [{TEXTS.index(text) // 3 for text in side["text"][:]} for side in (data.train, data.test)]
     assert not writers[0] & writers[1]
     assert len(writers[1]) == 4
@@ -210,6 +212,14 @@ def test_a_folder_of_images(tmp_path):
     (tmp_path / "pets/dog/1.png").write_text("no image")
     with pytest.raises(ValueError, match=r"pets': .*dog/1.png is a corrupt image \(of no known format\)"):
         open_data(str(tmp_path / "pets"))
+
+
+def test_images_without_labels(tmp_path):
+    pictures(tmp_path / "pets")
+    pictures(tmp_path / "more", count=2, size=(50, 50))
+    data = open_data(tmp_path / "pets", unlabelled=tmp_path / "more")
+    assert image_arrays(data.unlabelled).shape == (4, 32, 32, 3)
+    assert data.unlabelled.column_names == ["image"]
 
 
 def test_a_table_that_names_images(tmp_path):
