@@ -65,14 +65,14 @@ def last_words(log: Path, size: int = 4096) -> str:
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """
-    Ends the program with one line, not with a traceback, for bad input and an interrupt; and lets a terminal print
-    another letter for one that it does not know, since nothing that is shown is worth a run.
+    Ends the program with one line, not with a traceback, for bad input, a missing package and an interrupt; and lets
+    a terminal print another letter for one that it does not know, since nothing that is shown is worth a run.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         print("interrupted: what is done is kept; the same command goes on from there", file=sys.stderr)

@@ -70,7 +70,8 @@ CORE = [
         "PromptedJudge",
         "RobustnessCallback",
     ),
-    *("SamplingConfig", "ShardStore", "classification_metrics", "load_metric", "perturb_texts", "push", "robustness"),
+    *("SamplingConfig", "ShardStore", "classification_metrics", "load_metric", "load_texts", "open_data"),
+    *("perturb_texts", "push", "robustness"),
 ]
 ADAPTERS = """
 from transformers import LlamaConfig, LlamaForCausalLM

@@ -46,10 +46,10 @@ def test_letters_that_a_terminal_does_not_know_end_no_run(monkeypatch):
     assert terminal.buffer.getvalue() == b"caf\xe9 ?\n"
 
 
-@pytest.mark.parametrize("error", [ValueError("dropout=2\nis too much"), FileNotFoundError("dropout=2\nis too much")])
-def test_bad_input_ends_with_one_line(error):
+@pytest.mark.parametrize("kind", [ValueError, FileNotFoundError, ImportError])
+def test_bad_input_ends_with_one_line(kind):
     with pytest.raises(SystemExit) as ended, one_line_errors():
-        raise error
+        raise kind("dropout=2\nis too much")
     assert ended.value.code == "error: dropout=2 is too much"
 
 

@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Prints what is in the data, and writes a draft of descriptions where asked."""
     import datasets
-    from rich.console import Console
+
+    from hf_augment.extras import optional_imports
+
+    with optional_imports("report"):
+        from rich.console import Console
 
     from hf_augment.data.opening import open_data
     from hf_augment.data.summary import summarize
