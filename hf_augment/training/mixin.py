@@ -85,7 +85,8 @@ class AugmentingMixin(WeighingMixin):
         args, kwargs:
             The trainer's own arguments. Plain [`~transformers.TrainingArguments`] give augmentation its defaults.
         generator (`Generator`, *optional*):
-            Makes the synthetic examples; its `label_names` must be the dataset's, in order.
+            Makes the synthetic examples; its `label_names` must be the dataset's, in order. Where a label is a row of
+            0 and 1, they are sets of the model's labels, such as `"card; lost"`.
         filters (`Sequence[Filter]`, *optional*): Judge candidates, in this order.
         preprocess (`Callable`, *optional*):
             The function that made the model's columns from the raw ones, as given to
