@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 #: Passes over the labelled rows; the fewest and the most steps that they become where rows are very few or many, but
 #: everything is shown `LEAST_PASSES` times.
-PASSES, LEAST_STEPS, MOST_STEPS, LEAST_PASSES = 10, 120, 400, 3
+PASSES, LEAST_STEPS, MOST_STEPS, LEAST_PASSES = 5, 120, 400, 3
 #: Rate of a pretrained model as wide as BERT-base (Devlin et al. 2019, appendix A.3), and of one of random weights.
 BASE_RATE, BASE_WIDTH, FRESH_RATE = 5e-5, 768, 3e-3
 
@@ -41,10 +41,10 @@ def training_choices(rows: int, width: int | None) -> list[Choice]:
 
     ```python
     >>> from hf_augment.study.defaults import training_choices
-    >>> for choice in training_choices(385, width=384):
+    >>> for choice in training_choices(770, width=384):
     ...     print(choice)
     per_device_train_batch_size=16: 16 for fewer than 2,000 labelled rows, 32 from there on
-    max_steps=241: 10 passes over 385 labelled rows, 16 at a time
+    max_steps=241: 5 passes over 770 labelled rows, 16 at a time
     warmup_steps=24: a tenth of the steps, so that warm-up ends
     learning_rate=0.0001: 5e-05 for a pretrained model 768 wide, and this one is 384 wide
     ```

@@ -12,9 +12,9 @@ def chosen(*args):
 @pytest.mark.parametrize(
     ("rows", "batch", "steps", "why"),
     [
-        (16, 16, 120, "10 passes over 16 labelled rows would be 10, and fewer teach a model little"),
-        (385, 16, 241, "10 passes over 385 labelled rows, 16 at a time"),
-        (1000, 16, 400, "10 passes over 1,000 labelled rows would be 625, and more add little"),
+        (16, 16, 120, "5 passes over 16 labelled rows would be 5, and fewer teach a model little"),
+        (770, 16, 241, "5 passes over 770 labelled rows, 16 at a time"),
+        (1500, 16, 400, "5 passes over 1,500 labelled rows would be 469, and more add little"),
         (5000, 32, 469, "3 passes over 5,000 labelled rows, 32 at a time"),
     ],
 )
