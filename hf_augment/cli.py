@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib.metadata
 from collections.abc import Sequence
 from typing import NoReturn
 
+from hf_augment.commands.options import nearest
 from hf_augment.progress import one_line_errors
 
 
 #: Modules of `hf_augment.commands`, in the order in which they are listed.
-COMMANDS = ("inspect", "report", "review", "push")
+COMMANDS = ("inspect", "experiment", "report", "review", "push")
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,13 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """Ends the program for arguments that this parser does not know. What follows an option is not shown."""
-        known = [option for action in self._actions for option in action.option_strings]
-        options = [argument.partition("=")[0] for argument in unknown if argument.startswith("-")]
-        words = []
-        for argument in options or unknown:
-            near = difflib.get_close_matches(argument, known, 1)
-            words.append(f"{argument} (did you mean {near[0]}?)" if near else argument)
-        self.error(f"unknown: {', '.join(words)}. `{self.prog} --help` lists what there is.")
+        self.error(f"{nearest(unknown, self)}. `{self.prog} --help` lists what there is.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = importlib.import_module(f"hf_augment.commands.{name}")
         own = commands.add_parser(name, help=command.SUMMARY, description=command.DESCRIPTION)
         command.add_arguments(own)
-        own.set_defaults(run=command.run, parser=own)
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        options.parser.refuse(unknown)
+        own.set_defaults(command=command, parser=own)
+    options, more = parser.parse_known_args(arguments)
+    command, own = options.__dict__.pop("command"), options.__dict__.pop("parser")
+    if more and not getattr(command, "TAKES_MORE", False):
+        own.refuse(more)
+    options.more = more
     with one_line_errors():
-        options.run(options)
+        command.run(options)

@@ -59,6 +59,10 @@ class ImdbArguments(ExperimentArguments):
     model: str = field(default="google-bert/bert-base-uncased", metadata={"help": "The classifier."})
     dropout: float = field(default=0.2, metadata={"help": "Dropout of hidden layers and attention."})
     max_length: int = field(default=256, metadata={"help": "Tokens of a text that the classifier sees."})
+    start: str | None = field(
+        default=None,
+        metadata={"help": "probe: each training begins with a head that is fitted to the labelled texts."},
+    )
     generators: list[str] = field(
         default_factory=lambda: ["trained"],
         metadata={
@@ -92,9 +96,10 @@ class ImdbArguments(ExperimentArguments):
     label_judge: str = field(
         default="classifier",
         metadata={
-            "help": "Who judges labels: classifier (trained on the labelled texts), or prompted (instruct_model, "
-            "which is shown some of them).",
-            "choices": ["classifier", "prompted"],
+            "help": "Who judges labels: classifier (trained on the labelled texts), probe (the last layer alone, and "
+            "the least probability by what it gives labelled texts), or prompted (instruct_model, which is shown "
+            "some of them).",
+            "choices": ["classifier", "probe", "prompted"],
         },
     )
     judge_template: str | None = field(
@@ -139,8 +144,8 @@ class ImdbArguments(ExperimentArguments):
         super().__post_init__()
         if unknown := sorted(set(self.classic) - {"eda"}):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
-        if self.label_judge not in ("classifier", "prompted"):
-            raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier' or 'prompted'.")
+        if self.label_judge not in ("classifier", "probe", "prompted"):
+            raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier', 'probe' or 'prompted'.")
         if self.judge_template is not None:
             check_question("judge_template", self.judge_template)
         elif self.label_judge == "prompted":
@@ -231,7 +236,7 @@ def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
         duplicate_threshold=args.duplicate_threshold,
         min_words=args.min_words,
         max_perplexity=args.max_perplexity,
-        min_label_probability=args.min_label_probability,
+        min_label_probability=None if args.label_judge == "probe" else args.min_label_probability,
         judge_folds=args.judge_folds,
         asked=asked_model(args) if args.label_judge == "prompted" else None,
     )
@@ -243,7 +248,7 @@ def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
     data = load_text_data(args, training.seed)
 
     # 5. The classifier that every arm trains anew.
-    classifier = TextClassifier(args.model, data.label_names, args.max_length, args.dropout)
+    classifier = TextClassifier(args.model, data.label_names, args.max_length, args.dropout, start=args.start)
     return Study(data, classifier, training, arms, **args.comparison())
 
 

@@ -35,19 +35,14 @@ def run(options: argparse.Namespace) -> None:
     from hf_augment.data.summary import summarize
     from hf_augment.label_names import write_descriptions
     from hf_augment.progress import working
-    from hf_augment.reporting.terminal import print_table, printable
+    from hf_augment.reporting.terminal import print_data, printable
 
     datasets.disable_progress_bars()
     console = Console()
     with working(f"reading {options.data}"):
         data = open_data(options.data, **data_arguments(options), seed=options.seed)
         summary = summarize(data)
-    for line in data.why:
-        console.print(printable(line))
-    for table in summary.tables:
-        print_table(console, *table)
-    for finding in summary.findings:
-        console.print(printable(str(finding)))
+    print_data(console, data.why, summary.tables, summary.findings)
     if options.descriptions is not None:
         write_descriptions(options.descriptions, data.label_names)
         console.print(printable(f"Descriptions: {options.descriptions}. Say in each line what the class is."))

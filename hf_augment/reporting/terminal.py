@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -37,6 +38,16 @@ def print_table(console: Console, title: str, header: Sequence[str], rows: Itera
     for row in rows:
         table.add_row(*map(printable, row))
     console.print(table)
+
+
+def print_data(console: Console, why: Iterable[str], tables: Iterable[Sequence[Any]], findings: Iterable[Any]) -> None:
+    """Prints what was found in data: what was taken for what, tables, and what is odd."""
+    for line in why:
+        console.print(printable(line))
+    for table in tables:
+        print_table(console, *table)
+    for finding in findings:
+        console.print(printable(str(finding)))
 
 
 def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | None = None) -> list[str]:

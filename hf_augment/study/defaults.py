@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 
 #: Passes over the labelled rows; the fewest and the most steps that they become where rows are very few or many, but
@@ -16,20 +17,20 @@ BASE_RATE, BASE_WIDTH, FRESH_RATE = 5e-5, 768, 3e-3
 @dataclass(frozen=True)
 class Choice:
     """
-    A value that a rule gives to an argument of the trainer.
+    A value that a rule gives to an argument.
 
     Args:
         name (`str`): The argument.
-        value (`int` or `float`): Its value.
+        value (`int`, `float`, `str` or `tuple[str, ...]`): Its value.
         reason (`str`): The rule, in words that a person can check.
     """
 
     name: str
-    value: int | float
+    value: Any
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.name}={self.value:g}: {self.reason}"
+        return f"{self.name}={' '.join(self.value) if isinstance(self.value, tuple) else self.value}: {self.reason}"
 
 
 def training_choices(rows: int, width: int | None) -> list[Choice]:

@@ -192,6 +192,29 @@ class Split:
             judges.append(self.train_judge(f"judge-{k}", rows, k, len(self.train), held_out[k]))
         return OutOfFoldJudge(judges, self.study.classifier.nearest_fold(held_out, self.judge))
 
+    @cached_property
+    def probes(self) -> tuple[Any, OutOfFoldJudge, float]:
+        """
+        Judges that are made in seconds, since they learn the last layer alone: one that knows all labelled rows, and
+        one of folds, as many as the rarest class has rows, 2 to 5; and the probability that the labels of three in
+        four labelled rows have at least, for a judge that does not know them.
+        """
+        classifier, labels = self.study.classifier, np.array(self.train["label"][:])
+
+        def fit(rows: datasets.Dataset) -> Any:
+            return classifier.judge(classifier.probe(self.seed, rows))
+
+        rarest = int(np.bincount(labels, minlength=len(classifier.label_names)).min())
+        folds = list(self._folds(min(5, rarest) if rarest > 1 and self.study.data.labels is None else 2))
+        held_out = [self.train.select(fold) for _, fold in folds]
+        judges, whole = [fit(self.train.select(others)) for others, _ in folds], fit(self.train)
+        known = [
+            judge([{classifier.kind: value} for value in classifier.values(rows)])[range(len(rows)), labels[fold]]
+            for judge, rows, (_, fold) in zip(judges, held_out, folds, strict=True)
+        ]
+        nearest = classifier.nearest_fold(held_out, lambda: whole)
+        return whole, OutOfFoldJudge(judges, nearest), float(np.quantile(np.concatenate(known), 0.25))
+
     def _folds(self, folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The rows outside and inside of each fold, which have the same share of every class as far as can be."""
         labels = np.array(self.train["label"][:])

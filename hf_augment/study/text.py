@@ -85,7 +85,9 @@ class TextFilters:
         min_words (`int`, *optional*, defaults to 3): Shortest text, in words.
         max_perplexity (`float`, *optional*): Highest perplexity under the generator. Defaults to no limit.
         min_label_probability (`float`, *optional*, defaults to 0.5):
-            Least probability of the requested label, in `[0, 1]`; 0 for no judge.
+            Least probability of the requested label, in `[0, 1]`; 0 for no judge. With `None` the judges are linear
+            classifiers on the frozen model, and the bound is what they give three in four labelled texts that they do
+            not know: it is lower with more classes, and with judges that know less.
         judge_folds (`int`, *optional*, defaults to 2):
             Number of classifiers, each trained without one fold, that judge a generator which learned the labelled
             texts. One that has not is judged by a classifier of all of them.
@@ -96,7 +98,7 @@ class TextFilters:
     duplicate_threshold: float = COPY_SIMILARITY
     min_words: int = 3
     max_perplexity: float | None = None
-    min_label_probability: float = 0.5
+    min_label_probability: float | None = 0.5
     judge_folds: int = 2
     asked: AskedModel | None = None
 
@@ -124,15 +126,22 @@ class TextFilters:
         if self.max_perplexity is not None:
             model: Any = generator.generator if isinstance(generator, CachedGenerator) else generator
             filters.append(Perplexity(model.negative_log_likelihood, max_perplexity=self.max_perplexity))
-        if self.min_label_probability:
-            judge = self._judge(split, source)
-            filters.append(LabelAgreement(judge, self.min_label_probability, label_names=list(generator.label_names)))
+        judge, least = self._judge(split, source)
+        if judge is not None:
+            filters.append(LabelAgreement(judge, least, label_names=list(generator.label_names)))
         return filters
 
-    def _judge(self, split: Split, source: Source) -> Callable[..., Any]:
+    def _judge(self, split: Split, source: Source) -> tuple[Callable[..., Any] | None, float]:
+        """Returns the judge of labels, if there is one, and the least probability."""
+        if self.min_label_probability is None:
+            whole, out_of_fold, usual = split.probes
+            return (out_of_fold if source.learns else whole), usual
+        if not self.min_label_probability:
+            return None, 0.0
         if self.asked is not None:
-            return self.asked.judge(split, split.train)
-        return split.out_of_fold_judge(self.judge_folds) if source.learns else split.judge()
+            return self.asked.judge(split, split.train), self.min_label_probability
+        judge = split.out_of_fold_judge(self.judge_folds) if source.learns else split.judge()
+        return judge, self.min_label_probability
 
 
 def describe_texts(study: Study) -> dict[str, Any]:

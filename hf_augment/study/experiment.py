@@ -1,0 +1,123 @@
+"""A comparison on one's own data: what it is made of, so that every process builds the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from hf_augment.data.opening import Data, open_data
+from hf_augment.data.splits import sample_rows
+from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, read_prompt
+from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.study.arms import Arm, Source
+from hf_augment.study.classifiers import Classifier
+from hf_augment.study.labelled import LabelledData
+from hf_augment.study.study import Study
+from hf_augment.training.arguments import AugmentingTrainingArguments
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """
+    A study of one's own data, as values that another process reads.
+
+    Example:
+
+    ```python
+    from hf_augment.study.experiment import Experiment, build
+
+    experiment = Experiment({"source": "tickets.csv"}, {"output_dir": "runs/tickets"}, arms=("probe", "prompted"))
+    study = build(experiment)
+    ```
+
+    Args:
+        data (`dict[str, Any]`): Arguments of [`open_data`].
+        training (`dict[str, Any]`): Arguments of [`AugmentingTrainingArguments`].
+        arms (`tuple[str, ...]`):
+            Names of arms: of texts `probe`, `probe_prompted`, `eda`, `prompted` and `trained`; of images `probe`,
+            `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`.
+        seeds (`int`, *optional*, defaults to 3): The most runs of each arm.
+        max_test_rows (`int`, *optional*): Random test rows, at most.
+        classifier (`dict[str, Any]`, *optional*, defaults to `{}`):
+            Arguments of [`TextClassifier`] or [`ImageClassifier`], but the classes and the shape.
+        model (`dict[str, Any]`, *optional*, defaults to `{}`):
+            The language model: `model`, `gguf_file` and `backend`; or arguments of [`DCGANConfig`].
+        sampling (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of [`SamplingConfig`].
+        prompt (`dict[str, Any]`, *optional*, defaults to `{}`):
+            Arguments of [`InstructPrompt.for_labels`], or `file`, a prompt's JSON file.
+        generator_training (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of the generator's trainer.
+    """
+
+    data: dict[str, Any]
+    training: dict[str, Any]
+    arms: tuple[str, ...]
+    seeds: int = 3
+    max_test_rows: int | None = None
+    classifier: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
+    prompt: dict[str, Any] = field(default_factory=dict)
+    generator_training: dict[str, Any] = field(default_factory=dict)
+
+
+def build(experiment: Experiment, data: Data | None = None) -> Study:
+    """
+    Puts the study together; what cannot work is refused.
+
+    Args:
+        experiment ([`Experiment`]): What it is made of.
+        data ([`Data`], *optional*): What was opened by `experiment.data` already.
+    """
+    data = open_data(**experiment.data) if data is None else data
+    training = AugmentingTrainingArguments(**experiment.training)
+    test = sample_rows(data.test, experiment.max_test_rows, training.seed)
+    rows = LabelledData(data.train, {"test": test}, data.name)
+    classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
+    if unknown := sorted(set(experiment.arms) - known.keys()):
+        raise ValueError(f"arms has {unknown}: it must be some of {list(known)}.")
+    arms = [known[name] for name in experiment.arms]
+    study = Study(rows, classifier, training, arms, seeds=experiment.seeds)
+    if training.max_steps > 0:
+        # Every arm has as many steps: it would be the same as the other baseline.
+        del study.arms["baseline"]
+    return study
+
+
+def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
+    from hf_augment.study.text import TextFilters
+    from hf_augment.study.text_classifier import TextClassifier
+    from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
+
+    sampling, about = SamplingConfig(**experiment.sampling), dict(experiment.prompt)
+    file, kind = about.pop("file", None), about.get("kind", "text")
+    prompt: Prompt | Callable[..., Prompt]
+    prompt = partial(InstructPrompt.for_labels, **about) if file is None else read_prompt(file)
+    written = LabelPrompt(f"{kind[:1].upper()}{kind[1:]} ({{label}}):")
+    filters = TextFilters(min_words=1, min_label_probability=None)
+    sources: list[Source] = [
+        PromptedLanguageModel("prompted", prompt=prompt, sampling=sampling, **experiment.model),
+        TrainedLanguageModel(
+            "trained", prompt=written, sampling=sampling, training=experiment.generator_training, **experiment.model
+        ),
+    ]
+    arms = [Arm("probe", probe=True), Arm("eda", augment="eda")]
+    for source in sources:
+        arms += [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]
+    classifier = TextClassifier(label_names=rows.label_names, labels=rows.labels, **experiment.classifier)
+    return classifier, {arm.name: arm for arm in arms}
+
+
+def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
+    from hf_augment.study.image import ImageFilters
+    from hf_augment.study.image_classifier import CLASSIC, ImageClassifier
+    from hf_augment.study.image_sources import TrainedDCGAN
+
+    source = TrainedDCGAN("trained", shape=experiment.model, training=experiment.generator_training)
+    alone = Arm("trained", source, ImageFilters())
+    arms = [Arm("probe", probe=True), alone, *(Arm(kind, augment=kind) for kind in CLASSIC)]
+    arms += [dataclasses.replace(alone, name=f"trained_{kind}", augment=kind) for kind in CLASSIC]
+    shape = rows.train.features["image"].shape
+    return ImageClassifier(rows.label_names, shape, **experiment.classifier), {arm.name: arm for arm in arms}

@@ -1,0 +1,147 @@
+"""A comparison on one's own data, from what was typed to the report."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from rich.console import Console
+
+from hf_augment.data.opening import Data, open_data
+from hf_augment.data.summary import summarize
+from hf_augment.files import read_json, write_json
+from hf_augment.generators.base import Generator
+from hf_augment.progress import say, working
+from hf_augment.reporting.terminal import print_data
+from hf_augment.study.arms import LearnedSource
+from hf_augment.study.budget import LEAST_ROUNDS, Clock, Work, detectable_points, measure_costs
+from hf_augment.study.experiment import Experiment, build
+from hf_augment.study.settling import settle
+from hf_augment.study.study import Study
+
+
+#: Seconds that processes need to start, and the report to be written, beside what is measured.
+OVERHEAD = 45.0
+
+#: What is given up, one after the other, until the least number of rounds fits: arms, fresh examples, steps.
+_POOR = frozenset({"trained", "probe_trained", "trained_crop"})
+SAVINGS: tuple[tuple[frozenset[str], int, float], ...] = (
+    (frozenset(), 4, 1.0),
+    (_POOR, 4, 1.0),
+    (_POOR | {"eda", "crop"}, 4, 1.0),
+    (_POOR | {"eda", "crop"}, 8, 1.0),
+    (_POOR | {"eda", "crop"}, 8, 0.5),
+)
+
+
+def compare(options: argparse.Namespace) -> Study:
+    """Finds out what is in the data, chooses what is not given, compares, and reports; see `hf_augment experiment`."""
+    begun = time.monotonic()
+    folder = Path(options.output_dir or Path("runs") / Path(options.data).name.partition(".")[0])
+    datasets.disable_progress_bars()
+    with working(f"Reading {options.data}"):
+        data = open_data(options.data, **options.opening)
+        summary = summarize(data)
+    print_data(Console(), data.why, summary.tables, summary.findings)
+    typed = {name: value for name, value in vars(options).items() if not callable(value)}
+    plan, known = folder / "plan.json", {}
+    if plan.exists():
+        known = read_json(plan, f"Delete {folder}: all of it is done again")
+        if known["typed"] != typed:
+            raise ValueError(
+                f"{folder} holds a comparison of other options, {_changed(known['typed'], typed)}: pass these, or "
+                "another output_dir."
+            )
+        experiment = Experiment(**known["experiment"])
+    else:
+        experiment = _afford(settle(options, data, folder), data, options.minutes, begun)
+    write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment)} | known)
+    study = build(experiment, data)
+    # A comparison that was done has its number of rounds.
+    go_on = None if known.get("rounds") else Clock(begun + 60 * options.minutes - OVERHEAD / 2)
+    study.seeds = known.get("rounds", study.seeds)
+    study.run(options.processes or default_processes(), partial(build, experiment), go_on)
+    write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment), "rounds": study.seeds})
+    study.report(typed, **_told(study))
+    return study
+
+
+def default_processes() -> int:
+    """Returns the number of runs at a time: a GPU is for one; cores are best used apart, but memory is not endless."""
+    return 1 if torch.accelerator.is_available() else min(4, os.cpu_count() or 1)
+
+
+def _changed(was: dict[str, Any], now: dict[str, Any]) -> str:
+    names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+    return ", ".join(f"{name}={was.get(name)!r}" for name in names)
+
+
+def _afford(experiment: Experiment, data: Data, minutes: float, begun: float) -> Experiment:
+    """Chooses the richest design of which the time allows enough rounds, and says what it is."""
+    with working("Measuring what a training step and a generated example cost"):
+        study = build(experiment, data)
+        sources = [source for source in study.sources() if not isinstance(source, LearnedSource)]
+        generators: list[Generator] = [source.open(study.split(0)) for source in sources]
+        costs = measure_costs(study, generators)
+    left = 60 * minutes - (time.monotonic() - begun) - OVERHEAD
+    say(
+        f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
+        + (f", a candidate takes {costs.example:.2f} s." if costs.example else ".")
+    )
+    for without, reuse, share in SAVINGS:
+        poorer = _saved(experiment, without, reuse, share)
+        study = build(poorer, data)
+        rounds = min(work_of(study).rounds(costs, left), experiment.seeds)
+        if rounds >= LEAST_ROUNDS:
+            break
+    _tell(study, rounds, minutes)
+    return poorer
+
+
+def _saved(experiment: Experiment, without: frozenset[str], reuse: int, share: float) -> Experiment:
+    arms = tuple(arm for arm in experiment.arms if arm not in without)
+    training = experiment.training | {"max_steps": int(share * experiment.training["max_steps"])}
+    training["synthetic_reuse"] = max(reuse, training["synthetic_reuse"])
+    return dataclasses.replace(experiment, arms=arms or experiment.arms, training=training)
+
+
+def work_of(study: Study) -> Work:
+    """Counts what a study does; half of all candidates are taken to be rejected."""
+    trained = [arm for arm in study.arms.values() if not arm.probe]
+    steps, train = study.augmented_steps(), len(study.split(0).train)
+    rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
+    slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
+    sources = {arm.source.name for arm in trained if arm.source is not None}
+    candidates = 2 * slots / study.training.synthetic_reuse * len(sources)
+    learned = [source for source in study.sources() if isinstance(source, LearnedSource)]
+    # A generator that learns the rows is taken to need as long as ten trainings of the classifier.
+    return Work(steps * len(trained), rows, round(candidates), once=10 * steps * len(learned))
+
+
+def _tell(study: Study, rounds: int, minutes: float) -> None:
+    tests, arms = len(study.data.evaluations["test"]), len(study.arms) - 1
+    seen = detectable_points(max(rounds, 2), tests, arms)
+    say(
+        f"{minutes:g} minutes are taken to be enough for {rounds} runs of each of {len(study.arms)} arms "
+        f"({', '.join(study.arms)}), {study.augmented_steps()} steps each. With {tests} test rows they would find a "
+        f"difference of some {seen:.0f} points in four of five such comparisons."
+    )
+    if rounds < LEAST_ROUNDS:
+        say(f"That is too little time: {LEAST_ROUNDS} runs of each arm are done all the same. Pass more --minutes.")
+
+
+def _told(study: Study) -> dict[str, Any]:
+    """Returns what a report says beside the comparison."""
+    if study.classifier.kind == "image":
+        return {}
+    from hf_augment.study.text import describe_texts
+
+    with working("Reading the synthetic texts"):
+        return describe_texts(study)
