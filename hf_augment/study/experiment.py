@@ -16,6 +16,7 @@ from hf_augment.study.arms import Arm, Source
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.study import Study
+from hf_augment.text_pairs import SEPARATOR
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
 
@@ -91,7 +92,9 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     from hf_augment.study.text_classifier import TextClassifier
     from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
 
-    sampling, about = SamplingConfig(**experiment.sampling), dict(experiment.prompt)
+    # A model that is only prompted has to be told how a pair is written.
+    usual = {"kind": f"pair of texts with {SEPARATOR} between them"} if rows.pairs else {}
+    sampling, about = SamplingConfig(**experiment.sampling), usual | experiment.prompt
     file, kind = about.pop("file", None), about.get("kind", "text")
     prompt: Prompt | Callable[..., Prompt]
     prompt = partial(InstructPrompt.for_labels, **about) if file is None else read_prompt(file)
@@ -106,7 +109,9 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     arms = [Arm("probe", probe=True), Arm("eda", augment="eda")]
     for source in sources:
         arms += [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]
-    classifier = TextClassifier(label_names=rows.label_names, labels=rows.labels, **experiment.classifier)
+    classifier = TextClassifier(
+        label_names=rows.label_names, labels=rows.labels, pairs=rows.pairs, **experiment.classifier
+    )
     return classifier, {arm.name: arm for arm in arms}
 
 

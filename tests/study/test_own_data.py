@@ -49,6 +49,22 @@ def test_a_study_is_built_of_values_that_json_holds(tiny):
     assert study.augmented_steps() == 4
 
 
+def test_pairs_and_several_labels_are_found(tiny):
+    texts = [f"{text} {i}" for i, text in enumerate(TEXT.rows(60)["text"][:])]
+    sets = ("card;lost", "lost", "new")
+    for name, header, cells in (
+        ("pairs", ["premise", "hypothesis", "label"], [[a, f"not {a}", "yn"[i % 2]] for i, a in enumerate(texts)]),
+        ("several", ["text", "labels"], [[a, sets[i % 3]] for i, a in enumerate(texts)]),
+    ):
+        with open(f"{name}.csv", "w", newline="") as file:
+            csv.writer(file).writerows([header, *cells])
+    pairs, several = (build(made(), open_data(f"{name}.csv")) for name in ("pairs", "several"))
+    assert pairs.classifier.pairs
+    assert "pair of texts with ||| between them" in pairs.arms["prompted"].source.prompt_of(pairs.split(0)).template
+    assert several.classifier.labels == ["card", "lost", "new"]
+    assert several.data.label_names == ["card; lost", "lost", "new"]
+
+
 def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
     with pytest.raises(ValueError, match=r"arms has \['flip'\]: it must be some of \['probe', 'eda', 'prompted'"):
         build(made(arms=("flip",)), open_data("tickets.csv"))
