@@ -213,9 +213,10 @@ class InstructPrompt(Prompt):
         scoring_template: str | None = None,
     ) -> InstructPrompt:
         """
-        The prompt for any classes, from what they are called or about. With texts of them it is better: each prompt
-        shows some, and names a word that is typical of the class. Of what SmolLM2-135M-Instruct writes of the 77
-        intents of BANKING77, a judge then confirms about twice as much (recipes/README.md has the table).
+        The prompt for any classes, from what they are called or about. With texts of them, each prompt shows some, and
+        names a word that is typical of the class. A judge then confirms 44 % of what SmolLM2-135M-Instruct writes of
+        the 77 intents of BANKING77, with names alone 25 %; of two sentiments it makes no difference, and descriptions
+        do more (recipes/README.md has the tables).
 
         Example:
 
