@@ -89,7 +89,7 @@ def image_choices(data: Data, options: argparse.Namespace) -> list[Choice]:
     """Returns what is chosen for images."""
     return [
         *_training_choices(data, None),
-        Choice("arms", ("crop", "trained", "trained_crop"), "classic augmentation, a generator, and both"),
+        Choice("arms", ("probe", "crop", "trained", "trained_crop"), "what is usual for images"),
     ]
 
 
