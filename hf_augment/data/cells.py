@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import mean
 from typing import Any
 
@@ -14,6 +14,8 @@ import datasets
 from hf_augment.data.image_folder import is_image
 
 
+#: Names in a message.
+MOST_NAMES = 8
 SEPARATORS = (";", "|", ",")
 #: From this many different numbers on, those that do not count classes are measurements.
 MANY_NUMBERS = 20
@@ -91,6 +93,13 @@ class Cells:
         return {"path": "names of images", "empty": "nothing", "other": str(self.feature)}.get(
             self.kind, f"{self.kind}s"
         )
+
+
+def few(names: Iterable[Any]) -> str:
+    """The first names, in quotation marks, and how many more there are; for a message."""
+    names = list(names)
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(map(repr, names[:MOST_NAMES])) or "none") + more
 
 
 def written(value: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from hf_augment.data.cells import Cells, find_separator
+from hf_augment.data.cells import Cells, few, find_separator
 
 
 #: Names of columns, in the order in which they are looked for, as [`_plain`] writes them.
@@ -101,7 +101,9 @@ def find_columns(
     for argument, names in named.items():
         for name in names:
             if name not in table.column_names:
-                raise ValueError(f"{argument}={name!r} is not a column of {source!r}, which has {table.column_names}.")
+                raise ValueError(
+                    f"{argument}={name!r} is not a column of {source!r}, which has {few(table.column_names)}."
+                )
     cells = {name: Cells(table, name) for name in table.column_names}
     given = pictures or texts
     label = flags[0] if flags else _label_by_name(cells, given) if has_labels else None
@@ -173,8 +175,8 @@ def _texts(source: str, cells: Sequence[Cells]) -> Columns:
     found = [cell for cell in cells if cell.kind in ("text", "word")]
     if not found:
         raise ValueError(
-            f"{source!r} has no column of texts or images beside the labels, but {_few(cells)}: pass text_column, or "
-            "image_column ('pixels' for a CSV file whose rows are the pixels of images)."
+            f"{source!r} has no column of texts or images beside the labels, but {_names(cells)}: pass text_column, "
+            "or image_column ('pixels' for a CSV file whose rows are the pixels of images)."
         )
     known = _first(found, TEXT_NAMES)
     taken = known or max(found, key=lambda cell: cell.width)
@@ -220,8 +222,10 @@ def _label_by_contents(source: str, cells: Sequence[Cells], columns: Columns) ->
     if measured := [cell for cell in cells if cell.kind == "number" and cell.is_measured()]:
         raise ValueError(_measured(source, measured[0]))
     if found:
-        raise ValueError(f"{source!r} has several columns that could be the labels, {_few(found)}: pass label_column.")
-    raise ValueError(f"{source!r} has no column whose values recur, as labels do, among {_few(cells)}: add one.")
+        raise ValueError(
+            f"{source!r} has several columns that could be the labels, {_names(found)}: pass label_column."
+        )
+    raise ValueError(f"{source!r} has no column whose values recur, as labels do, among {_names(cells)}: add one.")
 
 
 def _with_flags(columns: Columns, flags: Sequence[str], why: str) -> Columns:
@@ -230,9 +234,8 @@ def _with_flags(columns: Columns, flags: Sequence[str], why: str) -> Columns:
     return columns
 
 
-def _few(cells: Sequence[Cells]) -> str:
-    names = ", ".join(repr(cell.name) for cell in cells[:8]) or "none"
-    return names + (f" and {len(cells) - 8} more" if len(cells) > 8 else "")
+def _names(cells: Sequence[Cells]) -> str:
+    return few(cell.name for cell in cells)
 
 
 def _measured(source: str, cell: Cells) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hf_augment.data.cells import NUMBER, SEPARATORS, split_cell
+from hf_augment.data.cells import NUMBER, SEPARATORS, few, split_cell
 from hf_augment.data.opening import Data, texts_of
 from hf_augment.data.splits import near_copies, sample_rows
 from hf_augment.label_names import readable_name, says_nothing
@@ -47,7 +47,7 @@ def find_oddities(data: Data) -> list[Finding]:
     numbers = [name for name in data.label_names if says_nothing(name)]
     if numbers and data.kind != "image":
         found.append(
-            Finding(f"{_listed(numbers)} say nothing to a language model: name or describe the classes.", warns=False)
+            Finding(f"{few(numbers)} say nothing to a language model: name or describe the classes.", warns=False)
         )
     return found
 
@@ -56,10 +56,10 @@ def _few_rows(data: Data) -> Iterator[str]:
     train, test = data.counts(data.train), data.counts(data.test)
     single = [name for name, a, b in zip(data.label_names, train, test, strict=True) if a + b == 1]
     if single:
-        yield f"Of {_listed(single)} there is one row: nothing can be measured of it. Merge classes, or add rows."
+        yield f"Of {few(single)} there is one row: nothing can be measured of it. Merge classes, or add rows."
     untested = [name for name, a, b in zip(data.label_names, train, test, strict=True) if not b and a > 1]
     if untested:
-        yield f"Of {_listed(untested)} there is no test row: nothing is measured of it."
+        yield f"Of {few(untested)} there is no test row: nothing is measured of it."
     if min(train) * 20 <= max(train) and min(train) > 1:
         low, high = data.label_names[train.index(min(train))], data.label_names[train.index(max(train))]
         yield f"{high!r} has {max(train)} labelled rows, {low!r} {min(train)}: look at each class, not at accuracy."
@@ -88,7 +88,7 @@ def _written_together(data: Data) -> Iterator[str]:
     names = set(data.label_names)
     for separator in SEPARATORS if not data.several else ():
         if odd := sorted(name for name in names if separator in name and names & {*split_cell(name, separator)}):
-            yield f"{_listed(odd)} look like several labels in one cell: pass --several, or correct them."
+            yield f"{few(odd)} look like several labels in one cell: pass --several, or correct them."
     if 0 < sum(NUMBER.fullmatch(name) is not None for name in names) < len(names):
         yield "Some labels are numbers and some are words: are they of one kind?"
 
@@ -125,11 +125,7 @@ def _given_away(data: Data) -> Iterator[str]:
         if len(own) >= _LEAST and sum(own) >= _NAMED * len(own) and sum(others) <= _ELSEWHERE * len(others):
             given.append(name)
     if given:
-        yield f"Most texts of {_listed(given)} have its name in them: does the text give its label away?"
+        yield f"Most texts of {few(given)} have its name in them: does the text give its label away?"
 
 
 RULES = (_few_rows, _spellings, _written_together, _contradictions, _copies, _given_away)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import numpy as np
 
+from hf_augment.data.cells import few
 from hf_augment.data.columns import Columns, find_columns
 from hf_augment.data.image_folder import images_in
 from hf_augment.data.images import PIXELS, image_digests, read_pixels
@@ -268,7 +269,7 @@ def _check_classes(data: Data) -> None:
     lost = [name for name, count in zip(data.label_names, data.counts(data.train), strict=True) if not count]
     if lost:
         raise ValueError(
-            f"{data.name!r} has no labelled row of {lost} that is not in the test part too: pass another "
+            f"{data.name!r} has no labelled row of {few(lost)} that is not in the test part too: pass another "
             "test_fraction or seed, or more rows."
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import datasets
 
-from hf_augment.data.cells import split_cell, written
+from hf_augment.data.cells import few, split_cell, written
 from hf_augment.data.columns import Columns
 from hf_augment.data.labels import in_order
 from hf_augment.data.tables import find_path
@@ -50,7 +50,7 @@ class Part:
         for name in wanted:
             if name not in table.column_names:
                 raise ValueError(
-                    f"{source!r} has no column {name!r} but {table.column_names}: name its columns alike."
+                    f"{source!r} has no column {name!r} but {few(table.column_names)}: name its columns alike."
                 )
         self.source, self.table, self.columns, self.group_column = source, table, columns, group_column
         self.labels = self._labels(mapping) if columns.of_labels else None
@@ -93,8 +93,8 @@ class Part:
         numbers = {n for cell in cells if known for n in (cell if isinstance(cell, list) else [cell]) if n is not None}
         if beyond := sorted(n for n in numbers if n >= len(known or ())):
             raise ValueError(
-                f"label_column={self.columns.label!r} of {self.source!r} has the labels {beyond}, but its ClassLabel "
-                f"names only {len(known or ())} classes: correct it, or drop those rows."
+                f"label_column={self.columns.label!r} of {self.source!r} has the labels {few(beyond)}, but its "
+                f"ClassLabel names only {len(known or ())} classes: correct it, or drop those rows."
             )
         return [self._read(value, known) for value in cells]
 
@@ -193,8 +193,8 @@ class Part:
     ) -> datasets.Dataset:
         if unknown := sorted({name for of_row in labels for name in of_row} - {*names}):
             raise ValueError(
-                f"{self.source!r} has the labels {unknown}, of which no training row is: correct or map them, or add "
-                "rows."
+                f"{self.source!r} has the labels {few(unknown)}, of which no training row is: correct or map them, or "
+                "add rows."
             )
         number = {name: i for i, name in enumerate(names)}
         feature = datasets.ClassLabel(names=list(names))

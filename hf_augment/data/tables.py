@@ -15,6 +15,7 @@ from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+from hf_augment.data.cells import few
 from hf_augment.data.delimited import check_cells, csv_options, no_cell_lost
 from hf_augment.data.image_folder import SPLITS, SUFFIXES, image_folder, is_image
 from hf_augment.data.sources import resolve
@@ -188,6 +189,6 @@ def load_split(source: str, split: str, **columns: str | tuple[str, ...]) -> dat
         for column in (wanted,) if isinstance(wanted, str) else wanted:
             if column not in dataset.column_names:
                 raise ValueError(
-                    f"{argument}={column!r} is not a column of {source!r}, which has {dataset.column_names}."
+                    f"{argument}={column!r} is not a column of {source!r}, which has {few(dataset.column_names)}."
                 )
     return dataset

@@ -98,7 +98,7 @@ def test_images_of_several_forms_are_made_alike(tmp_path, capsys):
 
 
 def test_names_that_are_not_there(folder):
-    with pytest.raises(ValueError, match=r"image_column='image' is not a column of .*pets', which has \['img', 'lab"):
+    with pytest.raises(ValueError, match=r"image_column='image' is not a column of .*pets', which has 'img', 'lab"):
         load(folder, image="image")
     with pytest.raises(ValueError, match="label_column='kind' is not a column"):
         load(folder, label="kind")

@@ -229,7 +229,7 @@ def test_labels_that_are_not_known(folder, tmp_path):
 
 
 def test_columns_that_are_not_there(folder):
-    listed = r"is not a column of '.*reviews', which has \['text', 'label'\]"
+    listed = r"is not a column of '.*reviews', which has 'text', 'label'"
     with pytest.raises(ValueError, match=f"text_column='sentence' {listed}"):
         load(folder, "train", "sentence")
     with pytest.raises(ValueError, match=f"label_column='stars' {listed}"):
