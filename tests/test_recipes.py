@@ -433,4 +433,6 @@ def test_configurations_are_understood(config, tmp_path, refused):
     # What only a GPU does is refused before that where there is none.
     arguments += ["--bf16", "false"]
     # All other arguments are read before the data.
-    assert refused(recipe, arguments).endswith("nowhere' does not exist: pass a folder, a file or a Hub id (owner/name).")
+    assert refused(recipe, arguments).endswith(
+        "nowhere' does not exist: pass a folder, a file or a Hub id (owner/name)."
+    )
