@@ -95,6 +95,8 @@ def test_an_interrupt_ends_all_processes_at_once(tmp_path):
     code = (
         "from pathlib import Path; import sys; from tests.study.test_jobs import *; folder = Path(sys.argv[1])\n"
         "from hf_augment.progress import one_line_errors\n"
+        # What was begun in the background does not hear it by default.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "if __name__ == '__main__':\n    with one_line_errors():\n"
         "        run_jobs(functools.partial(make, folder), [('long', 120), ('longer', 120)], 2, 2, folder / 'logs')"
     )
