@@ -29,7 +29,7 @@ one=$(seen packages || true)
 other=$(seen site-packages)
 echo "packages: ${one#_pickle.}"
 echo "site-packages: $other"
-"$folder/venv/bin/python" - "$one" "$other" <<'PY'
+"$folder/venv/bin/python" -I - "$one" "$other" <<'PY' || { echo "What is said above has changed." >&2; exit 1; }
 import sys
 
 

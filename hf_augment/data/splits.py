@@ -122,6 +122,11 @@ def sample_rows(dataset: datasets.Dataset, count: int | None, seed: int, *counte
     return dataset.select(np.sort(derive_rng(seed, "sample_rows", *counters).permutation(len(dataset))[:count]))
 
 
+def _check_count(train_per_class: int) -> None:
+    if train_per_class < 1:
+        raise ValueError(f"train_per_class={train_per_class} must be 1 or more, or None for all rows.")
+
+
 def sample_per_class(dataset: datasets.Dataset, count: int | None, seed: int, *counters: int) -> datasets.Dataset:
     """
     Draws `count` random rows of each class, in the dataset's order; all for `None`.
@@ -131,8 +136,7 @@ def sample_per_class(dataset: datasets.Dataset, count: int | None, seed: int, *c
     """
     if count is None:
         return dataset
-    if count < 1:
-        raise ValueError(f"train_per_class={count} must be 1 or more, or None for all rows.")
+    _check_count(count)
     labels = np.array(dataset["label"][:])
     chosen = []
     for label, name in enumerate(dataset.features["label"].names):
@@ -163,8 +167,7 @@ def sample_per_label(
     """
     if count is None:
         return dataset
-    if count < 1:
-        raise ValueError(f"train_per_class={count} must be 1 or more, or None for all rows.")
+    _check_count(count)
     has = memberships(dataset.features["label"].names, labels)[dataset["label"][:]]
     has = np.column_stack([has, ~has.any(axis=1)])
     chosen = np.zeros(len(has), dtype=bool)

