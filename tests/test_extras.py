@@ -94,7 +94,7 @@ MISSING = [
     ("evaluate", "metrics", "from hf_augment import load_metric; load_metric('accuracy')"),
     ("evaluate", "metrics", "import hf_augment.metrics.features"),
     ("peft", "lora", ADAPTERS),
-    ("openvino_genai", "openvino", OPENVINO),
+    ("openvino", "openvino", OPENVINO),
     ("matplotlib", "report", "import hf_augment.reporting.report"),
     ("rich", "all", "import hf_augment.study.study"),
 ]

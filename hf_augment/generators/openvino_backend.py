@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import shutil
+import sys
 import tempfile
 import weakref
 from collections.abc import Sequence
@@ -28,6 +29,25 @@ _PROPERTIES = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32", "K
 _BLOCK = 32
 
 
+def _import_openvino() -> tuple[Any, Any]:
+    """
+    `openvino` and `openvino_genai`, without `openvino_telemetry`: with it, the import tells its makers who uses it,
+    from a process that runs the main module again. It is in their requirements, and they do without it.
+    """
+    telemetry = "openvino_telemetry"
+    hidden = telemetry not in sys.modules
+    if hidden:
+        sys.modules[telemetry] = None  # type: ignore[assignment]
+    try:
+        with optional_imports("openvino"):
+            import openvino
+            import openvino_genai
+    finally:
+        if hidden:
+            del sys.modules[telemetry]
+    return openvino, openvino_genai
+
+
 def openvino_draws(sampling: SamplingConfig) -> str:
     """
     What the texts of a seed depend on besides model, prompt and settings.
@@ -43,8 +63,7 @@ def openvino_draws(sampling: SamplingConfig) -> str:
         )
     with optional_imports("openvino"):
         import gguf  # noqa: F401
-        import openvino_genai
-    return f"OpenVINO GenAI {openvino_genai.__version__}, Q8_0, {_PROPERTIES}, one seed for each row"
+    return f"OpenVINO GenAI {_import_openvino()[1].__version__}, Q8_0, {_PROPERTIES}, one seed for each row"
 
 
 class OpenVINOBackend:
@@ -112,9 +131,7 @@ class OpenVINOBackend:
         return completions
 
     def _settings(self, sampling: SamplingConfig, end_ids: Sequence[int], seed: int) -> Any:
-        with optional_imports("openvino"):
-            import openvino_genai
-        settings = openvino_genai.GenerationConfig()
+        settings = _import_openvino()[1].GenerationConfig()
         settings.apply_chat_template = False
         settings.do_sample = True
         settings.max_new_tokens = sampling.max_new_tokens
@@ -171,8 +188,7 @@ class _Pipelines:
         return self._load(False)
 
     def _load(self, caches: bool) -> Any:
-        with optional_imports("openvino"):
-            import openvino_genai
+        _, openvino_genai = _import_openvino()
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = caches
         # A prompt is read at once, and not in parts.
@@ -212,9 +228,7 @@ class _Pipelines:
         times = collections.Counter(tuple(row[: len(row) // _BLOCK * _BLOCK]) for row in rows)
         new = [list(start) for start, count in times.items() if count > 1 and start not in self.starts]
         if new:
-            with optional_imports("openvino"):
-                import openvino_genai
-            once = openvino_genai.GenerationConfig()
+            once = _import_openvino()[1].GenerationConfig()
             once.apply_chat_template = False
             once.max_new_tokens = 1
             _run(self.cached, new, [once] * len(new))
@@ -222,7 +236,6 @@ class _Pipelines:
 
 
 def _run(pipeline: Any, prompts: Sequence[list[int]], settings: list[Any]) -> list[list[int]]:
-    with optional_imports("openvino"):
-        import openvino
+    openvino, _ = _import_openvino()
     tensors = [openvino.Tensor(np.array([prompt], dtype=np.int64)) for prompt in prompts]
     return [result.m_generation_ids[0] for result in pipeline.generate(tensors, settings)]

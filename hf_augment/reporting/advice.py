@@ -48,7 +48,7 @@ def _learn(results: Results) -> Iterator[str]:
     elif at_chance(results, results.reference):
         rate = results.settings.get("learning_rate", "unknown")
         yield (
-            f"Raise learning_rate (now {rate}) or num_train_epochs: in {steps} steps {results.reference} learned "
+            f"Raise learning_rate (now {rate}) or {_length(results)[0]}: in {steps} steps {results.reference} learned "
             "nothing that a generator could add to."
         )
 
@@ -68,11 +68,14 @@ def _repeat(results: Results) -> Iterator[str]:
     best = _best(results)
     if best is None:
         return
+    timed = "minutes" in results.settings
     if best.pairs == 1:
-        yield "Compare more runs: one pair gives no verdict. Pass --seeds 3, or --splits 5 with train_per_class."
+        more = "--seeds 3, or more --minutes" if timed else "--seeds 3, or --splits 5 with train_per_class"
+        yield f"Compare more runs: one pair gives no verdict. Pass {more}."
     elif best.verdict == "no detectable effect" and best.mean > 0 and best.detectable is not None:
+        more = "runs (more --minutes)" if timed else "draws (--splits)"
         yield (
-            f"Compare more draws (--splits): {best.pairs} pairs of runs see effects from about "
+            f"Compare more {more}: {best.pairs} pairs of runs see effects from about "
             f"{100 * best.detectable:.1f} points, and {best.arm} has {best.points}."
         )
 
@@ -80,8 +83,8 @@ def _repeat(results: Results) -> Iterator[str]:
 def _train_longer(results: Results) -> Iterator[str]:
     arms = [results.reference, *(best.arm for best in [_best(results)] if best)]
     if still_falling(results, arms):
-        now = results.settings.get("num_train_epochs", "unknown")
-        yield f"Train longer (num_train_epochs, now {now}): the training loss was still falling at the end."
+        name, now = _length(results)
+        yield f"Train longer ({name}, now {now}): the training loss was still falling at the end."
 
 
 def _label_more(results: Results) -> Iterator[str]:
@@ -107,13 +110,21 @@ def _judge_better(results: Results) -> Iterator[str]:
         # A judge of what has not learned the labelled rows is a run of the reference.
         known, how_known = results.accuracy(results.reference), f"on {results.test}"
     judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]
-    asked = results.settings.get("label_judge", "classifier") != "classifier"
-    how = " (--label_judge prompted)" if results.data.kind == "text" else ""
-    if judged and not asked and known - chance < ABLE_JUDGE * (1 - chance):
+    option = results.settings.get("label_judge")
+    if judged and option != "prompted" and known - chance < ABLE_JUDGE * (1 - chance):
+        how = " (--label_judge prompted)" if option else ", or label more rows for it"
         yield (
             f"Try another judge of labels{how}: the one here learned the same rows as {results.reference}, and has an "
             f"accuracy of {100 * known:.1f} % {how_known}."
         )
+
+
+def _length(results: Results) -> tuple[str, str]:
+    """Returns the argument that says how long every run was trained, and its value."""
+    steps = results.settings.get("max_steps", "-1")
+    if steps not in ("-1", "0"):
+        return "max_steps", steps
+    return "num_train_epochs", results.settings.get("num_train_epochs", "unknown")
 
 
 def _best(results: Results) -> Difference | None:

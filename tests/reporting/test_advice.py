@@ -19,6 +19,10 @@ def test_a_classifier_that_learned_nothing():
         "Raise learning_rate (now 5e-05) or num_train_epochs: in 40 steps same_steps learned nothing that a generator "
         "could add to."
     ]
+    assert next_steps(replace(found, settings={"learning_rate": "5e-05", "max_steps": "40"})) == [
+        "Raise learning_rate (now 5e-05) or max_steps: in 40 steps same_steps learned nothing that a generator could "
+        "add to."
+    ]
     assert next_steps(replace(found, settings={"warmup_steps": "500"})) == [
         "Lower warmup_steps: 500 for 40 steps keep the learning rate low; a tenth of them is usual."
     ]
@@ -39,6 +43,12 @@ def test_more_runs():
     ]
     (said,) = next_steps(compared(baseline=500, same_steps=800, instruct=803))
     assert said.startswith("Compare more draws (--splits): 3 pairs of runs see effects from about ")
+    timed = {"settings": {"minutes": "15.0"}}
+    assert next_steps(replace(compared(pairs=1, baseline=500, same_steps=800, instruct=900), **timed)) == [
+        "Compare more runs: one pair gives no verdict. Pass --seeds 3, or more --minutes."
+    ]
+    (said,) = next_steps(replace(compared(baseline=500, same_steps=800, instruct=803), **timed))
+    assert said.startswith("Compare more runs (more --minutes): 3 pairs of runs see effects from about ")
     # What looks like harm is not worth more runs.
     assert next_steps(compared(baseline=500, same_steps=800, instruct=797)) == []
 
@@ -49,6 +59,9 @@ def test_longer_training():
         run.curve.extend({"step": 10 * i, "loss": 5.0 - i} for i in range(1, 5))
     assert next_steps(found) == [
         "Train longer (num_train_epochs, now 3.0): the training loss was still falling at the end."
+    ]
+    assert next_steps(replace(found, settings={"num_train_epochs": "3.0", "max_steps": "120"})) == [
+        "Train longer (max_steps, now 120): the training loss was still falling at the end."
     ]
 
 
@@ -72,12 +85,16 @@ def test_a_probe_that_nothing_beats():
 def test_a_judge_that_knows_little():
     found = replace(compared(baseline=500, same_steps=700, instruct=850), acceptance={"instruct": JUDGED})
     said = (
-        "Try another judge of labels (--label_judge prompted): the one here learned the same rows as same_steps, and "
-        "has an accuracy of "
+        "Try another judge of labels, or label more rows for it: the one here learned the same rows as same_steps, "
+        "and has an accuracy of "
     )
     assert next_steps(found) == [f"{said}70.0 % on test."]
     assert next_steps(replace(found, judge_accuracy=0.61)) == [f"{said}61.0 % out of fold."]
     assert next_steps(replace(found, judge_accuracy=0.75)) == []
+    assert next_steps(replace(found, settings={"label_judge": "classifier"})) == [
+        "Try another judge of labels (--label_judge prompted): the one here learned the same rows as same_steps, and "
+        "has an accuracy of 70.0 % on test."
+    ]
     assert next_steps(replace(found, settings={"label_judge": "prompted"})) == []
     assert next_steps(replace(found, acceptance={"instruct": {"acceptance": 0.5}})) == []
 

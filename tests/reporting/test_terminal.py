@@ -27,7 +27,7 @@ def test_the_last_lines_say_what_was_found_and_how_to_use_it():
         "Accuracy on test: baseline 60.0 %, baseline_same_steps 70.0 %, trained 70.7 %, instruct 77.0 %, "
         "always 'negative' 50.0 %.",
         "! Never recognised: 'negative', 'positive', by baseline, on any test row.",
-        "Try next: Try another judge of labels (--label_judge prompted): the one here learned the same rows as "
+        "Try next: Try another judge of labels, or label more rows for it: the one here learned the same rows as "
         "baseline_same_steps, and has an accuracy of 70.0 % on test.",
         "Report: runs/imdb/report/report.html",
         "Model: runs/imdb/split-0/instruct-0/model (instruct; mean accuracy 0.770). To use it:",
