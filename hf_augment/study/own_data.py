@@ -54,6 +54,7 @@ def compare(options: argparse.Namespace) -> Study:
     if data.unlabelled is not None:
         say("! Rows without labels are looked at, but no arm learns from them yet.")
     typed = {name: value for name, value in vars(options).items() if not callable(value)}
+    folder.mkdir(parents=True, exist_ok=True)
     plan, known = folder / "plan.json", {}
     if plan.exists():
         known = read_json(plan, f"Delete {folder}: all of it is done again")
