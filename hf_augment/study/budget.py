@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from transformers import TrainerCallback
 
 from hf_augment.evaluation.statistics import CrossedError
 from hf_augment.generators.base import Generator
+from hf_augment.study.image_sources import TrainedDCGAN
+from hf_augment.study.split import Split
 from hf_augment.study.study import Study
+from hf_augment.study.text_sources import TrainedLanguageModel
 
 
 #: Fewer pairs of runs leave an interval too wide to be of use: Student's t is 12.7 for two and 4.3 for three.
@@ -25,16 +30,21 @@ LEAST_ROUNDS = 3
 #: one of them is right, and the standard deviation of the difference in accuracy between seeds.
 DISCORDANT, SEED_DEVIATION = 0.15, 0.015
 
+#: Sources whose trainings can be tried.
+Learned = TrainedDCGAN | TrainedLanguageModel
+
 
 @dataclass(frozen=True)
 class Costs:
     """
-    Measured seconds: of a training `step` of the classifier, to predict a `row`, and to generate an `example`.
+    Measured seconds of one process: of a training `step` of the classifier, to predict a `row`, to generate an
+    `example`, and for each generator that learns the labelled rows, by name, all of its `learning`.
     """
 
     step: float
     row: float
     example: float = 0.0
+    learning: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,17 +56,17 @@ class Work:
         steps (`int`): Training steps of a round.
         rows (`int`): Rows predicted in a round.
         examples (`int`, *optional*, defaults to 0): Examples that are generated, once for all rounds.
-        once (`int`, *optional*, defaults to 0): Further training steps, once.
+        learned (`tuple[str, ...]`, *optional*, defaults to `()`): Generators that learn the rows, once.
     """
 
     steps: int
     rows: int
     examples: int = 0
-    once: int = 0
+    learned: tuple[str, ...] = ()
 
-    def rounds(self, costs: Costs, seconds: float) -> int:
+    def rounds(self, costs: Costs, seconds: float, processes: int = 1) -> int:
         """
-        Returns how many rounds fit into `seconds` of work.
+        Returns how many rounds fit into `seconds` of so many processes.
 
         Example:
 
@@ -66,7 +76,9 @@ class Work:
         4
         ```
         """
-        left = seconds - self.once * costs.step - self.examples * costs.example
+        once = self.examples * costs.example + sum(costs.learning[name] for name in self.learned)
+        # Nobody can begin with examples that are not there.
+        left = seconds * processes - once if once < seconds else 0.0
         return max(0, math.floor(left / (self.steps * costs.step + self.rows * costs.row) + 1e-9))
 
 
@@ -111,28 +123,63 @@ class _Stamps(TrainerCallback):
         self.times.append(time.perf_counter())
 
 
-def measure_costs(study: Study, generators: Sequence[Generator] = (), steps: int = 6, examples: int = 16) -> Costs:
+def measure_costs(
+    study: Study,
+    generators: Sequence[Generator] = (),
+    learned: Sequence[Learned] = (),
+    *,
+    threads: int | None = None,
+    steps: int = 6,
+    examples: int = 16,
+) -> Costs:
     """
     Measures a study's costs in some seconds of work, whose results are thrown away.
 
     Args:
         study ([`Study`]): Study that is to be done.
         generators (`Sequence[Generator]`, *optional*, defaults to `()`): Its generators; their mean time counts.
+        learned (`Sequence[LearnedSource]`, *optional*, defaults to `()`): Sources whose generators learn the rows.
+        threads (`int`, *optional*): Threads of a process of the study. Defaults to those of this one.
         steps (`int`, *optional*, defaults to 6): Training steps; the first two, which are slower, do not count.
         examples (`int`, *optional*, defaults to 16): Examples of each generator.
     """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        step, row = _classifier_seconds(study, steps)
+        made = [_example_seconds(generator, examples) for generator in generators]
+        learning = {source.name: _learning_seconds(source, study.split(0)) for source in learned}
+    finally:
+        torch.set_num_threads(before)
+    return Costs(step, row, float(np.mean(made)) if made else 0.0, learning)
+
+
+def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:
+    """Seconds of a training step, and to predict a row."""
     first, stamps = study.split(0), _Stamps()
     rows = study.data.evaluations["test"]
     rows = rows.select(range(min(len(rows), 4 * study.training.eval_batch_size)))
     quiet = {"save_strategy": "no", "disable_tqdm": True, "callbacks": [stamps]}
     with tempfile.TemporaryDirectory() as folder:
         first.fit(Path(folder), first.train, 0, evaluations={"test": rows}, max_steps=steps, **quiet)
-    row = (time.perf_counter() - stamps.times[-1]) / len(rows)
-    seconds = []
-    for generator in generators:
-        labels = [i % len(generator.label_names) for i in range(examples)]
-        start = time.perf_counter()
-        generator.generate(labels, 0)
-        seconds.append((time.perf_counter() - start) / examples)
-    step = float(np.diff(stamps.times[1:]).mean())
-    return Costs(step, row, float(np.mean(seconds)) if seconds else 0.0)
+    # The median: a machine may be busy for a moment.
+    return float(np.median(np.diff(stamps.times[1:]))), (time.perf_counter() - stamps.times[-1]) / len(rows)
+
+
+def _example_seconds(generator: Generator, examples: int) -> float:
+    # The first call loads what it needs.
+    generator.generate([0], 0)
+    labels = [i % len(generator.label_names) for i in range(examples)]
+    start = time.perf_counter()
+    generator.generate(labels, 0)
+    return (time.perf_counter() - start) / examples
+
+
+def _learning_seconds(source: Learned, split: Split, steps: int = 4) -> float:
+    """Estimates how long a generator learns, from some steps of it."""
+    trial = dataclasses.replace(source, training={**source.training, "max_steps": steps})
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = trial.train(split, Path(folder))["seconds"]
+        arguments = source.arguments(split, Path(folder))
+    batches = math.ceil(len(split.train) / arguments.train_batch_size)
+    return seconds / steps * math.ceil(batches * arguments.num_train_epochs)

@@ -48,13 +48,12 @@ def run_jobs(
     """
     log_folder.mkdir(parents=True, exist_ok=True)
     earlier = set(log_folder.iterdir())
-    threads = max(1, (os.cpu_count() or 1) // processes)
     pool = ProcessPoolExecutor(
         processes,
         # A fork would inherit locks and CUDA in whatever state they are.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
-        initargs=(make, threads, log_folder),
+        initargs=(make, threads_of(processes), log_folder),
     )
     # Where a terminal does not say how large it is, tqdm would print nothing.
     size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
@@ -82,6 +81,11 @@ def run_jobs(
         finally:
             with working("Waiting for the processes to end"):
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+def threads_of(processes: int) -> int:
+    """Returns the threads of each of so many processes that share the cores of this machine."""
+    return max(1, (os.cpu_count() or 1) // processes)
 
 
 def _start(make: Callable[[], Callable[..., Any]], threads: int, log_folder: Path) -> None:

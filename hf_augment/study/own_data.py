@@ -17,12 +17,12 @@ from rich.console import Console
 from hf_augment.data.opening import Data, open_data
 from hf_augment.data.summary import summarize
 from hf_augment.files import read_json, write_json
-from hf_augment.generators.base import Generator
 from hf_augment.progress import say, working
 from hf_augment.reporting.terminal import print_data
 from hf_augment.study.arms import LearnedSource
 from hf_augment.study.budget import LEAST_ROUNDS, Clock, Work, detectable_points, measure_costs
 from hf_augment.study.experiment import Experiment, build
+from hf_augment.study.jobs import threads_of
 from hf_augment.study.settling import check_typed, settle
 from hf_augment.study.study import Study
 
@@ -30,8 +30,10 @@ from hf_augment.study.study import Study
 #: Seconds that processes need to start, and the report to be written, beside what is measured.
 OVERHEAD = 45.0
 
-#: What is given up, one after the other, until the least number of rounds fits: arms, fresh examples, steps.
+#: Arms that cost much and bring little beside the others.
 _POOR = frozenset({"trained", "probe_trained", "trained_crop"})
+#: What is given up, one after the other, until the least number of rounds fits: arms, fresh examples, steps. An arm
+#: with a generator stays, or nothing would be compared.
 SAVINGS: tuple[tuple[frozenset[str], int, float], ...] = (
     (frozenset(), 4, 1.0),
     (_POOR, 4, 1.0),
@@ -55,6 +57,7 @@ def compare(options: argparse.Namespace) -> Study:
         say("! Rows without labels are looked at, but no arm learns from them yet.")
     typed = {name: value for name, value in vars(options).items() if not callable(value)}
     folder.mkdir(parents=True, exist_ok=True)
+    processes = default_processes() if options.processes is None else options.processes
     plan, known = folder / "plan.json", {}
     if plan.exists():
         known = read_json(plan, f"Delete {folder}: all of it is done again")
@@ -65,13 +68,12 @@ def compare(options: argparse.Namespace) -> Study:
             )
         experiment = Experiment(**known["experiment"])
     else:
-        experiment = _afford(settle(options, data, folder), data, options, begun)
+        experiment = _afford(settle(options, data, folder), data, options, processes, begun)
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment)} | known)
     study = build(experiment, data)
     # A comparison that was done has its number of rounds, and so has one that was asked for it.
     go_on = None if known.get("rounds") or options.seeds else Clock(begun + 60 * options.minutes - OVERHEAD / 2)
     study.seeds = known.get("rounds", study.seeds)
-    processes = default_processes() if options.processes is None else options.processes
     study.run(processes, partial(build, experiment), go_on)
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment), "rounds": study.seeds})
     study.report(typed, **_told(study))
@@ -88,26 +90,30 @@ def _changed(was: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(f"{name}={was.get(name)!r}" for name in names)
 
 
-def _afford(experiment: Experiment, data: Data, options: argparse.Namespace, begun: float) -> Experiment:
+def _afford(
+    experiment: Experiment, data: Data, options: argparse.Namespace, processes: int, begun: float
+) -> Experiment:
     """
     Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
     up.
     """
-    with working("Measuring what a training step and a generated example cost"):
+    with working("Measuring what a training step, a generated example and a generator's training cost"):
         study = build(experiment, data)
-        sources = [source for source in study.sources() if not isinstance(source, LearnedSource)]
-        generators: list[Generator] = [source.open(study.split(0)) for source in sources]
-        costs = measure_costs(study, generators)
+        learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
+        others = [source.open(study.split(0)) for source in study.sources() if source not in learned]
+        costs = measure_costs(study, others, learned, threads=threads_of(processes))
     left = 60 * options.minutes - (time.monotonic() - begun) - OVERHEAD
     say(
         f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
-        + (f", a candidate takes {costs.example:.2f} s." if costs.example else ".")
+        + (f", a candidate takes {costs.example:.2f} s" if costs.example else "")
+        + "".join(f", the {name} generator learns for {time_:.0f} s" for name, time_ in costs.learning.items())
+        + f"; {processes} at a time."
     )
     typed = {*options.more, *(["arms"] if options.arms else [])}
     for saving in SAVINGS:
         poorer = _saved(experiment, typed, *saving)
         study = build(poorer, data)
-        rounds = min(work_of(study).rounds(costs, left), experiment.seeds)
+        rounds = min(work_of(study).rounds(costs, left, processes), experiment.seeds)
         if rounds >= LEAST_ROUNDS:
             break
     _tell(study, rounds, options.minutes)
@@ -116,6 +122,9 @@ def _afford(experiment: Experiment, data: Data, options: argparse.Namespace, beg
 
 def _saved(experiment: Experiment, typed: set[str], without: frozenset[str], reuse: int, share: float) -> Experiment:
     arms = tuple(arm for arm in experiment.arms if "arms" in typed or arm not in without)
+    if "prompted" not in arms and "trained" in experiment.arms:
+        # Of images.
+        arms = tuple(arm for arm in experiment.arms if arm in arms or arm == "trained")
     now = experiment.training
     less = {"max_steps": int(share * now["max_steps"]), "synthetic_reuse": max(reuse, now["synthetic_reuse"])}
     changed = {name: value for name, value in less.items() if name not in typed}
@@ -130,9 +139,8 @@ def work_of(study: Study) -> Work:
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
     sources = {arm.source.name for arm in trained if arm.source is not None}
     candidates = 2 * slots / study.training.synthetic_reuse * len(sources)
-    learned = [source for source in study.sources() if isinstance(source, LearnedSource)]
-    # A generator that learns the rows is taken to need as long as ten trainings of the classifier.
-    return Work(steps * len(trained), rows, round(candidates), once=10 * steps * len(learned))
+    learned = tuple(source.name for source in study.sources() if isinstance(source, LearnedSource))
+    return Work(steps * len(trained), rows, round(candidates), learned)
 
 
 def _tell(study: Study, rounds: int, minutes: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from transformers import AutoConfig, HfArgumentParser
 
 from hf_augment.data.opening import Data, texts_of
 from hf_augment.data.sources import resolve
+from hf_augment.generators.openvino_backend import faster_backend
 from hf_augment.progress import say
 from hf_augment.study.defaults import Choice, training_choices
 from hf_augment.study.experiment import Experiment
@@ -123,14 +123,13 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
     config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
     words = np.array([len(text.split()) for text in texts_of(data.train)])
     long = int(min(256, max(16, 8 * math.ceil(2 * np.quantile(words, 0.99) / 8))))
-    fast = importlib.util.find_spec("openvino_genai") is not None and not torch.cuda.is_available()
     return [
         Choice("model", model, "all-MiniLM-L6-v2, small and trained to tell sentences apart"),
         *_training_choices(data, getattr(config, "hidden_size", None), typed),
         Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
         Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most"),
         Choice("generator_model", LANGUAGE_MODEL, "SmolLM2-135M-Instruct, which a CPU can run"),
-        Choice("backend", "openvino" if fast else "torch", "the faster one on this machine"),
+        Choice("backend", faster_backend(), "the faster one on this machine"),
         Choice("arms", ("probe", "eda", "prompted", "probe_prompted", "trained"), "what is usual for texts"),
     ]
 

@@ -114,16 +114,19 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
 
     training: dict[str, Any] = field(default_factory=dict)
 
-    def train(self, split: Split, folder: Path) -> dict[str, Any]:
-        generator = self.pretrained(split.study)
-        arguments = CausalLMGeneratorTrainingArguments(
+    def arguments(self, split: Split, folder: Path) -> CausalLMGeneratorTrainingArguments:
+        """Returns the arguments of its training."""
+        return CausalLMGeneratorTrainingArguments(
             output_dir=str(folder / "checkpoints"),
             save_strategy="no",
             logging_steps=10,
             **self.training,
             **split.generator_arguments(),
         )
-        output = CausalLMGeneratorTrainer(generator, arguments, split.train).train()
+
+    def train(self, split: Split, folder: Path) -> dict[str, Any]:
+        generator = self.pretrained(split.study)
+        output = CausalLMGeneratorTrainer(generator, self.arguments(split, folder), split.train).train()
         if PartialState().is_main_process:
             generator.save_pretrained(folder / "model")
         return {"steps": output.global_step, "seconds": output.metrics["train_runtime"]}

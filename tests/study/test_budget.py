@@ -1,7 +1,12 @@
 """What is afforded, against a simulation, and when the last round begins."""
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
+import torch
+from transformers import TrainingArguments
 
 from hf_augment.evaluation.statistics import crossed_error
 from hf_augment.study import budget
@@ -9,7 +14,7 @@ from hf_augment.study.budget import Clock, Costs, Work, detectable_points, measu
 from tests.study.test_study import TEXT, make  # noqa: F401 - a fixture
 
 
-COSTS = Costs(step=0.5, row=0.01, example=0.25)
+COSTS = Costs(step=0.5, row=0.01, example=0.25, learning={"trained": 25.0, "other": 100.0})
 
 
 @pytest.mark.parametrize(
@@ -17,12 +22,18 @@ COSTS = Costs(step=0.5, row=0.01, example=0.25)
     [
         (Work(steps=100, rows=1000), 180, 3),
         (Work(steps=100, rows=1000), 179, 2),
-        (Work(steps=100, rows=1000, examples=100, once=50), 230, 3),
+        (Work(steps=100, rows=1000, examples=100, learned=("trained",)), 230, 3),
         (Work(steps=100, rows=1000, examples=100), 10, 0),
     ],
 )
 def test_rounds_that_fit(work, seconds, rounds):
     assert work.rounds(COSTS, seconds) == rounds
+
+
+def test_processes_share_the_rounds_but_wait_for_what_is_generated_once():
+    work = Work(steps=100, rows=1000, examples=100, learned=("trained",))
+    assert work.rounds(COSTS, 115, processes=2) == 3
+    assert work.rounds(COSTS, 50, processes=4) == 0
 
 
 def test_what_can_be_found_is_what_an_experiment_of_such_noise_says():
@@ -64,3 +75,26 @@ def test_costs_are_measured_and_leave_nothing(make):  # noqa: F811
     assert costs.example > 0
     assert not list(study.folder.glob("split-0/*"))
     assert measure_costs(study).example == 0
+
+
+@dataclasses.dataclass
+class Learner:
+    """Learns in a second for each step."""
+
+    name: str
+    training: dict
+
+    def arguments(self, split, folder):
+        return TrainingArguments(
+            str(folder), num_train_epochs=3, per_device_train_batch_size=2, report_to="none", use_cpu=True
+        )
+
+    def train(self, split, folder):
+        return {"seconds": float(self.training["max_steps"])}
+
+
+def test_of_a_generator_s_training_some_steps_are_measured_in_the_threads_of_a_process(make):  # noqa: F811
+    study, before = make(), torch.get_num_threads()
+    costs = measure_costs(study, learned=[Learner("trained", {})], threads=1)
+    assert costs.learning == {"trained": 3 * math.ceil(len(study.split(0).train) / 2)}
+    assert torch.get_num_threads() == before

@@ -80,7 +80,8 @@ def test_the_work_of_a_study_is_counted(tiny):
     assert work.rows == 4 * tests + train
     # Half of eight rows in four steps, each shown once, and as many rejected.
     assert work.examples == 2 * 4 * 4
-    assert work.once == 0
+    assert work.learned == ()
+    assert work_of(build(made(arms=("trained",)))).learned == ("trained",)
     assert work.rounds(Costs(1, 0, 0), 36) == 3
 
 
@@ -153,12 +154,33 @@ def test_what_was_typed_is_not_given_up_for_time(settled):
     assert _saved(experiment, {"synthetic_reuse", "max_steps", "arms"}, *poorest) == experiment
 
 
-def test_options_of_texts_are_refused_for_images(tmp_path, monkeypatch):
+def test_an_arm_with_a_generator_stays_whatever_the_time():
+    for arms, left in (
+        (("probe", "eda", "prompted", "probe_prompted", "trained"), ("probe", "prompted", "probe_prompted")),
+        (("probe", "crop", "trained", "trained_crop"), ("probe", "trained")),
+    ):
+        experiment = Experiment({}, {"max_steps": 4, "synthetic_reuse": 1}, arms)
+        assert _saved(experiment, set(), *SAVINGS[-1]).arms == left
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number in range(24):
         folder = Path("pictures", "dark" if number % 2 else "light")
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (32, 32), (number, 5, 5) if number % 2 else (200, number, 9)).save(folder / f"{number}.png")
+
+
+@pytest.mark.slow
+def test_the_whole_of_it_on_a_folder_of_images(pictures):
+    # Nothing but the plan makes the folder of the results.
+    main(["experiment", "pictures", "--arms", "crop", "--max_steps", "2", "--minutes", "0.1", "--processes", "1"])
+    results = json.loads(Path("runs/pictures/report/results.json").read_text())
+    assert {run["arm"] for run in results["runs"]} == {"baseline_same_steps", "crop"}
+
+
+def test_options_of_texts_are_refused_for_images(pictures):
     with pytest.raises(SystemExit, match="'pictures' holds images, and kind is of texts: leave it out"):
         main(["experiment", "pictures", "--kind", "photo"])
 
