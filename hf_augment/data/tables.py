@@ -19,6 +19,7 @@ from hf_augment.data.cells import few
 from hf_augment.data.delimited import check_cells, csv_options, no_cell_lost
 from hf_augment.data.image_folder import SPLITS, SUFFIXES, image_folder, is_image
 from hf_augment.data.sources import resolve
+from hf_augment.fingerprints import texts_digest
 
 
 FILE_TYPES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".txt": "text"}
@@ -99,7 +100,18 @@ def _folder(source: str, path: Path) -> dict[str, datasets.Dataset]:
     if "train" in splits and len(splits) == len(tables):
         # One by one, since what is to be predicted may lack its labels.
         return {split: next(iter(load_tables(str(file)).values())) for split, file in splits.items()}
-    return _load(source, {"path": str(path)})
+    return _load(source, {"path": str(path), "cache_dir": str(_cache(path))})
+
+
+def _cache(folder: Path) -> Path:
+    """
+    A cache for what the files of a folder are now: where a card names them, `datasets` takes what it once read of the
+    folder for what is there.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and ".cache" not in path.parts)
+    states = ((path.relative_to(folder), path.stat()) for path in files)
+    digest = texts_digest(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+    return Path(datasets.config.HF_DATASETS_CACHE) / "hf_augment" / digest
 
 
 def find_path(source: str) -> Path | None:

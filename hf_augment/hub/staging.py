@@ -92,7 +92,7 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
             if not _write_rows(repository.source, folder, repository.private):
                 continue
         else:
-            _link_files(repository.source, repository.patterns, folder)
+            link_files(repository.source, repository.patterns, folder)
         # Replaces what may be a link to the source's own.
         write_atomically(folder / "README.md", _render(repository).encode())
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -165,7 +165,8 @@ def _write_rows(store: ShardStore, folder: Path, private: Callable[[datasets.Dat
     return True
 
 
-def _link_files(source: Path, patterns: Sequence[str], folder: Path) -> None:
+def link_files(source: Path, patterns: Sequence[str], folder: Path) -> None:
+    """Puts the files of a folder that match a pattern into another, in the place of what is there."""
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
     names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
     names = list(filter_repo_objects(names, allow_patterns=list(patterns)))
@@ -175,6 +176,7 @@ def _link_files(source: Path, patterns: Sequence[str], folder: Path) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         path = _inside(source, name)
+        target.unlink(missing_ok=True)
         try:
             os.link(path, target)
         except OSError:  # Another file system, or one without links.

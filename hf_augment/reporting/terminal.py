@@ -71,14 +71,20 @@ def _use(results: Results, models: Mapping[str, Path]) -> list[str]:
     arm, kind = results.best_arm(list(models)), results.data.kind
     verdicts = {d.verdict for d in results.on(results.test)}
     why = ", since no arm is seen to help" if arm == results.reference and verdicts and "helps" not in verdicts else ""
-    example = "picture.png" if kind == "image" else "A text to classify."
     return [
         plain(f"Model: {models[arm]} ({arm}{why}; mean accuracy {results.accuracy(arm):.3f}). To use it:"),
+        *usage(models[arm], kind),
+    ]
+
+
+def usage(model: Path, kind: str) -> list[str]:
+    """The code that loads a classifier of texts or images."""
+    return [
         # Transformers learns the architecture of the small image classifier from the package.
         *(["    import hf_augment"] if kind == "image" else []),
         "    from transformers import pipeline",
-        f'    classify = pipeline("{kind}-classification", model="{plain(models[arm].as_posix())}")',
-        f'    print(classify("{example}"))',
+        f'    classify = pipeline("{kind}-classification", model="{plain(model.as_posix())}")',
+        f'    print(classify("{"picture.png" if kind == "image" else "A text to classify."}"))',
     ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from hf_augment.data.cells import few
 from hf_augment.data.opening import Data, open_data
 from hf_augment.data.splits import sample_rows
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, read_prompt
@@ -78,7 +79,7 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     rows = LabelledData(data.train, {"test": test}, data.name)
     classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
     if unknown := sorted(set(experiment.arms) - known.keys()):
-        raise ValueError(f"arms has {unknown}: it must be some of {list(known)}.")
+        raise ValueError(f"There is no arm {few(unknown)}: the arms are {list(known)}.")
     arms = [known[name] for name in experiment.arms]
     study = Study(rows, classifier, training, arms, seeds=experiment.seeds)
     if training.max_steps > 0:

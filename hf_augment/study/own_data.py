@@ -13,6 +13,7 @@ from typing import Any
 import datasets
 import torch
 from rich.console import Console
+from transformers.utils import logging as transformers_logging
 
 from hf_augment.data.opening import Data, open_data
 from hf_augment.data.summary import summarize
@@ -47,14 +48,7 @@ def compare(options: argparse.Namespace) -> Study:
     """Finds out what is in the data, chooses what is not given, compares, and reports; see `hf_augment experiment`."""
     begun = time.monotonic()
     check_typed(options)
-    folder = Path(options.output_dir or Path("runs") / Path(options.data).name.partition(".")[0])
-    datasets.disable_progress_bars()
-    with working(f"Reading {options.data}"):
-        data = open_data(options.data, **options.opening)
-        summary = summarize(data)
-    print_data(Console(), data.why, summary.tables, summary.findings)
-    if data.unlabelled is not None:
-        say("! Rows without labels are looked at, but no arm learns from them yet.")
+    data, folder = read_data(options), Path(options.output_dir or folder_of(options.data))
     typed = {name: value for name, value in vars(options).items() if not callable(value)}
     folder.mkdir(parents=True, exist_ok=True)
     processes = default_processes() if options.processes is None else options.processes
@@ -78,6 +72,25 @@ def compare(options: argparse.Namespace) -> Study:
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment), "rounds": study.seeds})
     study.report(typed, **_told(study))
     return study
+
+
+def read_data(options: argparse.Namespace) -> Data:
+    """Opens what was typed, and says what is in it."""
+    datasets.disable_progress_bars()
+    # Of models whose files are here: it takes no time.
+    transformers_logging.disable_progress_bar()
+    with working(f"Reading {options.data}"):
+        data = open_data(options.data, **options.opening)
+        summary = summarize(data)
+    print_data(Console(), data.why, summary.tables, summary.findings)
+    if data.unlabelled is not None:
+        say("! Rows without labels are looked at, but no arm learns from them yet.")
+    return data
+
+
+def folder_of(source: str) -> Path:
+    """Returns the folder of what is done with a source, if none is given."""
+    return Path("runs") / Path(source).name.partition(".")[0]
 
 
 def default_processes() -> int:

@@ -89,7 +89,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     data, order = study.data, list(arms)
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     sources = {name: arm.source for name, arm in arms.items() if arm.source is not None}
-    name, classifier = _names([data.name, study.classifier.name])
+    name, classifier = short_names([data.name, study.classifier.name])
     if data.labels is not None:
         more = more | {"notes": [SEVERAL_LABELS, *more.get("notes", [])]}
     return Results.of_runs(
@@ -114,7 +114,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         ),
         models={
             "classifier": classifier,
-            **{name: " and ".join(_names(source.models)) for name, source in sources.items()},
+            **{name: " and ".join(short_names(source.models)) for name, source in sources.items()},
         },
         **more,
     )
@@ -152,7 +152,7 @@ def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
     owner = {leaf.name: arm.name for arm in alone for leaf in _source(arm).leaves()}
     learned = [leaf for leaf in sources_of(arms.values()) if isinstance(leaf, LearnedSource)]
     for source in learned:
-        models = results.models | {owner[source.name]: _names(source.models)[0]}
+        models = results.models | {owner[source.name]: short_names(source.models)[0]}
         card = partial(render_card, replace(results, models=models), "generator", owner[source.name])
         suffix = "generator" if len(learned) == 1 else f"{source.name}-generator"
         repositories.append(Repository(suffix, "model", source.folder(study.split(0)), card))
@@ -184,7 +184,8 @@ def _source(arm: Arm) -> Source:
     return arm.source
 
 
-def _names(models: Sequence[str]) -> list[str]:
+def short_names(models: Sequence[str]) -> list[str]:
+    """Names of models or data for readers: without their place on this machine, or in a wheel."""
     return [_short(_last_part(model)) for model in models]
 
 

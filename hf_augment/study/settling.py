@@ -57,10 +57,11 @@ def training_parser() -> HfArgumentParser:
 
 def check_typed(options: argparse.Namespace) -> None:
     """Raises `ValueError` for options that contradict each other or say nothing, before data are read."""
-    if not options.minutes > 0:
-        raise ValueError(f"minutes={options.minutes} must be above 0.")
+    # Not every command has all of them.
+    if not (minutes := getattr(options, "minutes", 1)) > 0:
+        raise ValueError(f"minutes={minutes} must be above 0.")
     for name in ("seeds", "processes", "max_test_rows", "max_length", "max_new_tokens"):
-        value = getattr(options, name)
+        value = getattr(options, name, None)
         if value is not None and value < 1:
             raise ValueError(f"{name}={value} must be 1 or more.")
     if options.gguf_file is not None and options.generator_model is None:
@@ -75,7 +76,7 @@ def check_typed(options: argparse.Namespace) -> None:
         )
 
 
-def settle(options: argparse.Namespace, data: Data, folder: Path) -> Experiment:
+def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool = False) -> Experiment:
     """
     Chooses what was not typed, and says what it chose.
 
@@ -85,6 +86,7 @@ def settle(options: argparse.Namespace, data: Data, folder: Path) -> Experiment:
             `more`, those of [`open_data`] in `opening`.
         data ([`Data`]): What was opened.
         folder (`Path`): Folder of the results.
+        silent (`bool`, *optional*, defaults to `False`): Whether to say nothing of a training that is not to be.
 
     Raises:
         ValueError: If an option is not for this kind of data.
@@ -96,7 +98,8 @@ def settle(options: argparse.Namespace, data: Data, folder: Path) -> Experiment:
     values = {name: value for name, value in vars(options).items() if value is not None} | options.more
     for choice in rules(data, values):
         if choice.name not in values:
-            say(f"  {choice}")
+            if not silent or choice.name in TEXT_OPTIONS:
+                say(f"  {choice}")
             values[choice.name] = choice.value
     fields = AugmentingTrainingArguments.__dataclass_fields__.keys() - {"output_dir"}
     training = {name: value for name, value in values.items() if name in fields}
@@ -111,7 +114,7 @@ def settle(options: argparse.Namespace, data: Data, folder: Path) -> Experiment:
         {"source": options.data, **options.opening},
         quiet | training,
         tuple(values["arms"]),
-        seeds=options.seeds or MOST_ROUNDS,
+        seeds=getattr(options, "seeds", None) or MOST_ROUNDS,
         max_test_rows=values["max_test_rows"],
         **parts,
     )

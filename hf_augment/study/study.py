@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 
 from hf_augment.blending.schedule import BlendPlan
 from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
@@ -24,6 +25,7 @@ from hf_augment.study.labelled import LabelledData
 from hf_augment.study.publication import write
 from hf_augment.study.runs import as_run
 from hf_augment.study.split import REFERENCE, Basis, Split
+from hf_augment.synthesis.pipeline import SynthesisPipeline, class_weights
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.checks import check_filters
@@ -243,13 +245,18 @@ class Study(Basis):
         return self.runs
 
     def _jobs(self, go_on: Callable[[int], bool] | None) -> Iterator[tuple[int, str, int]]:
-        """Yields all arms of a seed before those of the next: two processes seldom want the same generator at once."""
+        """
+        Yields all arms of a seed before those of the next: two processes seldom want the same generator at once.
+        Probes of what an arm was shown come last, since they would wait for it.
+        """
+        fed = [name for name, arm in self.arms.items() if isinstance(arm.probe, str)]
         for seed in range(self.seeds):
             if seed and go_on is not None and not go_on(seed):
                 self.seeds = seed
-                return
-            for arm in self.arms:
+                break
+            for arm in (arm for arm in self.arms if arm not in fed):
                 yield from ((split, arm, seed) for split in range(self.splits))
+        yield from ((split, arm, seed) for seed in range(self.seeds) for arm in fed for split in range(self.splits))
 
     def _in_words(self, run: ArmRun) -> str:
         counted = [("draw", run.split, self.splits), ("seed", run.seed, self.seeds)]
@@ -296,6 +303,25 @@ class Study(Basis):
         result = self.train(split.index, arm.probe, 0)
         store = ShardStore.open(self._shards(split, self.arms[arm.probe]) / result["shards"])
         return [store.dataset()] if result["shown"] else [], {"shown": result["shown"]}
+
+    def stream(self, split: int, arm: str) -> tuple[SynthesisPipeline, ShardStore]:
+        """Returns what makes and what keeps the examples of an arm with a generator, without a training."""
+        rows, training = self.split(split), self.training
+        made = self._synthesis(rows, self.arms[arm])
+        counts = np.bincount(rows.train["label"][:], minlength=len(self.data.label_names))
+        # Sets of labels that only test rows have are not asked for.
+        weights = np.zeros(len(counts))
+        weights[counts > 0] = class_weights(training.synthetic_class_balance, counts[counts > 0])
+        pipeline = SynthesisPipeline(
+            made["generator"],
+            made["filters"],
+            weights,
+            made["synthetic_seed"],
+            training.synthetic_shard_size,
+            training.synthetic_max_attempts,
+        )
+        identity = pipeline.identity() | {"label_column": "label"}
+        return pipeline, ShardStore(made["synthetic_dir"], identity, "label", self.data.label_names)
 
     def _synthesis(self, split: Split, arm: Arm) -> dict[str, Any]:
         """Returns the further options of an arm with a generator."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerBase,
     set_seed,
 )
+from transformers.utils import logging
 
 from hf_augment.data.sources import contents, resolve
 from hf_augment.evaluation.robustness import Predict
@@ -27,6 +29,7 @@ from hf_augment.judges.out_of_fold import NearestTextFold
 from hf_augment.label_sets import memberships
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
+from hf_augment.progress import say
 from hf_augment.seeding import derive_seed
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.probe import pool_by_mean
@@ -106,15 +109,32 @@ class TextClassifier(Classifier):
         return told | ({} if digest is None else {"contents of model": digest})
 
     def new_model(self, seed: int) -> PreTrainedModel:
-        """Returns the pretrained weights and a new head, drawn from `seed`."""
+        """Returns the pretrained weights and a new head, drawn from `seed`; says once which weights these are."""
         set_seed(seed)
-        return AutoModelForSequenceClassification.from_pretrained(
-            self.folder,
-            config=copy.deepcopy(self.config),
-            trust_remote_code=False,
-            dtype=torch.float32,
-            **safetensors_only(self.folder),
+        verbosity = logging.get_verbosity()
+        # It would report the head each time.
+        logging.set_verbosity_error()
+        try:
+            model, found = AutoModelForSequenceClassification.from_pretrained(
+                self.folder,
+                config=copy.deepcopy(self.config),
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **safetensors_only(self.folder),
+            )
+        finally:
+            logging.set_verbosity(verbosity)
+        # Of a checkpoint with other classes the head is of another size.
+        mismatched = [str(key if isinstance(key, str) else key[0]) for key in found["mismatched_keys"]]
+        if body := [key for key in mismatched if key.startswith(f"{model.base_model_prefix}.")]:
+            raise ValueError(f"model={self.name!r} has {body[0]} of another size than its config says: it is damaged.")
+        _say_once(
+            tuple(sorted({*found["missing_keys"], *mismatched})), "begin at random: the model has none of that size"
         )
+        _say_once(tuple(sorted(found["unexpected_keys"])), "of the model are not used")
+        return model
 
     def begin(self, seed: int, train: datasets.Dataset) -> PreTrainedModel:
         return self.new_model(seed) if self.start is None else self.probe(seed, train)
@@ -189,3 +209,9 @@ class TextClassifier(Classifier):
 
     def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> NearestTextFold:
         return NearestTextFold([fold["text"][:] for fold in folds])
+
+
+@functools.cache
+def _say_once(names: tuple[str, ...], what: str) -> None:
+    if names:
+        say(f"Weights {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''} {what}.")

@@ -119,3 +119,10 @@ def test_a_part_of_what_was_saved(tmp_path):
     rows([0, 1, 0, 1]).save_to_disk(tmp_path / "saved")
     assert load_table(str(tmp_path / "saved"), "train[1:3]")["label"][:] == [1, 0]
     assert load_table(str(tmp_path / "saved"), "train[:25%]+train[3:]")["label"][:] == [0, 1]
+
+
+def test_a_folder_with_a_card_is_read_as_it_is_now(tmp_path):
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: train.parquet\n---\n")
+    for count in (4, 6):
+        pd.DataFrame({"text": list("abcdef")[:count], "label": [0] * count}).to_parquet(tmp_path / "train.parquet")
+        assert len(load_tables(str(tmp_path))["train"]) == count

@@ -69,7 +69,7 @@ def test_pairs_and_several_labels_are_found(tiny):
 
 
 def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
-    with pytest.raises(ValueError, match=r"arms has \['flip'\]: it must be some of \['probe', 'eda', 'prompted'"):
+    with pytest.raises(ValueError, match=r"There is no arm 'flip': the arms are \['probe', 'eda', 'prompted'"):
         build(made(arms=("flip",)), open_data("tickets.csv"))
 
 

@@ -1,0 +1,120 @@
+"""One arm on one's own data, without a comparison: the classifier that it trains, or the examples alone."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+
+from hf_augment.data.opening import Data
+from hf_augment.hub.staging import MODEL_FILES, link_files
+from hf_augment.progress import say, working
+from hf_augment.reporting.cautions import LEAST_SHOWN
+from hf_augment.reporting.examples_card import filter_rows
+from hf_augment.reporting.terminal import print_table, usage
+from hf_augment.study.experiment import build
+from hf_augment.study.own_data import folder_of, read_data
+from hf_augment.study.settling import check_typed, settle
+from hf_augment.study.split import REFERENCE
+from hf_augment.study.study import Study
+from hf_augment.study.written_examples import as_opened, count_classes, write_examples
+from hf_augment.synthesis.filling import fill
+from hf_augment.training.blend import SHARD_FOLDER
+
+
+#: Slots of a shard, after each of which what is done is on disk; the same for any number of examples, so that a later
+#: command goes on from what is there.
+SLOTS = 32
+
+
+def train(options: argparse.Namespace) -> Path:
+    """Trains the classifier of one arm, saves it, says how good it is; returns its folder. See `hf_augment train`."""
+    check_typed(options)
+    data = read_data(options)
+    arm = options.arm or _usual(data)
+    folder = Path(options.output_dir or f"{folder_of(options.data)}-{arm}")
+    options.max_test_rows = len(data.test)
+    # A probe of generated examples needs the arm that they are of.
+    fed = arm.removeprefix("probe_")
+    study = _study(options, data, folder, () if arm == REFERENCE else (fed, arm) if fed != arm else (arm,))
+    result = study.train(0, arm, 0)
+    link_files(study.split(0).folder / f"{arm}-0/model", MODEL_FILES, folder)
+    test = study.data.evaluations["test"]
+    majority, count = max(Counter(test["label"][:]).items(), key=lambda item: item[1])
+    say(
+        f"{arm}: accuracy {result['metrics']['test']['accuracy']:.3f} on {len(test)} test rows, which it was not "
+        f"trained on; always {study.data.label_names[majority]!r}: {count / len(test):.3f}."
+    )
+    if result.get("shown", 1.0) < LEAST_SHOWN:
+        say(f"! It was shown {result['shown']:.1%} of what was planned for it: filters let few examples pass.")
+    say("Whether generated examples help is not told by one training: `hf_augment experiment` compares.")
+    for line in usage(folder, study.classifier.kind):
+        say(line)
+    return folder
+
+
+def generate(options: argparse.Namespace) -> Path:
+    """Generates examples and writes them as a dataset; returns its folder. See `hf_augment generate`."""
+    limit = 20 * options.examples if options.max_candidates is None else options.max_candidates
+    for name, value in (("examples", options.examples), ("max_candidates", limit)):
+        if value < 1:
+            raise ValueError(f"{name}={value} must be 1 or more.")
+    check_typed(options)
+    data, folder = read_data(options), Path(options.out)
+    name = options.generator or _usual(data)
+    options.more.setdefault("synthetic_shard_size", SLOTS)
+    study = _study(options, data, folder, (name,), silent=True)
+    if name not in {source.name for source in study.sources()}:
+        raise ValueError(f"generator={name!r} generates nothing: it must be 'prompted' or 'trained'.")
+    with working(f"Preparing the {name} generator and the filters"):
+        pipeline, store = study.stream(0, name)
+    with working(f"Generating {options.examples} examples"):
+        accounts = fill(pipeline, store, options.examples, limit, _Progress(options.examples))
+    rows = as_opened(study.data, store, options.examples)
+    (source,) = (source for source in study.sources() if source.name == name)
+    with working(f"Writing {folder}"):
+        write_examples(folder, study.data.name, source.models, rows, accounts, store)
+    counts = count_classes(rows)
+    print_table(Console(), f"{len(rows)} examples", ["class", "examples"], [[n, str(c)] for n, c in counts.items()])
+    print_table(Console(), "What the filters did", ["filter", "candidates", "rejected"], filter_rows(accounts))
+    if len(rows) < options.examples:
+        made = sum(account.candidates for account in accounts)
+        say(
+            f"! {options.examples - len(rows)} of {options.examples} examples are missing: of {made} candidates, "
+            f"{limit} or more (--max_candidates), filters accepted no more."
+        )
+    say(f'Examples: {folder}. To read them: datasets.load_dataset("{folder.as_posix()}", split="train")')
+    return folder
+
+
+def _usual(data: Data) -> str:
+    return "trained" if data.kind == "image" else "prompted"
+
+
+def _study(
+    options: argparse.Namespace, data: Data, folder: Path, arms: tuple[str, ...], silent: bool = False
+) -> Study:
+    """A study of these arms in a hidden folder, so that `folder` holds what was asked for alone."""
+    options.arms = list(arms)
+    study = build(settle(options, data, folder / SHARD_FOLDER, silent), data)
+    study.folder.mkdir(parents=True, exist_ok=True)
+    return study
+
+
+class _Progress:
+    """Says how far the examples are, and how long the others may take."""
+
+    def __init__(self, examples: int) -> None:
+        self.examples, self.begun, self.before = examples, time.monotonic(), -1
+
+    def __call__(self, accepted: int, made: int) -> None:
+        seconds = time.monotonic() - self.begun
+        left = ""
+        if accepted:
+            rest = max(0, self.examples - accepted) / accepted * seconds
+            left = f", about {datetime.timedelta(seconds=round(rest))} left"
+        say(f"{min(accepted, self.examples)} of {self.examples} examples, of {made} candidates{left}")
