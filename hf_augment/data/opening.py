@@ -138,6 +138,8 @@ def open_data(
     """
     if test_fraction is not None and not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction={test_fraction} must be above 0 and below 1.")
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size={image_size} must be 1 or more.")
     source = os.fspath(source)
     if image_column == PIXELS:
         tables = {"train": read_pixels(source, label_column if isinstance(label_column, str) else "label")}
@@ -162,6 +164,8 @@ def open_data(
     data.left_out = sum((part.left_out for part in parts.values()), Counter[str]())
     if columns.has_images:
         data.forms = _make_alike(data, rows, image_size)
+    elif image_size is not None:
+        raise ValueError(f"image_size={image_size} is of images, and {source!r} holds texts: leave it out.")
     _divide(data, rows["train"], rows.get("test"), group_column, test_fraction, seed)
     if "unlabelled" in rows:
         data.unlabelled = without_duplicates(rows["unlabelled"], data.keys, data.test)

@@ -56,6 +56,10 @@ def _of_best(results: Results, best: Difference) -> str:
 def _of_probe(results: Results, best: Difference) -> str:
     if results.probe is None or not _equalled(results, best):
         return ""
+    others = max(results.accuracy(best.arm), results.accuracy(best.reference))
+    if best.verdict != "helps" and results.accuracy(results.probe) < others:
+        # Nobody is told that anything is better than it.
+        return ""
     return (
         f"; but {results.probe}, a linear classifier on frozen features that takes seconds, has "
         f"{100 * results.accuracy(results.probe):.1f} %"

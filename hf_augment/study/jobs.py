@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ def run_jobs(
     total: int,
     processes: int,
     log_folder: Path,
+    makes: Callable[[tuple[Any, ...]], Hashable] = lambda job: None,
 ) -> list[tuple[Any, ...]]:
     """
     Does jobs in so many processes at a time, which share the machine's cores evenly. What they print goes to a file of
@@ -42,6 +42,9 @@ def run_jobs(
         total (`int`): The number of jobs, or the most there can be.
         processes (`int`): Number of jobs at a time.
         log_folder (`Path`): Folder of the files.
+        makes (`Callable`, *optional*):
+            Names what a job makes for all jobs of that name, or `None`. While the first of them makes it, the others
+            wait, and some that come later are begun in their place.
 
     Returns:
         `list[tuple]`: The jobs.
@@ -57,19 +60,19 @@ def run_jobs(
     )
     # Where a terminal does not say how large it is, tqdm would print nothing.
     size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
-    remaining, begun = iter(jobs), []
-    waiting: set[Future[None]] = set()
+    queue, begun = _Queue(iter(jobs), makes), []
+    waiting: dict[Future[None], tuple[Any, ...]] = {}
     with pool, tqdm(total=total, ncols=size[0], nrows=size[1], bar_format=form, mininterval=0) as progress:
         try:
             while True:
-                for job in itertools.islice(remaining, processes - len(waiting)):
+                while len(waiting) < processes and (job := queue.next()) is not None:
                     begun.append(job)
-                    waiting.add(pool.submit(_work, *job))
+                    waiting[pool.submit(_work, *job)] = job
                 if not waiting:
                     return begun
-                done, waiting = wait(waiting, timeout=PERIOD, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in wait(waiting, timeout=PERIOD, return_when=FIRST_COMPLETED).done:
                     future.result()
+                    queue.done(waiting.pop(future))
                     progress.update()
                 logs = sorted(set(log_folder.iterdir()) - earlier)
                 progress.set_postfix_str("; ".join(filter(None, map(last_words, logs))))
@@ -81,6 +84,43 @@ def run_jobs(
         finally:
             with working("Waiting for the processes to end"):
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Queue:
+    """Jobs in their order, but for those that would wait for what another one makes."""
+
+    #: The most jobs that others overtake: rounds are begun by the clock, and not all at once.
+    MOST = 8
+
+    def __init__(self, jobs: Iterator[tuple[Any, ...]], makes: Callable[[tuple[Any, ...]], Hashable]) -> None:
+        self.jobs, self.makes = jobs, makes
+        self.put_off: list[tuple[Any, ...]] = []
+        self.making: set[Hashable] = set()
+        self.made: set[Hashable] = {None}
+
+    def next(self) -> tuple[Any, ...] | None:
+        """The next job that waits for nothing; `None` if there is none."""
+        for job in self.put_off:
+            if self._free(job):
+                self.put_off.remove(job)
+                return job
+        while len(self.put_off) < self.MOST and (following := next(self.jobs, None)) is not None:
+            if self._free(following):
+                return following
+            self.put_off.append(following)
+        return None
+
+    def done(self, job: tuple[Any, ...]) -> None:
+        """Says that a job is done, and with it what it makes for others."""
+        self.made.add(self.makes(job))
+
+    def _free(self, job: tuple[Any, ...]) -> bool:
+        name = self.makes(job)
+        if name in self.made:
+            return True
+        first = name not in self.making
+        self.making.add(name)
+        return first
 
 
 def threads_of(processes: int) -> int:

@@ -17,7 +17,7 @@ from hf_augment.reporting.cautions import LEAST_SHOWN
 from hf_augment.reporting.examples_card import filter_rows
 from hf_augment.reporting.terminal import print_table, usage
 from hf_augment.study.experiment import build
-from hf_augment.study.own_data import folder_of, read_data
+from hf_augment.study.own_data import folder_of, make_folder, read_data
 from hf_augment.study.settling import check_typed, settle
 from hf_augment.study.split import REFERENCE
 from hf_augment.study.study import Study
@@ -100,9 +100,9 @@ def _study(
 ) -> Study:
     """A study of these arms in a hidden folder, so that `folder` holds what was asked for alone."""
     options.arms = list(arms)
-    study = build(settle(options, data, folder / SHARD_FOLDER, silent), data)
-    study.folder.mkdir(parents=True, exist_ok=True)
-    return study
+    # By the names of the arguments.
+    make_folder("out" if silent else "output_dir", folder)
+    return build(settle(options, data, folder / SHARD_FOLDER, silent), data)
 
 
 class _Progress:

@@ -50,7 +50,7 @@ def compare(options: argparse.Namespace) -> Study:
     check_typed(options)
     data, folder = read_data(options), Path(options.output_dir or folder_of(options.data))
     typed = {name: value for name, value in vars(options).items() if not callable(value)}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder("output_dir", folder)
     processes = default_processes() if options.processes is None else options.processes
     plan, known = folder / "plan.json", {}
     if plan.exists():
@@ -91,6 +91,14 @@ def read_data(options: argparse.Namespace) -> Data:
 def folder_of(source: str) -> Path:
     """Returns the folder of what is done with a source, if none is given."""
     return Path("runs") / Path(source).name.partition(".")[0]
+
+
+def make_folder(name: str, folder: Path) -> None:
+    """Makes the folder that an argument of this name says. Raises `OSError` if something else is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OSError(f"{name}={str(folder)!r} is no folder, or lies in none: pass another path.") from error
 
 
 def default_processes() -> int:

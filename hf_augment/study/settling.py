@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from huggingface_hub.errors import HFValidationError
 from transformers import AutoConfig, HfArgumentParser
 
 from hf_augment.data.opening import Data, texts_of
@@ -17,6 +18,7 @@ from hf_augment.generators.openvino_backend import faster_backend
 from hf_augment.progress import say
 from hf_augment.study.defaults import Choice, training_choices
 from hf_augment.study.experiment import Experiment
+from hf_augment.study.text_classifier import no_model
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
 
@@ -70,6 +72,8 @@ def check_typed(options: argparse.Namespace) -> None:
         raise ValueError(f"prompt={options.prompt!r} is a whole prompt: leave kind and descriptions out.")
     if "hub_token" in options.more:
         raise ValueError("hub_token would be written into plan.json: log in by `hf auth login`, or set HF_TOKEN.")
+    if (steps := options.more.get("max_steps", 1)) < 1:
+        raise ValueError(f"max_steps={steps} must be 1 or more: every arm has so many.")
     if "num_train_epochs" in options.more:
         raise ValueError(
             f"num_train_epochs={options.more['num_train_epochs']} would be other steps for every arm: pass max_steps."
@@ -123,7 +127,10 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
 def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
     """Returns what is chosen for texts; `typed` are the values that are known."""
     model = typed.get("model", CLASSIFIER)
-    config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
+    except (OSError, HFValidationError) as error:
+        raise no_model(model) from error
     words = np.array([len(text.split()) for text in texts_of(data.train)])
     long = int(min(256, max(16, 8 * math.ceil(2 * np.quantile(words, 0.99) / 8))))
     return [

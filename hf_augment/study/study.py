@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -234,7 +234,8 @@ class Study(Basis):
         total = len(self.arms) * self.splits * self.seeds
         jobs: Iterable[tuple[int, str, int]] = self._jobs(go_on)
         if processes > 1 and rebuild is not None:
-            jobs = run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, self.folder / "logs")
+            logs = self.folder / "logs"
+            jobs = run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, logs, self._makes)
         for number, (index, name, seed) in enumerate(jobs, start=1):
             arm = self.arms[name]
             result = self.train(index, name, seed)
@@ -257,6 +258,12 @@ class Study(Basis):
             for arm in (arm for arm in self.arms if arm not in fed):
                 yield from ((split, arm, seed) for split in range(self.splits))
         yield from ((split, arm, seed) for seed in range(self.seeds) for arm in fed for split in range(self.splits))
+
+    def _makes(self, job: tuple[Any, ...]) -> Hashable:
+        """The generator and the examples of a run, which those of other arms and seeds share."""
+        split, name, _ = job
+        source = self.arms[name].source
+        return None if source is None else (None if source.shared else split, source.name)
 
     def _in_words(self, run: ArmRun) -> str:
         counted = [("draw", run.split, self.splits), ("seed", run.seed, self.seeds)]

@@ -11,6 +11,7 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
+from huggingface_hub.errors import HFValidationError
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -89,11 +90,8 @@ class TextClassifier(Classifier):
                 label2id={name: i for i, name in enumerate(outputs)},
                 **({} if labels is None else {"problem_type": "multi_label_classification"}),
             )
-        except OSError as error:
-            raise OSError(
-                f"model={model!r} is no model folder here and could not be loaded from the Hub: check the name "
-                "and the network, or pass a local folder."
-            ) from error
+        except (OSError, HFValidationError) as error:
+            raise no_model(model) from error
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
             if dropout is not None and hasattr(self.config, name):
                 setattr(self.config, name, dropout)
@@ -209,6 +207,14 @@ class TextClassifier(Classifier):
 
     def nearest_fold(self, folds: Sequence[datasets.Dataset], judge: Callable[[], Any]) -> NearestTextFold:
         return NearestTextFold([fold["text"][:] for fold in folds])
+
+
+def no_model(name: str) -> OSError:
+    """Returns the error for a classifier that is not there."""
+    return OSError(
+        f"model={name!r} is no model folder here and could not be loaded from the Hub: check the name "
+        "and the network, or pass a local folder."
+    )
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from huggingface_hub.errors import HFValidationError
 from transformers import AutoConfig
 
 from hf_augment.data.sources import resolve
@@ -64,7 +65,7 @@ class _LanguageModel(Source):
                 AutoConfig.from_pretrained(source, trust_remote_code=False)
             elif Path(source).is_dir() and not (Path(source) / self.gguf_file).is_file():
                 raise FileNotFoundError(f"it has no file {self.gguf_file!r}")
-        except OSError as error:
+        except (OSError, HFValidationError) as error:
             raise OSError(
                 f"The model of {self.name!r}, {self.model!r}, is no model folder here and could not be loaded from "
                 "the Hub: check the name and the network, or pass a local folder."

@@ -63,6 +63,11 @@ def test_a_gain_over_a_weak_baseline_is_no_yes():
     assert answer(compared(**arms, probe=650, steps={"probe": 0})).startswith("Yes: instruct")
     assert "probe" not in answer(compared(**arms, probe=650, steps={"probe": 0}))
     assert Results.from_dict(weak.to_dict()).beside_probe == weak.beside_probe
+    # What does not help is not beside a simpler classifier that does worse.
+    for probe, said in ((750, False), (850, True)):
+        harmful = compared(baseline=500, same_steps=800, instruct=700, probe=probe, steps={"probe": 0})
+        assert answer(harmful).startswith("No, it hurts")
+        assert ("; but probe" in answer(harmful)) is said
 
 
 def test_a_probe_that_learned_synthetic_rows_too_is_one_of_the_arms_that_were_tried():

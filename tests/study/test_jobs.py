@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hf_augment.study.jobs import run_jobs
+from hf_augment.study.jobs import _Queue, run_jobs
 
 
 def make(folder):
@@ -117,3 +117,45 @@ def test_an_interrupt_ends_all_processes_at_once(tmp_path):
     assert told.splitlines()[-1] == "interrupted: what is done is kept; the same command goes on from there"
     assert not any(runs(int(log.stem.partition("-")[2])) for log in logs)
     assert not any("Traceback" in log.read_text() for log in logs)
+
+
+def maker(job):
+    """Jobs in capitals make something for all that begin alike."""
+    return job[0][0].upper() if job[0][0] in "gG" else None
+
+
+def names(*given):
+    return [(name,) for name in given]
+
+
+def test_what_would_wait_for_another_job_is_overtaken_and_goes_first_afterwards():
+    queue = _Queue(iter(names("a", "g1", "g2", "b", "g3", "c")), maker)
+    assert [queue.next() for _ in range(4)] == names("a", "g1", "b", "c")
+    assert queue.next() is None
+    queue.done(("a",))
+    assert queue.next() is None
+    queue.done(("g1",))
+    assert [queue.next() for _ in range(3)] == [("g2",), ("g3",), None]
+
+
+def test_few_are_overtaken_and_no_more_are_asked_for():
+    asked = []
+
+    def jobs():
+        for number in range(100):
+            asked.append(number)
+            yield ("g",)
+
+    queue = _Queue(jobs(), maker)
+    assert queue.next() == ("g",)
+    assert queue.next() is None
+    assert len(asked) == 1 + _Queue.MOST
+    queue.done(("g",))
+    assert [queue.next() for _ in range(12)] == [("g",)] * 12
+
+
+@pytest.mark.slow
+def test_processes_do_not_wait_for_each_other(tmp_path):
+    jobs = [("g1", 1.5), ("g2", 0), ("a", 0), ("b", 0)]
+    done = run_jobs(functools.partial(make, tmp_path), jobs, 4, 2, tmp_path / "logs", maker)
+    assert done == [("g1", 1.5), ("a", 0), ("b", 0), ("g2", 0)]

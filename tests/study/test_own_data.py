@@ -104,6 +104,7 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
         (["--max_test_rows", "0"], "max_test_rows=0 must be 1 or more"),
         (["--prompt", "mine.json", "--kind", "ticket"], "prompt='mine.json' is a whole prompt"),
         (["--num_train_epochs", "3"], "pass max_steps"),
+        (["--max_steps", "0"], "max_steps=0 must be 1 or more"),
         (["--hub_token", "hf_secret"], "set HF_TOKEN"),
     ],
 )
@@ -113,6 +114,23 @@ def test_what_contradicts_itself_is_refused_before_data_are_read(typed, told, ti
     assert told in ended.value.code
     assert "hf_secret" not in ended.value.code
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["--model", "./none"], "model='./none' is no model folder here"),
+        (["--generator_model", "./none"], "'./none', is no model folder here"),
+        (["--output_dir", "tickets.csv"], "output_dir='tickets.csv' is no folder, or lies in none"),
+        (["--output_dir", "tickets.csv/in"], "output_dir='tickets.csv/in' is no folder, or lies in none"),
+        (["--image_size", "32"], "image_size=32 is of images, and 'tickets.csv' holds texts"),
+        (["--image_size", "0"], "image_size=0 must be 1 or more"),
+    ],
+)
+def test_what_is_not_there_or_of_other_data_is_refused_before_any_training(typed, told, tiny):
+    with pytest.raises(SystemExit) as ended:
+        main([*tiny, *typed])
+    assert told in ended.value.code
 
 
 def test_a_file_of_no_model_is_refused():
