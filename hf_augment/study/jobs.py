@@ -29,6 +29,7 @@ def run_jobs(
     processes: int,
     log_folder: Path,
     makes: Callable[[tuple[Any, ...]], Hashable] = lambda job: None,
+    tell: Callable[..., None] = lambda *job: None,
 ) -> list[tuple[Any, ...]]:
     """
     Does jobs in so many processes at a time, which share the machine's cores evenly. What they print goes to a file of
@@ -45,9 +46,10 @@ def run_jobs(
         makes (`Callable`, *optional*):
             Names what a job makes for all jobs of that name, or `None`. While the first of them makes it, the others
             wait, and some that come later are begun in their place.
+        tell (`Callable`, *optional*): Called here with the arguments of each job that is done.
 
     Returns:
-        `list[tuple]`: The jobs.
+        `list[tuple]`: The jobs, as they were begun.
     """
     log_folder.mkdir(parents=True, exist_ok=True)
     earlier = set(log_folder.iterdir())
@@ -72,7 +74,9 @@ def run_jobs(
                     return begun
                 for future in wait(waiting, timeout=PERIOD, return_when=FIRST_COMPLETED).done:
                     future.result()
-                    queue.done(waiting.pop(future))
+                    job = waiting.pop(future)
+                    queue.done(job)
+                    tell(*job)
                     progress.update()
                 logs = sorted(set(log_folder.iterdir()) - earlier)
                 progress.set_postfix_str("; ".join(filter(None, map(last_words, logs))))

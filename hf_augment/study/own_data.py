@@ -29,7 +29,9 @@ from hf_augment.study.study import Study
 
 
 #: Seconds that processes need to start, and the report to be written, beside what is measured.
-OVERHEAD = 45.0
+OVERHEAD = 60.0
+#: Pairs of a test row and a label that the language model is asked about, and the fewest rows that tell anything.
+QUESTIONS, LEAST_ASKED = 160, 20
 
 #: Arms that cost much and bring little beside the others.
 _POOR = frozenset({"trained", "probe_trained", "trained_crop"})
@@ -180,7 +182,15 @@ def _told(study: Study) -> dict[str, Any]:
     """Returns what a report says beside the comparison."""
     if study.classifier.kind == "image":
         return {}
-    from hf_augment.study.text import describe_texts
+    from hf_augment.study.text import describe_texts, zero_shot
+    from hf_augment.study.text_sources import PromptedLanguageModel
 
     with working("Reading the synthetic texts"):
-        return describe_texts(study)
+        told = describe_texts(study)
+    prompted = [source for source in study.sources() if isinstance(source, PromptedLanguageModel)]
+    rows = QUESTIONS // len(study.data.label_names)
+    if prompted and rows >= LEAST_ASKED:
+        with working("Asking the language model itself for labels of test rows"):
+            notes, told["zero_shot"] = zero_shot(study, prompted[0], None, rows)
+        told["notes"] += notes
+    return told

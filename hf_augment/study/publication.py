@@ -86,7 +86,7 @@ def _neighbours(study: Basis) -> Neighbours:
 
 def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more: dict[str, Any]) -> Results:
     """Returns the results: the changes, their cost, and the examples that the models were shown."""
-    data, order = study.data, list(arms)
+    data = study.data
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     sources = {name: arm.source for name, arm in arms.items() if arm.source is not None}
     name, classifier = short_names([data.name, study.classifier.name])
@@ -95,7 +95,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     return Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
         settings={key: _shown(value) for key, value in shown.items()},
-        runs=sorted(study.runs, key=lambda run: (order.index(run.arm), run.split, run.seed)),
+        runs=study.runs,
         reference=REFERENCE,
         test="test",
         # Of real rows there is no acceptance to tell, and their examples are not for everybody.

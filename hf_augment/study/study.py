@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -232,17 +232,25 @@ class Study(Basis):
             raise ValueError(f"processes={processes} needs rebuild=..., the function that builds the study.")
         say(self._plan("" if go_on is None else "at most "))
         total = len(self.arms) * self.splits * self.seeds
-        jobs: Iterable[tuple[int, str, int]] = self._jobs(go_on)
-        if processes > 1 and rebuild is not None:
-            logs = self.folder / "logs"
-            jobs = run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, logs, self._makes)
-        for number, (index, name, seed) in enumerate(jobs, start=1):
+        jobs, begun = self._jobs(go_on), len(self.runs)
+
+        def done(index: int, name: str, seed: int) -> None:
+            """Trains what has not been trained in another process, and says how it came out."""
             arm = self.arms[name]
             result = self.train(index, name, seed)
             self.runs.append(as_run(name, index, seed, result, self.robustness_rows))
             if index == seed == 0 and arm.source is not None:
                 self.stores[name] = ShardStore.open(self._shards(self.split(0), arm) / result["shards"])
-            say(f"Run {number} of {total}: {self._in_words(self.runs[-1])}")
+            say(f"Run {len(self.runs) - begun} of {total}: {self._in_words(self.runs[-1])}")
+
+        if processes > 1 and rebuild is not None:
+            logs = self.folder / "logs"
+            run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, logs, self._makes, done)
+        else:
+            for job in jobs:
+                done(*job)
+        order = list(self.arms)
+        self.runs.sort(key=lambda run: (order.index(run.arm), run.split, run.seed))
         return self.runs
 
     def _jobs(self, go_on: Callable[[int], bool] | None) -> Iterator[tuple[int, str, int]]:

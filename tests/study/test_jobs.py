@@ -157,5 +157,10 @@ def test_few_are_overtaken_and_no_more_are_asked_for():
 @pytest.mark.slow
 def test_processes_do_not_wait_for_each_other(tmp_path):
     jobs = [("g1", 1.5), ("g2", 0), ("a", 0), ("b", 0)]
-    done = run_jobs(functools.partial(make, tmp_path), jobs, 4, 2, tmp_path / "logs", maker)
+    told = []
+    done = run_jobs(
+        functools.partial(make, tmp_path), jobs, 4, 2, tmp_path / "logs", maker, lambda name, _: told.append(name)
+    )
     assert done == [("g1", 1.5), ("a", 0), ("b", 0), ("g2", 0)]
+    # Each as soon as it is done.
+    assert told == ["a", "b", "g1", "g2"]

@@ -76,7 +76,7 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     study = make(seeds=2)
     runs = study.run()
     assert [(run.arm, run.split, run.seed) for run in runs] == [
-        (arm, 0, seed) for seed in (0, 1) for arm in ("baseline", "baseline_same_steps", "said")
+        (arm, 0, seed) for arm in ("baseline", "baseline_same_steps", "said") for seed in (0, 1)
     ]
     assert {run.steps for run in runs} == {2}
     assert [difference.arm for difference in study.differences()] == ["baseline", "said"]
