@@ -16,11 +16,11 @@ import torch
 from transformers import TrainerCallback
 
 from hf_augment.evaluation.statistics import CrossedError
-from hf_augment.generators.base import Generator
 from hf_augment.study.image_sources import TrainedDCGAN
 from hf_augment.study.split import Split
 from hf_augment.study.study import Study
 from hf_augment.study.text_sources import TrainedLanguageModel
+from hf_augment.synthesis.pipeline import SynthesisPipeline
 
 
 #: Fewer pairs of runs leave an interval too wide to be of use: Student's t is 12.7 for two and 4.3 for three.
@@ -38,12 +38,14 @@ Learned = TrainedDCGAN | TrainedLanguageModel
 class Costs:
     """
     Measured seconds of one process: of a training `step` of the classifier, to predict a `row`, to generate an
-    `example`, and for each generator that learns the labelled rows, by name, all of its `learning`.
+    `example` that filters accept, and of all the `learning` of each generator that learns the labelled rows, by name.
+    `accepted` is the share of candidates that filters accepted.
     """
 
     step: float
     row: float
     example: float = 0.0
+    accepted: float = 1.0
     learning: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -55,7 +57,7 @@ class Work:
     Args:
         steps (`int`): Training steps of a round.
         rows (`int`): Rows predicted in a round.
-        examples (`int`, *optional*, defaults to 0): Examples that are generated, once for all rounds.
+        examples (`int`, *optional*, defaults to 0): Examples that have to be accepted, once for all rounds.
         learned (`tuple[str, ...]`, *optional*, defaults to `()`): Generators that learn the rows, once.
     """
 
@@ -125,7 +127,7 @@ class _Stamps(TrainerCallback):
 
 def measure_costs(
     study: Study,
-    generators: Sequence[Generator] = (),
+    streams: Sequence[SynthesisPipeline] = (),
     learned: Sequence[Learned] = (),
     *,
     threads: int | None = None,
@@ -137,21 +139,23 @@ def measure_costs(
 
     Args:
         study ([`Study`]): Study that is to be done.
-        generators (`Sequence[Generator]`, *optional*, defaults to `()`): Its generators; their mean time counts.
+        streams (`Sequence[SynthesisPipeline]`, *optional*, defaults to `()`):
+            What makes its examples; their mean time counts.
         learned (`Sequence[LearnedSource]`, *optional*, defaults to `()`): Sources whose generators learn the rows.
         threads (`int`, *optional*): Threads of a process of the study. Defaults to those of this one.
         steps (`int`, *optional*, defaults to 6): Training steps; the first two, which are slower, do not count.
-        examples (`int`, *optional*, defaults to 16): Examples of each generator.
+        examples (`int`, *optional*, defaults to 16): Candidates of each stream.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
         step, row = _classifier_seconds(study, steps)
-        made = [_example_seconds(generator, examples) for generator in generators]
+        made = [_example_seconds(stream, examples) for stream in streams]
         learning = {source.name: _learning_seconds(source, study.split(0)) for source in learned}
     finally:
         torch.set_num_threads(before)
-    return Costs(step, row, float(np.mean(made)) if made else 0.0, learning)
+    example, accepted = np.mean(made, axis=0).tolist() if made else (0.0, 1.0)
+    return Costs(step, row, example, accepted, learning)
 
 
 def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:
@@ -166,13 +170,15 @@ def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:
     return float(np.median(np.diff(stamps.times[1:]))), (time.perf_counter() - stamps.times[-1]) / len(rows)
 
 
-def _example_seconds(generator: Generator, examples: int) -> float:
+def _example_seconds(stream: SynthesisPipeline, candidates: int) -> tuple[float, float]:
+    """Seconds for an accepted example, and the share of candidates that are accepted."""
     # The first call loads what it needs.
-    generator.generate([0], 0)
-    labels = [i % len(generator.label_names) for i in range(examples)]
-    start = time.perf_counter()
-    generator.generate(labels, 0)
-    return (time.perf_counter() - start) / examples
+    stream.generator.generate([0], 0)
+    trial = SynthesisPipeline(stream.generator, stream.filters, stream.class_weights, stream.seed, candidates, 1)
+    shard = trial.make(0)
+    # Of few candidates none, or all, may be accepted by chance: the rule of succession.
+    accepted = (len(shard.slots) + 1) / (candidates + 2)
+    return shard.seconds / candidates / accepted, accepted
 
 
 def _learning_seconds(source: Learned, split: Split, steps: int = 4) -> float:

@@ -123,12 +123,13 @@ def _afford(
     with working("Measuring what a training step, a generated example and a generator's training cost"):
         study = build(experiment, data)
         learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
-        others = [source.open(study.split(0)) for source in study.sources() if source not in learned]
-        costs = measure_costs(study, others, learned, threads=threads_of(processes))
+        others = [name for name, arm in study.arms.items() if arm.source and arm.source not in learned]
+        streams = [study.stream(0, name)[0] for name in others]
+        costs = measure_costs(study, streams, learned, threads=threads_of(processes))
     left = 60 * options.minutes - (time.monotonic() - begun) - OVERHEAD
     say(
         f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
-        + (f", a candidate takes {costs.example:.2f} s" if costs.example else "")
+        + (f", an accepted example takes {costs.example:.1f} s ({costs.accepted:.0%} pass)" if streams else "")
         + "".join(f", the {name} generator learns for {time_:.0f} s" for name, time_ in costs.learning.items())
         + f"; {processes} at a time."
     )
@@ -155,15 +156,15 @@ def _saved(experiment: Experiment, typed: set[str], without: frozenset[str], reu
 
 
 def work_of(study: Study) -> Work:
-    """Counts what a study does; half of all candidates are taken to be rejected."""
+    """Counts what a study does."""
     trained = [arm for arm in study.arms.values() if not arm.probe]
     steps, train = study.augmented_steps(), len(study.split(0).train)
     rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
     sources = {arm.source.name for arm in trained if arm.source is not None}
-    candidates = 2 * slots / study.training.synthetic_reuse * len(sources)
+    examples = slots / study.training.synthetic_reuse * len(sources)
     learned = tuple(source.name for source in study.sources() if isinstance(source, LearnedSource))
-    return Work(steps * len(trained), rows, round(candidates), learned)
+    return Work(steps * len(trained), rows, round(examples), learned)
 
 
 def _tell(study: Study, rounds: int, minutes: float) -> None:

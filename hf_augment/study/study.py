@@ -336,6 +336,7 @@ class Study(Basis):
             training.synthetic_max_attempts,
         )
         identity = pipeline.identity() | {"label_column": "label"}
+        identity |= {"world_size": training.world_size} if pipeline.filters else {}
         return pipeline, ShardStore(made["synthetic_dir"], identity, "label", self.data.label_names)
 
     def _synthesis(self, split: Split, arm: Arm) -> dict[str, Any]:

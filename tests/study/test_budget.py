@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 from hf_augment.evaluation.statistics import crossed_error
 from hf_augment.study import budget
 from hf_augment.study.budget import Clock, Costs, Work, detectable_points, measure_costs
+from hf_augment.synthesis.pipeline import SynthesisPipeline
 from tests.study.test_study import TEXT, make  # noqa: F401 - a fixture
 
 
@@ -69,10 +70,12 @@ def test_the_least_number_of_rounds_is_done_whatever_the_clock_says():
 
 def test_costs_are_measured_and_leave_nothing(make):  # noqa: F811
     study = make()
-    costs = measure_costs(study, [TEXT.generator()], examples=4)
+    stream = SynthesisPipeline(TEXT.generator(), [], np.array([0.5, 0.5]), 1, 8, 2)
+    costs = measure_costs(study, [stream], examples=4)
     assert costs.step > 0
     assert costs.row > 0
     assert costs.example > 0
+    assert costs.accepted == 5 / 6
     assert not list(study.folder.glob("split-0/*"))
     assert measure_costs(study).example == 0
 

@@ -78,8 +78,8 @@ def test_the_work_of_a_study_is_counted(tiny):
     work, tests, train = work_of(study), len(study.data.evaluations["test"]), len(study.split(0).train)
     assert work.steps == 3 * 4
     assert work.rows == 4 * tests + train
-    # Half of eight rows in four steps, each shown once, and as many rejected.
-    assert work.examples == 2 * 4 * 4
+    # Half of eight rows in four steps, each shown once.
+    assert work.examples == 4 * 4
     assert work.learned == ()
     assert work_of(build(made(arms=("trained",)))).learned == ("trained",)
     assert work.rounds(Costs(1, 0, 0), 36) == 3
