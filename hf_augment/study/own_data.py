@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import os
 import time
 from functools import partial
@@ -43,6 +44,7 @@ SAVINGS: tuple[tuple[frozenset[str], int, float], ...] = (
     (_POOR | {"eda", "crop"}, 4, 1.0),
     (_POOR | {"eda", "crop"}, 8, 1.0),
     (_POOR | {"eda", "crop"}, 8, 0.5),
+    (_POOR | {"eda", "crop"}, 8, 0.25),
 )
 
 
@@ -150,7 +152,10 @@ def _saved(experiment: Experiment, typed: set[str], without: frozenset[str], reu
         # Of images.
         arms = tuple(arm for arm in experiment.arms if arm in arms or arm == "trained")
     now = experiment.training
-    less = {"max_steps": int(share * now["max_steps"]), "synthetic_reuse": max(reuse, now["synthetic_reuse"])}
+    # The warm-up is a part of the steps.
+    share = 1.0 if "max_steps" in typed else share
+    less = {name: math.ceil(share * now[name]) for name in ("max_steps", "warmup_steps")}
+    less["synthetic_reuse"] = max(reuse, now["synthetic_reuse"])
     changed = {name: value for name, value in less.items() if name not in typed}
     return dataclasses.replace(experiment, arms=arms, training=now | changed)
 

@@ -167,7 +167,8 @@ def test_what_was_typed_is_not_given_up_for_time(settled):
     poorest = SAVINGS[-1]
     saved = _saved(experiment, {"synthetic_reuse"}, *poorest)
     assert saved.training["synthetic_reuse"] == 1
-    assert saved.training["max_steps"] == experiment.training["max_steps"] // 2
+    assert saved.training["max_steps"] == experiment.training["max_steps"] // 4
+    assert saved.training["warmup_steps"] == experiment.training["warmup_steps"] // 4
     assert saved.arms == ("probe", "prompted", "probe_prompted")
     assert _saved(experiment, {"synthetic_reuse", "max_steps", "arms"}, *poorest) == experiment
 
@@ -177,7 +178,7 @@ def test_an_arm_with_a_generator_stays_whatever_the_time():
         (("probe", "eda", "prompted", "probe_prompted", "trained"), ("probe", "prompted", "probe_prompted")),
         (("probe", "crop", "trained", "trained_crop"), ("probe", "trained")),
     ):
-        experiment = Experiment({}, {"max_steps": 4, "synthetic_reuse": 1}, arms)
+        experiment = Experiment({}, {"max_steps": 4, "warmup_steps": 1, "synthetic_reuse": 1}, arms)
         assert _saved(experiment, set(), *SAVINGS[-1]).arms == left
 
 
