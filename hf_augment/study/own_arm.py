@@ -39,8 +39,8 @@ def train(options: argparse.Namespace) -> Path:
     folder = Path(options.output_dir or f"{folder_of(options.data)}-{arm}")
     options.max_test_rows = len(data.test)
     # A probe of generated examples needs the arm that they are of.
-    fed = arm.removeprefix("probe_")
-    study = _study(options, data, folder, () if arm == REFERENCE else (fed, arm) if fed != arm else (arm,))
+    arms = () if arm == REFERENCE else tuple(dict.fromkeys([arm.removeprefix("probe_"), arm]))
+    study = _study(options, data, "output_dir", folder, arms)
     result = study.train(0, arm, 0)
     link_files(study.split(0).folder / f"{arm}-0/model", MODEL_FILES, folder)
     test = study.data.evaluations["test"]
@@ -67,7 +67,7 @@ def generate(options: argparse.Namespace) -> Path:
     data, folder = read_data(options), Path(options.out)
     name = options.generator or _usual(data)
     options.more.setdefault("synthetic_shard_size", SLOTS)
-    study = _study(options, data, folder, (name,), silent=True)
+    study = _study(options, data, "out", folder, (name,), silent=True)
     if name not in {source.name for source in study.sources()}:
         raise ValueError(f"generator={name!r} generates nothing: it must be 'prompted' or 'trained'.")
     with working(f"Preparing the {name} generator and the filters"):
@@ -96,13 +96,18 @@ def _usual(data: Data) -> str:
 
 
 def _study(
-    options: argparse.Namespace, data: Data, folder: Path, arms: tuple[str, ...], silent: bool = False
+    options: argparse.Namespace, data: Data, argument: str, folder: Path, arms: tuple[str, ...], silent: bool = False
 ) -> Study:
-    """A study of these arms in a hidden folder, so that `folder` holds what was asked for alone."""
+    """
+    A study of these arms in a hidden folder, so that `folder` holds what was asked for alone. `argument` is what says
+    `folder`, where nothing of anybody else may be.
+    """
     options.arms = list(arms)
-    # By the names of the arguments.
-    make_folder("out" if silent else "output_dir", folder)
-    return build(settle(options, data, folder / SHARD_FOLDER, silent), data)
+    work = folder / SHARD_FOLDER / argument
+    make_folder(argument, folder)
+    if any(folder.iterdir()) and not work.is_dir():
+        raise ValueError(f"{argument}={str(folder)!r} holds other files: pass a new folder, or that of this command.")
+    return build(settle(options, data, work, silent), data)
 
 
 class _Progress:

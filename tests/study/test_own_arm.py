@@ -168,3 +168,12 @@ def test_pairs_are_written_in_two_columns():
         "text_pair": ["b"],
         "label": [1],
     }
+
+
+@pytest.mark.parametrize(("command", "option"), [("train", "--output_dir"), ("generate", "--out")])
+def test_a_folder_with_other_files_is_left_alone(command, option, tiny):  # noqa: F811
+    Path("mine").mkdir()
+    Path("mine/README.md").write_text("notes")
+    with pytest.raises(SystemExit, match=rf"{option[2:]}='mine' holds other files: pass a new folder"):
+        main([command, "tickets.csv", *MODELS, option, "mine"])
+    assert Path("mine/README.md").read_text() == "notes"
