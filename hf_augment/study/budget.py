@@ -18,13 +18,13 @@ from transformers import TrainerCallback
 from hf_augment.evaluation.statistics import CrossedError
 from hf_augment.study.image_sources import TrainedDCGAN
 from hf_augment.study.split import Split
-from hf_augment.study.study import Study
+from hf_augment.study.study import CERTAIN_ROUNDS, Study
 from hf_augment.study.text_sources import TrainedLanguageModel
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 
 
 #: Fewer pairs of runs leave an interval too wide to be of use: Student's t is 12.7 for two and 4.3 for three.
-LEAST_ROUNDS = 3
+LEAST_ROUNDS = CERTAIN_ROUNDS
 
 #: What two classifiers of one size differed by in the comparisons under `model_cards`: the share of test rows on which
 #: one of them is right, and the standard deviation of the difference in accuracy between seeds.

@@ -29,6 +29,7 @@ def run_jobs(
     processes: int,
     log_folder: Path,
     makes: Callable[[tuple[Any, ...]], Hashable] = lambda job: None,
+    overtaken: int = 8,
     tell: Callable[..., None] = lambda *job: None,
 ) -> list[tuple[Any, ...]]:
     """
@@ -46,6 +47,7 @@ def run_jobs(
         makes (`Callable`, *optional*):
             Names what a job makes for all jobs of that name, or `None`. While the first of them makes it, the others
             wait, and some that come later are begun in their place.
+        overtaken (`int`, *optional*, defaults to 8): The most jobs that wait so.
         tell (`Callable`, *optional*): Called here with the arguments of each job that is done.
 
     Returns:
@@ -62,7 +64,7 @@ def run_jobs(
     )
     # Where a terminal does not say how large it is, tqdm would print nothing.
     size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
-    queue, begun = _Queue(iter(jobs), makes), []
+    queue, begun = _Queue(iter(jobs), makes, overtaken), []
     waiting: dict[Future[None], tuple[Any, ...]] = {}
     with pool, tqdm(total=total, ncols=size[0], nrows=size[1], bar_format=form, mininterval=0) as progress:
         try:
@@ -93,11 +95,10 @@ def run_jobs(
 class _Queue:
     """Jobs in their order, but for those that would wait for what another one makes."""
 
-    #: The most jobs that others overtake: rounds are begun by the clock, and not all at once.
-    MOST = 8
-
-    def __init__(self, jobs: Iterator[tuple[Any, ...]], makes: Callable[[tuple[Any, ...]], Hashable]) -> None:
-        self.jobs, self.makes = jobs, makes
+    def __init__(
+        self, jobs: Iterator[tuple[Any, ...]], makes: Callable[[tuple[Any, ...]], Hashable], most: int
+    ) -> None:
+        self.jobs, self.makes, self.most = jobs, makes, most
         self.put_off: list[tuple[Any, ...]] = []
         self.making: set[Hashable] = set()
         self.made: set[Hashable] = {None}
@@ -108,7 +109,7 @@ class _Queue:
             if self._free(job):
                 self.put_off.remove(job)
                 return job
-        while len(self.put_off) < self.MOST and (following := next(self.jobs, None)) is not None:
+        while len(self.put_off) < self.most and (following := next(self.jobs, None)) is not None:
             if self._free(following):
                 return following
             self.put_off.append(following)

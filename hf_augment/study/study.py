@@ -32,6 +32,10 @@ from hf_augment.training.checks import check_filters
 from hf_augment.training.guard import AugmentationGuard
 
 
+#: Rounds of runs that are done in any case.
+CERTAIN_ROUNDS = 3
+
+
 class Study(Basis):
     """
     Does a generator help a classifier? Trains it with and without, on the same rows, with the same seeds and for the
@@ -245,7 +249,10 @@ class Study(Basis):
 
         if processes > 1 and rebuild is not None:
             logs = self.folder / "logs"
-            run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, logs, self._makes, done)
+            # Rounds beyond these are begun by the clock, which an early beginning would deceive.
+            generating = sum(arm.source is not None for arm in self.arms.values())
+            overtaken = max(1, generating * self.splits * min(self.seeds, CERTAIN_ROUNDS) - 1)
+            run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, logs, self._makes, overtaken, done)
         else:
             for job in jobs:
                 done(*job)

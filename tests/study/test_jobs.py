@@ -129,7 +129,7 @@ def names(*given):
 
 
 def test_what_would_wait_for_another_job_is_overtaken_and_goes_first_afterwards():
-    queue = _Queue(iter(names("a", "g1", "g2", "b", "g3", "c")), maker)
+    queue = _Queue(iter(names("a", "g1", "g2", "b", "g3", "c")), maker, 8)
     assert [queue.next() for _ in range(4)] == names("a", "g1", "b", "c")
     assert queue.next() is None
     queue.done(("a",))
@@ -146,10 +146,10 @@ def test_few_are_overtaken_and_no_more_are_asked_for():
             asked.append(number)
             yield ("g",)
 
-    queue = _Queue(jobs(), maker)
+    queue = _Queue(jobs(), maker, 5)
     assert queue.next() == ("g",)
     assert queue.next() is None
-    assert len(asked) == 1 + _Queue.MOST
+    assert len(asked) == 1 + 5
     queue.done(("g",))
     assert [queue.next() for _ in range(12)] == [("g",)] * 12
 
@@ -159,7 +159,7 @@ def test_processes_do_not_wait_for_each_other(tmp_path):
     jobs = [("g1", 1.5), ("g2", 0), ("a", 0), ("b", 0)]
     told = []
     done = run_jobs(
-        functools.partial(make, tmp_path), jobs, 4, 2, tmp_path / "logs", maker, lambda name, _: told.append(name)
+        functools.partial(make, tmp_path), jobs, 4, 2, tmp_path / "logs", maker, tell=lambda name, _: told.append(name)
     )
     assert done == [("g1", 1.5), ("a", 0), ("b", 0), ("g2", 0)]
     # Each as soon as it is done.
