@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from transformers import TrainerCallback
 
 from hf_augment.evaluation.statistics import CrossedError
@@ -130,9 +129,8 @@ def measure_costs(
     streams: Sequence[SynthesisPipeline] = (),
     learned: Sequence[Learned] = (),
     *,
-    threads: int | None = None,
     steps: int = 6,
-    examples: int = 16,
+    examples: int = 8,
 ) -> Costs:
     """
     Measures a study's costs in some seconds of work, whose results are thrown away.
@@ -142,18 +140,12 @@ def measure_costs(
         streams (`Sequence[SynthesisPipeline]`, *optional*, defaults to `()`):
             What makes its examples; their mean time counts.
         learned (`Sequence[LearnedSource]`, *optional*, defaults to `()`): Sources whose generators learn the rows.
-        threads (`int`, *optional*): Threads of a process of the study. Defaults to those of this one.
         steps (`int`, *optional*, defaults to 6): Training steps; the first two, which are slower, do not count.
-        examples (`int`, *optional*, defaults to 16): Candidates of each stream.
+        examples (`int`, *optional*, defaults to 8): Candidates of each stream.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        step, row = _classifier_seconds(study, steps)
-        made = [_example_seconds(stream, examples) for stream in streams]
-        learning = {source.name: _learning_seconds(source, study.split(0)) for source in learned}
-    finally:
-        torch.set_num_threads(before)
+    step, row = _classifier_seconds(study, steps)
+    made = [_example_seconds(stream, examples) for stream in streams]
+    learning = {source.name: _learning_seconds(source, study.split(0)) for source in learned}
     example, accepted = np.mean(made, axis=0).tolist() if made else (0.0, 1.0)
     return Costs(step, row, example, accepted, learning)
 
@@ -181,7 +173,7 @@ def _example_seconds(stream: SynthesisPipeline, candidates: int) -> tuple[float,
     return shard.seconds / candidates / accepted, accepted
 
 
-def _learning_seconds(source: Learned, split: Split, steps: int = 4) -> float:
+def _learning_seconds(source: Learned, split: Split, steps: int = 2) -> float:
     """Estimates how long a generator learns, from some steps of it."""
     trial = dataclasses.replace(source, training={**source.training, "max_steps": steps})
     with tempfile.TemporaryDirectory() as folder:

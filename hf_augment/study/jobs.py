@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from hf_augment.progress import PERIOD, last_words, working
@@ -128,6 +130,18 @@ class _Queue:
         return first
 
 
+@contextlib.contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """So many threads for torch and for the libraries of linear algebra."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def threads_of(processes: int) -> int:
     """Returns the threads of each of so many processes that share the cores of this machine."""
     return max(1, (os.cpu_count() or 1) // processes)
@@ -142,6 +156,8 @@ def _start(make: Callable[[], Callable[..., Any]], threads: int, log_folder: Pat
     os.dup2(log.fileno(), sys.stdout.fileno())
     os.dup2(log.fileno(), sys.stderr.fileno())
     torch.set_num_threads(threads)
+    # For good: those of scikit-learn wait for each other busily.
+    threadpool_limits(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _do = make()
 

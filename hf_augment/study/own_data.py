@@ -24,7 +24,7 @@ from hf_augment.reporting.terminal import print_data
 from hf_augment.study.arms import LearnedSource
 from hf_augment.study.budget import LEAST_ROUNDS, Clock, Work, detectable_points, measure_costs
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.jobs import threads_of
+from hf_augment.study.jobs import limited_threads, threads_of
 from hf_augment.study.settling import check_typed, settle
 from hf_augment.study.study import Study
 
@@ -122,12 +122,15 @@ def _afford(
     Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
     up.
     """
-    with working("Measuring what a training step, a generated example and a generator's training cost"):
+    with (
+        working("Measuring what a training step, a generated example and a generator's training cost"),
+        limited_threads(threads_of(processes)),
+    ):
         study = build(experiment, data)
         learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
         others = [name for name, arm in study.arms.items() if arm.source and arm.source not in learned]
         streams = [study.stream(0, name)[0] for name in others]
-        costs = measure_costs(study, streams, learned, threads=threads_of(processes))
+        costs = measure_costs(study, streams, learned)
     left = 60 * options.minutes - (time.monotonic() - begun) - OVERHEAD
     say(
         f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
+from threadpoolctl import threadpool_info
 
-from hf_augment.study.jobs import _Queue, run_jobs
+from hf_augment.study.jobs import _Queue, limited_threads, run_jobs
 
 
 def make(folder):
@@ -117,6 +119,16 @@ def test_an_interrupt_ends_all_processes_at_once(tmp_path):
     assert told.splitlines()[-1] == "interrupted: what is done is kept; the same command goes on from there"
     assert not any(runs(int(log.stem.partition("-")[2])) for log in logs)
     assert not any("Traceback" in log.read_text() for log in logs)
+
+
+def test_threads_are_limited_and_given_back():
+    def found():
+        return [torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())]
+
+    before = found()
+    with limited_threads(1):
+        assert set(found()) == {1}
+    assert found() == before
 
 
 def maker(job):
