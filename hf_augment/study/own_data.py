@@ -31,6 +31,8 @@ from hf_augment.study.study import Study
 
 #: Seconds that processes need to start, and the report to be written, beside what is measured.
 OVERHEAD = 60.0
+#: The share of the time that a plan may take: others use the machine, too, and the clock fills the rest with rounds.
+PLANNED = 0.75
 #: Pairs of a test row and a label that the language model is asked about, and the fewest rows that tell anything.
 QUESTIONS, LEAST_ASKED = 160, 20
 
@@ -142,7 +144,7 @@ def _afford(
     for saving in SAVINGS:
         poorer = _saved(experiment, typed, *saving)
         study = build(poorer, data)
-        rounds = min(work_of(study).rounds(costs, left, processes), experiment.seeds)
+        rounds = min(work_of(study).rounds(costs, PLANNED * left, processes), experiment.seeds)
         if rounds >= LEAST_ROUNDS:
             break
     _tell(study, rounds, options.minutes)

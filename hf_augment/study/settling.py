@@ -158,12 +158,12 @@ def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> l
     size = chosen | {name: typed[name] for name in chosen.keys() & typed.keys()}
     slots = size["max_steps"] * size["per_device_train_batch_size"] * size["synthetic_ratio"]
     examples = int(slots // size["synthetic_reuse"])
-    shard = max(16, min(256, examples // 2))
+    shard = max(16, min(64, examples // 4))
     return [
         *training,
         Choice("synthetic_ratio", 0.5, "half of each batch"),
         Choice("synthetic_reuse", REUSE, f"how often an example is shown, so {examples} have to be accepted"),
-        Choice("synthetic_shard_size", shard, "at most half of these, and 256"),
+        Choice("synthetic_shard_size", shard, "a quarter of these, 16 to 64, so that training soon begins"),
         Choice("max_test_rows", 1000, "more would take the time of further runs"),
     ]
 

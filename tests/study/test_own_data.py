@@ -155,7 +155,7 @@ def settled(tiny, monkeypatch, tmp_path):
 def test_rules_count_with_what_was_typed(settled, capsys):
     experiment = settled("--max_steps", "1000", "--synthetic_reuse", "1", "--arms", "prompted")
     assert experiment.training["max_steps"] == 1000
-    assert experiment.training["synthetic_shard_size"] == 256
+    assert experiment.training["synthetic_shard_size"] == 64
     assert experiment.arms == ("prompted",)
     settled("--max_steps", "100", "--synthetic_ratio", "0.25")
     assert "so 100 have to be accepted" in capsys.readouterr().out
