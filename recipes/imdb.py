@@ -31,6 +31,7 @@ from hf_augment.progress import one_line_errors, working
 
 with working("Loading PyTorch and transformers"):
     from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt, SamplingConfig
+    from hf_augment.generators.openvino_backend import faster_backend
     from hf_augment.generators.prompts import Prompt, read_prompt
     from hf_augment.judges.prompted import check_question
     from hf_augment.neighbours.texts import COPY_SIMILARITY
@@ -118,8 +119,8 @@ class ImdbArguments(ExperimentArguments):
     generation_backend: str = field(
         default="torch",
         metadata={
-            "help": "What samples texts; openvino is faster on a CPU, for Llama models.",
-            "choices": ["torch", "openvino"],
+            "help": "What samples texts; openvino is for CPUs with VNNI and Llama models. auto: the faster one here.",
+            "choices": ["torch", "openvino", "auto"],
         },
     )
     generation_batch_size: int = field(default=64, metadata={"help": "Texts sampled at a time."})
@@ -156,6 +157,10 @@ class ImdbArguments(ExperimentArguments):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be 1 or more.")
 
+    def backend(self) -> str:
+        """Returns what samples texts."""
+        return faster_backend() if self.generation_backend == "auto" else self.generation_backend
+
     def sampling(self) -> SamplingConfig:
         """Returns how texts are drawn."""
         return SamplingConfig(
@@ -187,7 +192,7 @@ def trained_source(args: ImdbArguments) -> TrainedLanguageModel:
         LabelPrompt(args.generator_prompt),
         args.sampling(),
         args.generator_gguf_file,
-        backend=args.generation_backend,
+        backend=args.backend(),
         training={
             "num_train_epochs": args.generator_num_train_epochs,
             "per_device_train_batch_size": args.generator_batch_size,
@@ -212,7 +217,7 @@ def instruct_source(args: ImdbArguments) -> PromptedLanguageModel:
         args.sampling(),
         args.instruct_gguf_file,
         args.candidates,
-        backend=args.generation_backend,
+        backend=args.backend(),
     )
 
 

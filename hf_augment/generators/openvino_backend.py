@@ -23,7 +23,8 @@ from hf_augment.generators.gguf_export import check_exportable, write_gguf
 from hf_augment.generators.sampling import SamplingConfig
 
 
-#: Instructions that make 8-bit weights faster than floats; without any, torch was as fast (measured on AVX2).
+#: Instructions that make 8-bit weights faster than floats. Without any (AVX2 alone), torch was as fast, and a text
+#: depended on its company.
 _INTEGERS = ("avx_vnni", "avx512_vnni", "amx_int8")
 #: One thread each: with more, and with other dynamic quantisation than the default, a text depends on its company.
 #: Keys and values are not rounded, so that those of a prefix are the same whatever is read with it.
@@ -77,20 +78,14 @@ def openvino_draws(sampling: SamplingConfig) -> str:
         )
     with optional_imports("openvino"):
         import gguf  # noqa: F401
-    version = _import_openvino()[1].__version__
-    return f"OpenVINO GenAI {version}, Q8_0, {_PROPERTIES}, one seed for each row, {sampling.batch_size} at a time"
+    return f"OpenVINO GenAI {_import_openvino()[1].__version__}, Q8_0, {_PROPERTIES}, one seed for each row"
 
 
 class OpenVINOBackend:
     """
     Goes on from prompts by [OpenVINO GenAI](https://github.com/openvinotoolkit/openvino.genai), in as many pipelines
-    of one thread as `torch` has threads. The same rows and seeds have the same completions, whatever was completed
-    before.
-
-    On most CPUs which rows are completed together changes no number either, so what prompts begin with is read once.
-    On some, as those without instructions for products of 8-bit integers, it changes the last digits, and so now and
-    then a token. This is found out when it starts. There, rows go together by their place, `batch_size` at a time,
-    each read whole.
+    of one thread as `torch` has threads. Which rows are completed together changes no completion; this is checked
+    when it starts.
 
     Args:
         model ([`~transformers.PreTrainedModel`]):
@@ -98,12 +93,9 @@ class OpenVINOBackend:
         batch_size (`int`):
             Rows that a pipeline completes at once.
 
-    Attributes:
-        independent (`bool`): Whether the company of a row changes nothing.
-
     Raises:
         `ImportError`: Without the extra `openvino`.
-        `RuntimeError`: If completions of the same rows and seeds differ.
+        `RuntimeError`: If completions of the same rows and seeds differ, alone and together.
         `ValueError`: If the model cannot be exported.
     """
 
@@ -114,9 +106,8 @@ class OpenVINOBackend:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         path = Path(folder) / "model.gguf"
         write_gguf(model, path)
-        self.batch_size = batch_size
         self._pipelines = [_Pipelines(path, batch_size) for _ in range(torch.get_num_threads())]
-        self.independent = self._check(model.config.get_text_config().vocab_size)
+        self._check_independence(model.config.get_text_config().vocab_size)
 
     def complete(
         self,
@@ -142,13 +133,10 @@ class OpenVINOBackend:
             `list[list[int]]`: Token ids after each prompt, with the one that ended it.
         """
         settings = [self._settings(sampling, end_ids, int(rng.integers(2**32))) for rng in rngs]
-        shares = self._shares(len(rows))
+        shares = [range(place, len(rows), len(self._pipelines)) for place in range(len(self._pipelines))]
 
-        def work(pipelines: _Pipelines, share: Sequence[int]) -> list[list[int]]:
-            results = pipelines.complete(
-                [rows[row] for row in share], [settings[row] for row in share], cache=self.independent
-            )
-            return [result.m_generation_ids[0] for result in results]
+        def work(pipelines: _Pipelines, share: range) -> list[list[int]]:
+            return pipelines.complete([rows[row] for row in share], [settings[row] for row in share])
 
         completions: list[list[int]] = [[]] * len(rows)
         with ThreadPoolExecutor(len(self._pipelines)) as pool:
@@ -156,14 +144,6 @@ class OpenVINOBackend:
                 for row, completion in zip(share, written, strict=True):
                     completions[row] = completion
         return completions
-
-    def _shares(self, rows: int) -> list[Sequence[int]]:
-        """The rows of each pipeline: every so many, or where company counts whole batches, however many there are."""
-        count = len(self._pipelines)
-        if self.independent:
-            return [range(place, rows, count) for place in range(count)]
-        batches = [range(first, min(first + self.batch_size, rows)) for first in range(0, rows, self.batch_size)]
-        return [[row for batch in batches[place::count] for row in batch] for place in range(count)]
 
     def _settings(self, sampling: SamplingConfig, end_ids: Sequence[int], seed: int) -> Any:
         settings = _import_openvino()[1].GenerationConfig()
@@ -179,30 +159,21 @@ class OpenVINOBackend:
         settings.stop_token_ids = set(end_ids)
         return settings
 
-    def _check(self, vocab_size: int) -> bool:
-        """Whether a row's company changes nothing, to the last digit of its probability."""
+    def _check_independence(self, vocab_size: int) -> None:
         rng = np.random.default_rng(0)
         start = rng.integers(vocab_size, size=40).tolist()
         rows = [start[:5], start + start[:3], start + start[:9], start[7:20], start]
-        settings = [self._settings(SamplingConfig(max_new_tokens=8), [0], sum(row)) for row in rows]
-        for of_row in settings:
-            of_row.logprobs = 1
 
-        def written(which: Sequence[int], cache: bool = True) -> list[tuple[list[int], float]]:
-            pipelines, some = self._pipelines[0], [settings[row] for row in which]
-            found = pipelines.complete([rows[row] for row in which], some, cache)
-            return [(result.m_generation_ids[0], result.m_scores[0]) for result in found]
+        def written(rows: list[list[int]]) -> list[list[int]]:
+            rngs = [np.random.default_rng(sum(row)) for row in rows]
+            return self.complete(rows, rngs, SamplingConfig(max_new_tokens=8), [0])
 
-        every = range(len(rows))
-        together = written(every)
-        if together == written(every[::-1])[::-1] == [written([row])[0] for row in every]:
-            return True
-        if written(every, cache=False) != written(every, cache=False):
+        together = written(rows)
+        if not together == written(rows[::-1])[::-1] == [written([row])[0] for row in rows]:
             raise RuntimeError(
-                "backend='openvino' writes other texts for the same prompts and seeds each time, so that no run could "
-                "be repeated. Use backend='torch', or another version of openvino-genai."
+                "backend='openvino' writes other texts for the same prompts and seeds where other prompts come with "
+                "them, so that no run could be repeated. Use backend='torch', or another version of openvino-genai."
             )
-        return False
 
 
 class _Pipelines:
@@ -241,22 +212,22 @@ class _Pipelines:
         scheduler.max_num_seqs = self.batch_size
         return openvino_genai.ContinuousBatchingPipeline(str(self.path), scheduler, "CPU", dict(_PROPERTIES))
 
-    def complete(self, rows: Sequence[list[int]], settings: Sequence[Any], cache: bool = True) -> list[Any]:
-        """What OpenVINO GenAI returns for each prompt; without `cache`, of what was done before nothing counts."""
-        written: list[Any] = []
+    def complete(self, rows: Sequence[list[int]], settings: Sequence[Any]) -> list[list[int]]:
+        """Token ids after each prompt."""
+        written: list[list[int]] = []
         for first in range(0, len(rows), self.batch_size):
             batch = range(first, min(first + self.batch_size, len(rows)))
-            shares = [row for row in batch if cache and self._may_share(rows[row])]
+            shares = [row for row in batch if self._may_share(rows[row])]
             alone = [row for row in batch if row not in set(shares)]
             self._read_starts([rows[row] for row in shares])
-            done: dict[int, Any] = {}
+            done: dict[int, list[int]] = {}
             for own, cached in ((shares, True), (alone, False)):
                 if own:
                     pipeline = self.cached if cached else self.plain
                     results = _run(pipeline, [rows[row] for row in own], [settings[row] for row in own])
                     done |= dict(zip(own, results, strict=True))
             # The last token of a completion was never read.
-            self.left |= {hash((*rows[row], *done[row].m_generation_ids[0][:-1])) for row in shares}
+            self.left |= {hash((*rows[row], *done[row][:-1])) for row in shares}
             written += [done[row] for row in batch]
         return written
 
@@ -279,7 +250,7 @@ class _Pipelines:
         self.starts |= {start[:length] for start in times for length in range(_BLOCK, len(start) + 1, _BLOCK)}
 
 
-def _run(pipeline: Any, prompts: Sequence[list[int]], settings: list[Any]) -> list[Any]:
+def _run(pipeline: Any, prompts: Sequence[list[int]], settings: list[Any]) -> list[list[int]]:
     openvino, _ = _import_openvino()
     tensors = [openvino.Tensor(np.array([prompt], dtype=np.int64)) for prompt in prompts]
-    return list(pipeline.generate(tensors, settings))
+    return [result.m_generation_ids[0] for result in pipeline.generate(tensors, settings)]
