@@ -77,8 +77,8 @@ class CausalLMGenerator(Generator):
             Settings of sampling.
         backend (`str`, *optional*, defaults to `"torch"`):
             What samples. `"openvino"` is for CPUs with instructions for 8-bit integers (VNNI), some three times as
-            fast there, for Llama models such as SmolLM2. On others it is no faster, and refused if a text depends on its
-            company. It rounds weights to eight bits, and its texts are others. It takes the extra `openvino`,
+            fast there, for Llama models such as SmolLM2. It is no faster on others, and refused if a text depends on
+            its company. It rounds weights to eight bits, and its texts are others. It takes the extra `openvino`,
             whose reports of its use to its makers are not sent.
 
     Raises:
