@@ -58,7 +58,7 @@ def _of_probe(results: Results, best: Difference) -> str:
         return ""
     others = max(results.accuracy(best.arm), results.accuracy(best.reference))
     if best.verdict != "helps" and results.accuracy(results.probe) < others:
-        # Nobody is told that anything is better than it.
+        # No arm is recommended, so that a simpler classifier which does worse is no objection.
         return ""
     return (
         f"; but {results.probe}, a linear classifier on frozen features that takes seconds, has "

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from huggingface_hub import DatasetCardData
-
-from hf_augment.reporting.escape import code_block, escape_markdown, markdown_table, plain
-from hf_augment.reporting.metadata import TASKS, hub_id
-from hf_augment.synthesis.shards import Shard
+from hf_augment.reporting.escape import code_block, escape_markdown, markdown_table
+from hf_augment.reporting.metadata import synthetic_metadata
+from hf_augment.synthesis.shards import Shard, rejections
 
 
 def filter_rows(accounts: Sequence[Shard]) -> list[list[str]]:
     """Returns a row for each filter, in order: its name, the candidates that reached it, and how many it rejected."""
-    left = sum(account.candidates for account in accounts)
-    rejected: dict[str, int] = {}
-    for account in accounts:
-        for name, count in account.rejected.items():
-            rejected[name] = rejected.get(name, 0) + count
+    left, rejected = sum(account.candidates for account in accounts), rejections(accounts)
     rows = []
     for name, count in rejected.items():
         rows.append([name, str(left), str(count)])
@@ -29,6 +23,7 @@ def examples_card(
     source: str,
     kind: str,
     made_by: str,
+    examples: int,
     counts: Mapping[str, int],
     accounts: Sequence[Shard],
     settings: str,
@@ -41,27 +36,19 @@ def examples_card(
         source (`str`): The data whose classes they have.
         kind (`str`): `"text"` or `"image"`.
         made_by (`str`): What generated them.
-        counts (`Mapping[str, int]`): Number of examples by class.
+        examples (`int`): Number of examples.
+        counts (`Mapping[str, int]`): Number of those of each class, or with each label.
         accounts (`Sequence[Shard]`): How they came about.
         settings (`str`): What they depend on, JSON.
         files (`Mapping[str, str]`): The files of each configuration of the dataset.
     """
     title = f"Synthetic examples of {made_by} for {source}"
-    known = hub_id(source)
-    metadata = DatasetCardData(
-        annotations_creators=["machine-generated"],
-        language_creators=["machine-generated"] if kind == "text" else None,
-        source_datasets=[f"extended|{known}"] if known else None,
-        task_categories=[TASKS[kind]],
-        pretty_name=plain(title),
-        tags=["hf_augment", "synthetic", "synthetic-data"],
-        configs=[{"config_name": name, "data_files": path} for name, path in files.items()],
-    )
-    total, candidates = sum(counts.values()), sum(account.candidates for account in accounts)
+    metadata = synthetic_metadata(title, kind, source, files)
+    candidates = sum(account.candidates for account in accounts)
     parts = [
         f"---\n{metadata.to_yaml()}\n---",
         f"# {escape_markdown(title)}",
-        f"{total} examples that {escape_markdown(made_by)} generated and filters accepted, of {candidates} "
+        f"{examples} examples that {escape_markdown(made_by)} generated and filters accepted, of {candidates} "
         "candidates. No person has checked them: a label is the class that was asked for. Whether they help a "
         "classifier is told by a comparison, `hf_augment experiment`, not by this card.",
         markdown_table(["class", "examples"], [[name, str(count)] for name, count in counts.items()]),

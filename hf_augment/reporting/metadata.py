@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +49,8 @@ def card_metadata(results: Results, kind: str, arm: str, data_files: str) -> Car
         tags = ["hf_augment", "evaluation-results"]
         return DatasetCardData(task_categories=[task], pretty_name=title, tags=tags, viewer=False)
     if kind == "dataset":
-        return DatasetCardData(
-            annotations_creators=["machine-generated"],
-            language_creators=["machine-generated"] if text else None,
-            source_datasets=[f"extended|{source}"] if source else None,
-            task_categories=[task],
-            pretty_name=plain(f"Synthetic examples of {arm}: {title}"),
-            tags=["hf_augment", "synthetic", "synthetic-data"],
-            configs=[{"config_name": "default", "data_files": data_files}],
-        )
+        name = f"Synthetic examples of {arm}: {title}"
+        return synthetic_metadata(name, results.data.kind, results.data.name, {"default": data_files})
     datasets = [source] if source else None
     if kind == "generator":
         return ModelCardData(
@@ -78,6 +71,28 @@ def card_metadata(results: Results, kind: str, arm: str, data_files: str) -> Car
         tags=["hf_augment", "generated_from_trainer", *(["synthetic-data"] if results.generator(arm) else [])],
         model_name=f"{title} ({plain(arm)})",
         eval_results=eval_results,
+    )
+
+
+def synthetic_metadata(title: str, kind: str, source: str, files: Mapping[str, str]) -> DatasetCardData:
+    """
+    The metadata of generated examples.
+
+    Args:
+        title (`str`): Their name.
+        kind (`str`): `"text"` or `"image"`.
+        source (`str`): The data whose classes they have.
+        files (`Mapping[str, str]`): The files of each configuration.
+    """
+    known = hub_id(source)
+    return DatasetCardData(
+        annotations_creators=["machine-generated"],
+        language_creators=["machine-generated"] if kind == "text" else None,
+        source_datasets=[f"extended|{known}"] if known else None,
+        task_categories=[TASKS[kind]],
+        pretty_name=plain(title),
+        tags=["hf_augment", "synthetic", "synthetic-data"],
+        configs=[{"config_name": name, "data_files": path} for name, path in files.items()],
     )
 
 

@@ -9,28 +9,33 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 from hf_augment.evaluation.statistics import CrossedError
-from hf_augment.study.image_sources import TrainedDCGAN
 from hf_augment.study.split import Split
-from hf_augment.study.study import CERTAIN_ROUNDS, Study
-from hf_augment.study.text_sources import TrainedLanguageModel
+from hf_augment.study.study import LEAST_ROUNDS, Study
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 
-
-#: Fewer pairs of runs leave an interval too wide to be of use: Student's t is 12.7 for two and 4.3 for three.
-LEAST_ROUNDS = CERTAIN_ROUNDS
 
 #: What two classifiers of one size differed by in the comparisons under `model_cards`: the share of test rows on which
 #: one of them is right, and the standard deviation of the difference in accuracy between seeds.
 DISCORDANT, SEED_DEVIATION = 0.15, 0.015
 
-#: Sources whose trainings can be tried.
-Learned = TrainedDCGAN | TrainedLanguageModel
+
+class Learned(Protocol):
+    """A [`LearnedSource`], a dataclass, whose training can be tried: `training` holds arguments of its trainer."""
+
+    name: str
+    training: dict[str, Any]
+
+    def arguments(self, split: Split, folder: Path) -> TrainingArguments:
+        """Returns the arguments of its training."""
+
+    def train(self, split: Split, folder: Path) -> dict[str, Any]:
+        """Trains the generator; returns its `seconds`."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,8 @@ def _example_seconds(stream: SynthesisPipeline, candidates: int) -> tuple[float,
 
 def _learning_seconds(source: Learned, split: Split, steps: int = 2) -> float:
     """Estimates how long a generator learns, from some steps of it."""
-    trial = dataclasses.replace(source, training={**source.training, "max_steps": steps})
+    changed: dict[str, Any] = {"training": {**source.training, "max_steps": steps}}
+    trial = dataclasses.replace(source, **changed)  # type: ignore[type-var]
     with tempfile.TemporaryDirectory() as folder:
         seconds = trial.train(split, Path(folder))["seconds"]
         arguments = source.arguments(split, Path(folder))

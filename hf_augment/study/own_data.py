@@ -22,11 +22,11 @@ from hf_augment.files import read_json, write_json
 from hf_augment.progress import say, working
 from hf_augment.reporting.terminal import print_data
 from hf_augment.study.arms import LearnedSource
-from hf_augment.study.budget import LEAST_ROUNDS, Clock, Work, detectable_points, measure_costs
+from hf_augment.study.budget import Clock, Work, detectable_points, measure_costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import limited_threads, threads_of
 from hf_augment.study.settling import check_typed, settle
-from hf_augment.study.study import Study
+from hf_augment.study.study import LEAST_ROUNDS, Study
 
 
 #: Seconds that processes need to start, and the report to be written, beside what is measured.

@@ -128,9 +128,7 @@ class TextClassifier(Classifier):
         mismatched = [str(key if isinstance(key, str) else key[0]) for key in found["mismatched_keys"]]
         if body := [key for key in mismatched if key.startswith(f"{model.base_model_prefix}.")]:
             raise ValueError(f"model={self.name!r} has {body[0]} of another size than its config says: it is damaged.")
-        _say_once(
-            tuple(sorted({*found["missing_keys"], *mismatched})), "begin at random: the model has none of that size"
-        )
+        _say_once(tuple(sorted({*found["missing_keys"], *mismatched})), "are new: the model has none of that size")
         _say_once(tuple(sorted(found["unexpected_keys"])), "of the model are not used")
         return model
 

@@ -88,6 +88,7 @@ def write_examples(
         short_names([data])[0],
         "image" if "image" in rows.column_names else "text",
         " and ".join(short_names(models)),
+        len(rows),
         count_classes(rows),
         accounts,
         json.dumps(store.identity, indent=1, ensure_ascii=True),

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hf_augment.filters.unencodable import Unencodable, escaped
 from hf_augment.generators.base import Generator, detached
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.synthesis.memory import Examples, FilterMemory
-from hf_augment.synthesis.shards import Shard
+from hf_augment.synthesis.shards import Shard, ShardStore
 
 
 class SynthesisPipeline:
@@ -68,6 +69,14 @@ class SynthesisPipeline:
             "shard_size": self.shard_size,
             "max_attempts": self.max_attempts,
         }
+
+    def store(self, root: str | Path, label_column: str, world_size: int = 1) -> ShardStore:
+        """Returns what keeps the shards of so many processes in a folder of all stores."""
+        identity = self.identity() | {"label_column": label_column}
+        if self.filters:
+            # A filter with a memory remembers the shards of its rank.
+            identity["world_size"] = world_size
+        return ShardStore(root, identity, label_column, self.generator.label_names)
 
     def labels(self, shard: int) -> list[int]:
         """

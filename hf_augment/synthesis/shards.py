@@ -6,7 +6,8 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -293,16 +294,21 @@ def acceptance(accounts: list[Shard]) -> dict[str, float]:
     candidates = sum(account.candidates for account in accounts)
     if not candidates:
         return {}
-    rejected: dict[str, int] = {}
-    for account in accounts:
-        for name, count in account.rejected.items():
-            rejected[name] = rejected.get(name, 0) + count
     figures, left = {}, candidates
-    for name, count in rejected.items():
+    for name, count in rejections(accounts).items():
         figures[f"acceptance_{name}"] = (left - count) / left if left else 0.0
         left -= count
     seconds = sum(account.seconds for account in accounts)
     return {"acceptance": left / candidates, **figures, "per_second": left / max(seconds, 1e-9)}
+
+
+def rejections(accounts: Iterable[Shard]) -> dict[str, int]:
+    """Returns how many candidates each filter rejected over shards, in the filters' order."""
+    rejected: Counter[str] = Counter()
+    for account in accounts:
+        for name, count in account.rejected.items():
+            rejected[name] += count
+    return dict(rejected)
 
 
 def _packed(value: Any) -> Any:

@@ -20,7 +20,7 @@ from hf_augment.seeding import derive_seed, isolated_rng
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from hf_augment.synthesis.prepared import PreparedShards
 from hf_augment.synthesis.producer import InlineProducer, Producer, ThreadProducer
-from hf_augment.synthesis.shards import Shard, ShardStore, acceptance
+from hf_augment.synthesis.shards import Shard, acceptance
 from hf_augment.training.arguments import AugmentationArguments
 from hf_augment.training.preparing import RowMaker
 
@@ -161,13 +161,8 @@ class Blend:
             RatioSchedule(augmentation.synthetic_schedule),
             augmentation.synthetic_schedule_fraction,
         )
-        column = maker.task.shard_column
-        identity: dict[str, Any] = self.pipeline.identity() | {"label_column": column}
-        if self.pipeline.filters:
-            # A filter with a memory remembers the shards of its rank.
-            identity["world_size"] = args.world_size
         root = Path(augmentation.synthetic_dir or Path(args.output_dir or "trainer_output") / SHARD_FOLDER)
-        self.shards = ShardStore(root, identity, column, generator.label_names)
+        self.shards = self.pipeline.store(root, maker.task.shard_column, args.world_size)
         self.drops = augmentation.synthetic_keep == "recent"
         self.has_checkpoints = args.save_strategy != "no"
         if self.drops and self.pipeline.remembering:

@@ -18,7 +18,7 @@ def test_filters_are_told_with_what_reached_them():
 
 def test_the_card_has_the_counts_and_the_files():
     files = {"default": "data/train.parquet", "rejected": "rejected/train.parquet"}
-    text = examples_card("owner/tickets", "text", "lm", {"new": 3, "lost": 4}, ACCOUNTS, '{"seed": 1}', files)
+    text = examples_card("owner/tickets", "text", "lm", 5, {"new": 3, "lost": 4}, ACCOUNTS, '{"seed": 1}', files)
     card = DatasetCard(text)
     assert card.data.configs == [
         {"config_name": "default", "data_files": "data/train.parquet"},
@@ -26,14 +26,14 @@ def test_the_card_has_the_counts_and_the_files():
     ]
     assert card.data.task_categories == ["text-classification"]
     assert card.data.source_datasets == ["extended|owner/tickets"]
-    assert "7 examples that lm generated and filters accepted, of 16 candidates." in card.text
+    assert "5 examples that lm generated and filters accepted, of 16 candidates." in card.text
     assert "| new | 3 |\n| lost | 4 |" in card.text
     assert "| label\\_agreement | 14 | 7 |" in card.text
     assert '```json\n{"seed": 1}\n```' in card.text
 
 
 def test_names_are_shown_and_do_nothing_else():
-    text = examples_card("a|<b>.csv", "image", "[x](y)", {"<i>": 1}, [], "{}", {"default": "data/train.parquet"})
+    text = examples_card("a|<b>.csv", "image", "[x](y)", 1, {"<i>": 1}, [], "{}", {"default": "data/train.parquet"})
     assert "<b>" not in text.partition("---\n\n")[2]
     assert "<i>" not in text
     assert "\\[x\\](y)" in text

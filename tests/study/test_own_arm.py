@@ -113,6 +113,8 @@ def test_sets_of_labels_are_written_as_they_are_read(tiny, accepting):  # noqa: 
     sets = generated("sets")
     assert sets.features["labels"].feature.names == ["card", "lost", "new"]
     assert {tuple(labels) for labels in sets["labels"]} <= {(0, 1), (1,), (2,)}
+    # A row with two labels is one example.
+    assert "6 examples that lm generated" in Path("sets/README.md").read_text()
 
 
 @pytest.mark.slow

@@ -85,14 +85,19 @@ def test_the_work_of_a_study_is_counted(tiny):
     assert work.rounds(Costs(1, 0, 0), 36) == 3
 
 
+def refusal(command):
+    """The line with which a command ends."""
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    return ended.value.code
+
+
 def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
     assert (
         nearest(["--lerning_rate", "3"], training_parser())
         == "unknown: --lerning_rate (did you mean --learning_rate?)"
     )
-    with pytest.raises(SystemExit) as ended:
-        main([*tiny, "--lerning_rate", "3"])
-    assert "did you mean --learning_rate?" in ended.value.code
+    assert "did you mean --learning_rate?" in refusal([*tiny, "--lerning_rate", "3"])
 
 
 @pytest.mark.parametrize(
@@ -109,10 +114,9 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
     ],
 )
 def test_what_contradicts_itself_is_refused_before_data_are_read(typed, told, tiny):
-    with pytest.raises(SystemExit) as ended:
-        main([*tiny, *typed])
-    assert told in ended.value.code
-    assert "hf_secret" not in ended.value.code
+    said = refusal([*tiny, *typed])
+    assert told in said
+    assert "hf_secret" not in said
     assert not Path("runs").exists()
 
 
@@ -128,9 +132,7 @@ def test_what_contradicts_itself_is_refused_before_data_are_read(typed, told, ti
     ],
 )
 def test_what_is_not_there_or_of_other_data_is_refused_before_any_training(typed, told, tiny):
-    with pytest.raises(SystemExit) as ended:
-        main([*tiny, *typed])
-    assert told in ended.value.code
+    assert told in refusal([*tiny, *typed])
 
 
 def test_a_file_of_no_model_is_refused():

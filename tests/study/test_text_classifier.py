@@ -1,9 +1,11 @@
 """Text classifiers by name, from a folder."""
 
+import json
+
 import pytest
 import torch
 
-from hf_augment.study.text_classifier import TextClassifier
+from hf_augment.study.text_classifier import TextClassifier, _say_once
 from tests.tiny import tiny_classifier, tiny_tokenizer
 
 
@@ -25,3 +27,34 @@ def test_classic_augmentation_makes_no_text_that_is_longer_than_the_model_reads(
     short = classifier.tokenize({"text": ["so it goes on and on and on"]})
     rows = [{name: values[0] for name, values in short.items()}] * 16
     assert classifier.collator("eda")(rows)["input_ids"].shape[1] > len(short["input_ids"][0])
+
+
+def saved(folder, **config):
+    tokenizer = tiny_tokenizer()
+    model = tiny_classifier(tokenizer=tokenizer)
+    for part in (tokenizer, model):
+        part.save_pretrained(folder)
+    described = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(described | config))
+    return str(folder)
+
+
+def test_a_head_of_other_classes_is_replaced_and_that_is_said_once(tmp_path, capsys):
+    _say_once.cache_clear()
+    classifier = TextClassifier(saved(tmp_path), ["a", "b", "c"])
+    one, other = classifier.new_model(1), classifier.new_model(2)
+    assert one.config.id2label == {0: "a", 1: "b", 2: "c"}
+    assert one.classifier.weight.shape[0] == 3
+    assert not torch.equal(one.classifier.weight, other.classifier.weight)
+    body = f"{one.base_model_prefix}."
+    known = [name for name in one.state_dict() if name.startswith(body)]
+    assert all(torch.equal(one.state_dict()[name], other.state_dict()[name]) for name in known)
+    told = capsys.readouterr()
+    assert told.out == "Weights classifier.bias, classifier.weight are new: the model has none of that size.\n"
+    assert "MISSING" not in told.err
+
+
+def test_a_body_of_another_size_than_its_config_says_is_refused(tmp_path):
+    classifier = TextClassifier(saved(tmp_path, vocab_size=9), ["a", "b"])
+    with pytest.raises(ValueError, match=r"embeddings.* of another size than its config says: it is damaged"):
+        classifier.new_model(1)
