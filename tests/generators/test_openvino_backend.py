@@ -58,6 +58,15 @@ def need_openvino():
         pytest.skip("without openvino_genai")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def all_instructions():
+    """Without the bound that conftest.py sets for torch, under which OpenVINO does not load."""
+    torch.nn.functional.conv2d(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3))  # By now torch has read it.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def generator():
     need_openvino()
