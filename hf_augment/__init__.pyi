@@ -20,8 +20,10 @@ from .generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGene
 from .generator_trainers.gan import GANTrainer, GANTrainingArguments
 from .generators.base import Generator
 from .generators.causal_lm import CausalLMGenerator
+from .generators.connection import Endpoint
 from .generators.dataset import DatasetGenerator
 from .generators.dcgan import DCGANConfig, DCGANDiscriminator, DCGANGenerator
+from .generators.endpoint import EndpointGenerator
 from .generators.ensemble import GeneratorEnsemble
 from .generators.prompts import InstructPrompt, LabelPrompt
 from .generators.sampling import SamplingConfig
@@ -29,6 +31,7 @@ from .hub.pushing import push
 from .images.rows import ImageCollator, ImageRows
 from .images.small_resnet import SmallResNetForImageClassification
 from .judges.classifier import ClassifierFeatures, ClassifierJudge, ImageClassifierJudge
+from .judges.endpoint import EndpointJudge
 from .judges.out_of_fold import NearestImageFold, NearestTextFold, OutOfFoldJudge
 from .judges.prompted import PromptedJudge
 from .metrics.classification import classification_metrics
@@ -73,6 +76,9 @@ __all__ = [
     "Data",
     "DatasetGenerator",
     "EasyDataAugmentation",
+    "Endpoint",
+    "EndpointGenerator",
+    "EndpointJudge",
     "EvaluationOverlap",
     "FeatureCopies",
     "Filter",

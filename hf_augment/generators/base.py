@@ -49,6 +49,10 @@ class Generator(ABC):
     #: that needs the global random state sets this to `False` and is then only accepted by the inline producer.
     draws_from_seed_only: ClassVar[bool] = True
 
+    #: Whether `generate` makes again what it made before. One that cannot, such as a server that heeds no seed, sets
+    #: this to `False`; a run that lost some of its shards is then refused.
+    replayable: bool = True
+
     @abstractmethod
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """

@@ -37,6 +37,11 @@ class CachedGenerator(Generator):
             examples: list[dict[str, Any]] = read_json(path, "Delete it: it is made again")["examples"]
             return examples
 
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        """Whether the generator is: the folder may be lost."""
+        return self.generator.replayable
+
     def fingerprint(self) -> str:
         """The generator's: that they are kept changes nothing of what they are."""
         return self.generator.fingerprint()

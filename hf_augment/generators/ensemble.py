@@ -57,6 +57,11 @@ class GeneratorEnsemble(Generator):
         """Whether all of them do."""
         return all(generator.draws_from_seed_only for generator in self.generators)
 
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        """Whether all of them are."""
+        return all(generator.replayable for generator in self.generators)
+
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """
         Makes one example per label. Which generator makes which is drawn, class by class; their numbers differ by one

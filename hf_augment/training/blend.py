@@ -171,6 +171,12 @@ class Blend:
                 "with all earlier examples, also after a resume: pass synthetic_keep='all', or leave them out."
             )
 
+        if self.drops and not generator.replayable:
+            raise ValueError(
+                f"synthetic_keep='recent' deletes what {type(generator).__name__} would not make again: pass "
+                "synthetic_keep='all'."
+            )
+
     def settings(self) -> dict[str, Any]:
         """Returns what a resumed run may change, with a warning: it decides which examples are shown, when and how."""
         names = ("ratio", "schedule", "schedule_fraction", "reuse", "weight", "labels")
@@ -245,6 +251,28 @@ class BlendedRun:
         self._next_epoch = step // self.shape.steps_per_epoch
         self.sampler.first_batch = self.shape.batches_before(step)
         self._since = (step, time.perf_counter(), self.producer.waited_seconds)
+
+    def check_kept(self, last: int) -> None:
+        """
+        Checks that a checkpoint's shards are there which could not be made again.
+
+        Args:
+            last (`int`): The last shard that was shown.
+
+        Raises:
+            ValueError: If one of them is lost.
+        """
+        pipeline = self.blend.pipeline
+        if pipeline.generator.replayable:
+            return
+        earlier = [shard for shard in self.producer.shards if shard < last] if pipeline.remembering else []
+        for shard in (*earlier, last):
+            if not self.store.has(shard):
+                raise ValueError(
+                    f"Synthetic shard {shard}, which the checkpoint was trained on, is not in {self.store.folder}, "
+                    f"and {type(pipeline.generator).__name__} would not make it again: bring that folder back, or "
+                    "train anew."
+                )
 
     def log(self, step: int) -> dict[str, float]:
         """

@@ -320,6 +320,8 @@ class AugmentingMixin(WeighingMixin):
         if self.guard is not None:
             self.guard.start(run, args, state, self._saved.get("guard"))
         before = self._saved.get("prepared")
+        if before is not None:
+            run.check_kept(before["shard"])
         if before is not None and run.prepared_digest(before["shard"]) not in (before, None):
             logger.warning("preprocess makes other rows of the same synthetic examples than before the checkpoint.")
 

@@ -1,5 +1,6 @@
 """Signals and damage: the process is gone at once, nothing is left behind, and only the shard in progress is lost."""
 
+import json
 import os
 import shutil
 import signal
@@ -131,3 +132,21 @@ def test_a_damaged_shard_ends_a_resumed_run_and_deleted_it_is_made_again(tmp_pat
     resumed = train(tmp_path, TEXT.generator(), resume=True)
     assert_equal_weights(weights(resumed.model), whole[0])
     assert files(tmp_path) == whole[1]
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_a_lost_shard_that_would_not_be_made_again_is_refused(tmp_path, which):
+    generator = TEXT.generator()
+    generator.replayable = False
+    cut = train(tmp_path, generator, callbacks=[StopAt(6)])
+    last = json.loads((tmp_path / "checkpoint-6/augmentation.json").read_text())["prepared"]["shard"]
+    assert last > 0
+    # The last one was shown, the first is what the filter compares with.
+    shard = 0 if which == "first" else last
+    path = cut.shards.folder / f"shard-{shard:06d}.arrow"
+    kept = path.read_bytes()
+    path.unlink()
+    with pytest.raises(ValueError, match=f"shard {shard}, which the checkpoint was trained on, is not in"):
+        train(tmp_path, generator, resume=True)
+    path.write_bytes(kept)
+    train(tmp_path, generator, resume=True)

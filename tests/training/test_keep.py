@@ -135,6 +135,13 @@ def test_filters_that_need_all_earlier_examples_are_refused(tmp_path):
         TEXT.trainer(tmp_path, TEXT.generator(), filters=[NearDuplicates()], synthetic_keep="recent")
 
 
+def test_a_generator_that_makes_nothing_again_is_refused(tmp_path):
+    generator = TEXT.generator()
+    generator.replayable = False
+    with pytest.raises(ValueError, match="synthetic_keep='recent' deletes what ToyGenerator would not make again"):
+        TEXT.trainer(tmp_path, generator, synthetic_keep="recent")
+
+
 def test_what_a_resumed_run_skips_is_neither_read_nor_prepared(tmp_path, monkeypatch):
     from hf_augment.synthesis.shards import ShardStore
 

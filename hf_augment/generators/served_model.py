@@ -1,0 +1,255 @@
+"""A language model behind an address: many requests at a time, each answer on disk before it is used."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hf_augment.generators.answer_store import AnswerStore
+from hf_augment.generators.connection import Connection, Endpoint, EndpointError, Spent, tokens_of
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+#: What the kinds of prompts are sent to: turns of a chat, or the beginning of a text.
+CHAT, COMPLETIONS = "/chat/completions", "/completions"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    What a server wrote.
+
+    Args:
+        text (`str`): The text, empty if there is none.
+        finished (`bool`): Whether the model ended it, and not the limit of tokens.
+        likely (`dict[str, float]`, *optional*, defaults to `None`):
+            The log-probabilities of the likeliest first tokens, if they were asked for and given.
+        thought (`bool`, *optional*, defaults to `False`): Whether the model thought before it wrote.
+        prompt_tokens (`int`, *optional*, defaults to 0): Tokens read, by the server's own count.
+        completion_tokens (`int`, *optional*, defaults to 0): Tokens written.
+    """
+
+    text: str
+    finished: bool
+    likely: dict[str, float] | None = None
+    thought: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """
+    What a server honours, as a few short requests show.
+
+    Args:
+        seed (`bool`): The same request with the same seed has the same answer, with another seed another.
+        seed_in_company (`bool`): Also while others are answered.
+        logprobs (`bool`): It gives log-probabilities.
+        response_format (`bool`): It keeps to a JSON schema.
+    """
+
+    seed: bool
+    seed_in_company: bool
+    logprobs: bool
+    response_format: bool
+
+    @property
+    def replayable(self) -> bool:
+        """Whether what was written once can be written again."""
+        return self.seed and self.seed_in_company
+
+
+class ServedModel:
+    """
+    Asks a served model, and keeps what it answers.
+
+    Args:
+        endpoint ([`Endpoint`]): The server.
+        answers (`str` or `Path`, *optional*):
+            A file on a disk of this machine, in which answers are kept by their request: one that is there is not
+            asked for again, in this run or another. Without it they are kept nowhere.
+    """
+
+    def __init__(self, endpoint: Endpoint, answers: str | Path | None = None) -> None:
+        self.endpoint, self._connection = endpoint, Connection(endpoint)
+        self.store = None if answers is None else AnswerStore(answers)
+        if self.store is not None:
+            # A budget is not spent anew by whoever goes on.
+            self._connection.spent = Spent(**self.store.totals(("prompt_tokens", "completion_tokens"), "requests"))
+
+    @property
+    def spent(self) -> Spent:
+        """What has been spent: by this object, and before it for what its file of answers holds."""
+        return self._connection.spent
+
+    def ask(self, route: str, bodies: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        """
+        Asks for one answer to each request, at most `concurrency` at a time. If one fails, those under way are waited
+        for and kept before the error is raised.
+
+        Args:
+            route (`str`): `CHAT` or `COMPLETIONS`.
+            bodies (`Sequence[Mapping[str, Any]]`): What is sent beside the model's name.
+
+        Raises:
+            `EndpointError`: If the server refuses, or fails at every attempt.
+            `BudgetError`: If what may be spent is spent.
+        """
+        stop = threading.Event()
+        return in_threads(functools.partial(self._ask, route, stop), bodies, self.endpoint.concurrency, stop)
+
+    def _ask(self, route: str, stop: threading.Event, body: Mapping[str, Any]) -> Answer:
+        read = functools.partial(read_answer, chat=route == CHAT)
+        if self.store is None:
+            return self._connection.post(route, body, read, stop.wait)
+        request = {"model": self.endpoint.model, "route": route, **body}
+        if (kept := self.store.get(request)) is None:
+            kept = self.store.put(request, asdict(self._connection.post(route, body, read, stop.wait)))
+        return Answer(**kept)
+
+    def abilities(self, route: str) -> Abilities:
+        """Returns what the server honours; asks it once in the life of this object, or of its file of answers."""
+        if route not in (cache := self.__dict__.setdefault("_abilities", {})):
+            request = {"abilities": self.endpoint.model, "route": route}
+            kept = None if self.store is None else self.store.get(request)
+            if kept is None:
+                kept = asdict(self._find_abilities(route))
+                kept = kept if self.store is None else self.store.put(request, kept)
+            cache[route] = Abilities(**kept)
+        return cache[route]
+
+    def _find_abilities(self, route: str) -> Abilities:
+        # Of the connection: what is kept would answer for the server.
+        asked = "Write one sentence about a day at the sea."
+        asking: dict[str, Any] = {"messages": turns(asked)} if route == CHAT else {"prompt": asked}
+        short = asking | {"max_tokens": 12, "temperature": 1.0}
+        ask = functools.partial(self._fresh, route)
+        alone = ask(short | {"seed": 1})
+        others = [short | {"seed": 2}]
+        if route == CHAT:
+            others += [short | {"seed": 3, "logprobs": True, "top_logprobs": 5}]
+            others += [short | {"seed": 4, "max_tokens": 60, "response_format": SCHEMA}]
+        answers = in_threads(ask, [short | {"seed": 1}, *others], self.endpoint.concurrency, threading.Event())
+        again, other, *rest = answers
+        if other is None or alone is None:
+            raise EndpointError(f"{self.endpoint.base_url}{route} takes no seed: leave that server, or update it.")
+        told, formed = rest if rest else (None, None)
+        in_company = again == alone and other.text != alone.text
+        return Abilities(
+            seed=in_company or (other.text != alone.text and ask(short | {"seed": 1}) == alone),
+            seed_in_company=in_company,
+            logprobs=told is not None and bool(told.likely),
+            response_format=formed is not None and formed.text.lstrip().startswith("{"),
+        )
+
+    def _fresh(self, route: str, body: Mapping[str, Any]) -> Answer | None:
+        """Returns an answer that is not kept, or `None` where the server does not take the request."""
+        read = functools.partial(read_answer, chat=route == CHAT)
+        try:
+            return self._connection.post(route, body, read, threading.Event().wait)
+        except EndpointError:
+            # Only what goes beyond a plain request may be refused.
+            if not body.keys() & {"logprobs", "response_format"}:
+                raise
+            return None
+
+
+#: An answer that is a JSON object with a text.
+SCHEMA: dict[str, Any] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "example",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"text": {"type": "string"}},
+            "required": ["text"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def turns(prompt: str) -> list[dict[str, str]]:
+    """A chat in which a user says the prompt."""
+    return [{"role": "user", "content": prompt}]
+
+
+def read_answer(answer: Mapping[str, Any], chat: bool) -> Answer:
+    """Reads an answer of either route; raises `ValueError` for one of another form."""
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choice := choices[0], dict):
+        count = len(choices) if isinstance(choices, list) else "no"
+        raise ValueError(f"with {count} choices, where one was asked for")
+    message = choice.get("message") if chat else choice
+    text = message.get("content" if chat else "text") if isinstance(message, dict) else 0
+    if not isinstance(message, dict) or not isinstance(text, str | None):
+        raise ValueError("with a choice that has no text")
+    thought = chat and any(message.get(name) for name in ("reasoning_content", "reasoning"))
+    finished, likely = choice.get("finish_reason") != "length", _likely(choice) if chat else None
+    return Answer(text or "", finished, likely, thought, *tokens_of(answer))
+
+
+def _likely(choice: Mapping[str, Any]) -> dict[str, float] | None:
+    logprobs = choice.get("logprobs")
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(content, list) or not content or not isinstance(content[0], dict):
+        return None
+    top = [one for one in content[0].get("top_logprobs") or () if isinstance(one, dict)]
+    given = {one["token"]: float(one["logprob"]) for one in top if {"token", "logprob"} <= one.keys()}
+    return given or None
+
+
+def in_threads(
+    work: Callable[[Item], Result], items: Sequence[Item], threads: int, stop: threading.Event
+) -> list[Result]:
+    """
+    Calls `work` for each item in so many threads, and returns the results in their order. After the first error no
+    further item is begun, `stop` is set, and the error is raised when those under way are done. Whoever is interrupted
+    waits for none: the threads end with the process.
+    """
+    results: list[Any] = [None] * len(items)
+    errors: list[BaseException] = []
+    left, lock = iter(enumerate(items)), threading.Lock()
+
+    def run() -> None:
+        for place, item in _shared(left, lock):
+            if stop.is_set():
+                return
+            try:
+                results[place] = work(item)
+            except Exception as error:  # noqa: BLE001 - raised in the calling thread
+                errors.append(error)
+                stop.set()
+
+    workers = [threading.Thread(target=run, daemon=True) for _ in range(min(threads, len(items)))]
+    for worker in workers:
+        worker.start()
+    try:
+        for worker in workers:
+            # With a limit, so that an interrupt comes through.
+            while worker.is_alive():
+                worker.join(0.2)
+    finally:
+        stop.set()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def _shared(items: Iterator[Item], lock: threading.Lock) -> Iterator[Item]:
+    """An iterator that several threads may share."""
+    while True:
+        with lock:
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item

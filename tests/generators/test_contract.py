@@ -1,0 +1,128 @@
+"""What the trainer relies on, of every generator there is."""
+
+import threading
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from hf_augment import (
+    CausalLMGenerator,
+    DatasetGenerator,
+    DCGANConfig,
+    DCGANGenerator,
+    Endpoint,
+    EndpointGenerator,
+    GeneratorEnsemble,
+    InstructPrompt,
+    LabelPrompt,
+    SamplingConfig,
+)
+from hf_augment.generators.cached import CachedGenerator
+from hf_augment.training.checks import check_generator
+from tests.tiny import tiny_causal_lm, tiny_tokenizer
+from tests.toy_server import ToyServer, serving
+
+
+NAMES = ["negative", "positive"]
+LABELS = [0, 1, 1, 0, 1]
+
+
+def language_model(prompt=None, **settings):
+    tokenizer, sampling = tiny_tokenizer(), SamplingConfig(**{"max_new_tokens": 4, **settings})
+    return CausalLMGenerator(tiny_causal_lm(tokenizer), tokenizer, NAMES, prompt or LabelPrompt(), sampling=sampling)
+
+
+def images(seed=0):
+    torch.manual_seed(seed)
+    shape = {"image_size": 32, "width": 8, "latent_size": 8}
+    return DCGANGenerator(
+        DCGANConfig(**shape, id2label=dict(enumerate(NAMES)), label2id={"negative": 0, "positive": 1})
+    )
+
+
+def rows(texts="ab"):
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=NAMES)})
+    values = {"text": [f"{text} {i}" for text in texts for i in range(9)], "label": [0] * 9 + [1] * 9}
+    return DatasetGenerator(datasets.Dataset.from_dict(values, features=features))
+
+
+def served(url, **options):
+    prompt = options.pop("prompt", InstructPrompt.for_labels(NAMES))
+    return EndpointGenerator(Endpoint(url, "m", pause=0.01), NAMES, prompt, **options)
+
+
+#: Of each kind one, and another whose examples differ.
+KINDS = {
+    "causal_lm": lambda url, path: (language_model(), language_model(LabelPrompt("A {label} text:"))),
+    "causal_lm_sampling": lambda url, path: (language_model(), language_model(temperature=0.5)),
+    "dcgan": lambda url, path: (images(), images(1)),
+    "dataset": lambda url, path: (rows(), rows("cd")),
+    "ensemble": lambda url, path: (GeneratorEnsemble([rows(), rows("cd")]), GeneratorEnsemble([rows(), rows()])),
+    "cached": lambda url, path: (CachedGenerator(rows(), path / "1"), CachedGenerator(rows("cd"), path / "1")),
+    "endpoint": lambda url, path: (served(url), served(url, prompt=LabelPrompt())),
+    "endpoint_kept": lambda url, path: (
+        served(url, answers=path / "a.sqlite"),
+        served(url, answers=path / "a.sqlite", sampling=SamplingConfig(top_k=3)),
+    ),
+}
+
+
+@pytest.fixture(params=KINDS)
+def pair(request, tmp_path):
+    with serving(ToyServer()) as url:
+        yield KINDS[request.param](url, tmp_path)
+
+
+def as_values(examples):
+    return [{name: np.asarray(value).tolist() for name, value in example.items()} for example in examples]
+
+
+class TestContract:
+    def test_as_many_examples_as_labels_with_the_columns(self, pair):
+        made, _ = pair
+        check_generator(made)
+        examples = made.generate(LABELS, seed=1)
+        assert len(examples) == len(LABELS)
+        assert {tuple(example) for example in examples} == {tuple(made.columns)}
+        assert made.generate([], seed=1) == []
+
+    def test_the_same_labels_and_seed_make_the_same_examples(self, pair):
+        made, _ = pair
+        first = as_values(made.generate(LABELS, seed=2**63 - 1))
+        assert as_values(made.generate(np.array(LABELS), seed=2**63 - 1)) == first
+        assert as_values(made.generate(LABELS, seed=7)) != first
+
+    def test_global_random_states_are_neither_read_nor_moved(self, pair):
+        made, _ = pair
+        torch.manual_seed(3)
+        np.random.seed(3)
+        first = as_values(made.generate(LABELS, seed=1))
+        after = torch.rand(1).item(), float(np.random.rand())
+        torch.manual_seed(3)
+        np.random.seed(3)
+        assert (torch.rand(1).item(), float(np.random.rand())) == after
+        assert as_values(made.generate(LABELS, seed=1)) == first
+
+    def test_a_thread_beside_makes_the_same(self, pair):
+        made, _ = pair
+        if not made.draws_from_seed_only:
+            pytest.skip("no generator for threads")
+        expected = [as_values(made.generate(LABELS, seed=seed)) for seed in range(3)]
+        found = {}
+        threads = [
+            threading.Thread(target=lambda s=seed: found.update({s: as_values(made.generate(LABELS, seed=s))}))
+            for seed in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [found[seed] for seed in range(3)] == expected
+
+    def test_the_fingerprint_is_of_what_is_made(self, pair):
+        made, other = pair
+        assert made.fingerprint() == made.fingerprint()
+        assert made.fingerprint() != other.fingerprint()
+        assert made.replayable is True
