@@ -25,6 +25,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--generator_model", metavar="MODEL", help="chat model: Hub id or folder (default: SmolLM2-135M-Instruct)"
     )
+    group.add_argument(
+        "--generator_url",
+        metavar="URL",
+        help="address of a server that serves it, such as http://127.0.0.1:8000/v1 (vLLM, llama.cpp, Ollama, ...)",
+    )
+    group.add_argument("--token_variable", metavar="NAME", help="environment variable of the server's token")
+    group.add_argument("--max_requests", type=int, metavar="N", help="requests that may be sent to it")
+    group.add_argument(
+        "--send_examples", action="store_true", default=None, help="show labelled texts to a server elsewhere"
+    )
     group.add_argument("--gguf_file", metavar="FILE", help="GGUF file in it")
     group.add_argument(
         "--backend", choices=["torch", "openvino"], help="what samples texts (default: the faster one here)"

@@ -26,7 +26,7 @@ class EndpointError(OSError):
     """A server refused, or did not answer in time and often enough."""
 
 
-class BudgetError(RuntimeError):
+class BudgetError(EndpointError):
     """What may be spent on a server is spent."""
 
 
@@ -163,6 +163,7 @@ class Connection:
         body: Mapping[str, Any],
         read: Callable[[dict[str, Any]], Read],
         stopped: Callable[[float], bool],
+        attempts: int | None = None,
     ) -> Read:
         """
         Sends a request until it is answered.
@@ -174,6 +175,7 @@ class Connection:
             stopped (`Callable[[float], bool]`):
                 Waits so many seconds and returns whether nobody wants the answer any more, as
                 `threading.Event().wait` does.
+            attempts (`int`, *optional*): Defaults to the endpoint's, and is not more than these.
 
         Returns:
             `Any`: What `read` returned.
@@ -182,23 +184,23 @@ class Connection:
             `EndpointError`: If the server refuses, or fails at every attempt.
             `BudgetError`: If `max_requests` or `max_tokens` are spent; nothing was sent.
         """
-        endpoint = self.endpoint
+        endpoint, most = self.endpoint, min(attempts or self.endpoint.attempts, self.endpoint.attempts)
         data = json.dumps({"model": endpoint.model, **body}).encode()
-        for attempt in range(1, endpoint.attempts + 1):
+        for attempt in range(1, most + 1):
             self._count(attempt)
             try:
                 return self._attempt(route, data, read)
             except _PassingError as failure:
                 reason, wait = str(failure), failure.wait
-            wait = endpoint.pause * 2 ** (attempt - 1) if wait is None else wait
-            if wait > endpoint.max_pause and attempt < endpoint.attempts:
+            wait = min(endpoint.pause * 2 ** (attempt - 1), endpoint.max_pause) if wait is None else wait
+            if wait > endpoint.max_pause and attempt < most:
                 raise EndpointError(
                     f"{self._where(route)} {reason} and asks for {wait:.0f} seconds, more than max_pause="
                     f"{endpoint.max_pause:g}: run it again later, or raise max_pause."
                 )
-            if attempt < endpoint.attempts and stopped(wait):
+            if attempt < most and stopped(wait):
                 break
-        raise EndpointError(f"{self._where(route)} {reason}, at attempt {attempt} of {endpoint.attempts}.")
+        raise EndpointError(f"{self._where(route)} {reason}, at attempt {attempt} of {most}.")
 
     def _count(self, attempt: int) -> None:
         endpoint, spent = self.endpoint, self.spent

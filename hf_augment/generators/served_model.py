@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hf_augment.generators.answer_store import AnswerStore
-from hf_augment.generators.connection import Connection, Endpoint, EndpointError, Spent, tokens_of
+from hf_augment.generators.connection import BudgetError, Connection, Endpoint, EndpointError, Spent, tokens_of
 
 
 Item = TypeVar("Item")
@@ -153,10 +153,11 @@ class ServedModel:
         """Returns an answer that is not kept, or `None` where the server does not take the request."""
         read = functools.partial(read_answer, chat=route == CHAT)
         try:
-            return self._connection.post(route, body, read, threading.Event().wait)
-        except EndpointError:
+            # A server that is not there is told of soon.
+            return self._connection.post(route, body, read, threading.Event().wait, attempts=2)
+        except EndpointError as error:
             # Only what goes beyond a plain request may be refused.
-            if not body.keys() & {"logprobs", "response_format"}:
+            if isinstance(error, BudgetError) or not body.keys() & {"logprobs", "response_format"}:
                 raise
             return None
 

@@ -54,12 +54,16 @@ class _ModelJudge(ABC):
         rows = [np.empty((0, len(self.label_names)), dtype=np.float32)]
         for start in range(0, len(examples), self.batch_size):
             inputs = self._inputs(examples[start : start + self.batch_size])
-            scores = self.model(**inputs.to(self.model.device)).logits.float()
-            if self._sets is not None:
-                # The logarithm of a set's product, but for a term that all sets share.
-                scores = scores @ self._sets.to(scores.device).T
-            rows.append(scores.softmax(-1).cpu().numpy())
+            rows.append(self.probabilities(self.model(**inputs.to(self.model.device)).logits))
         return np.concatenate(rows)
+
+    def probabilities(self, logits: torch.Tensor) -> np.ndarray:
+        """The probabilities of the classes, in `float32`, by what the model says."""
+        scores = logits.float()
+        if self._sets is not None:
+            # The logarithm of a set's product, but for a term that all sets share.
+            scores = scores @ self._sets.to(scores.device).T
+        return scores.softmax(-1).cpu().numpy()
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -257,6 +261,12 @@ class ClassifierFeatures:
                 f"examples, but it reads {[batch.shape for batch in batches][:2]}. Write a function of examples."
             )
         return np.concatenate([np.empty((0, self.head.in_features), dtype=np.float32), *batches])
+
+    @torch.no_grad()
+    def judge_read(self, read: np.ndarray) -> np.ndarray:
+        """What the classifier says of examples by such vectors of theirs: `(n, num_labels)` in `float32`."""
+        weight = self.head.weight
+        return self.judge.probabilities(self.head(torch.as_tensor(read, dtype=weight.dtype, device=weight.device)))
 
     def fingerprint(self) -> str:
         """Identifies the features by their classifier."""

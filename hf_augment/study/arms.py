@@ -57,6 +57,10 @@ class Source(ABC):
     def open(self, split: Split) -> Generator:
         """Returns the generator for a split, trained if need be."""
 
+    def note(self, first: Split) -> str | None:
+        """Returns what a report of texts says of it; `first` is the first split, after its runs."""
+        return None
+
 
 class LearnedSource(Source):
     """A source whose generator is trained on the labelled rows of each split, once."""

@@ -9,15 +9,21 @@ from typing import Any, ClassVar
 
 import datasets
 import numpy as np
+import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel, TrainerCallback
 
 from hf_augment.evaluation.robustness import Predict, predict_with_trainer
+from hf_augment.fingerprints import weights_fingerprint
 from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.label_sets import memberships
 from hf_augment.study.identity import identity_of
 from hf_augment.study.probe import fit_head
 from hf_augment.training.trainer import AugmentingTrainer
+
+
+#: Sets of rows whose features a classifier keeps.
+_READ = 4
 
 
 class Classifier(ABC):
@@ -59,11 +65,39 @@ class Classifier(ABC):
         """Returns the model of which a probe fits the last layer."""
         return self.new_model(seed)
 
-    def probe(self, seed: int, *train: datasets.Dataset) -> PreTrainedModel:
-        """Returns a model whose last layer alone is fitted to labelled rows; see [`fit_head`]."""
+    def probe(
+        self, seed: int, *train: datasets.Dataset, of: Sequence[int] | np.ndarray | None = None
+    ) -> PreTrainedModel:
+        """
+        Returns a model whose last layer alone is fitted to labelled rows, by default to all of them; see [`fit_head`].
+        """
+        features = self.features(seed)
+        read = np.concatenate([self.read(features, rows) for rows in train])
+        targets = np.concatenate([self.targets(rows) for rows in train])
+        rows = np.arange(len(read)) if of is None else np.asarray(of)
+        return fit_head(features, read[rows], targets[rows])
+
+    @torch.no_grad()
+    def features(self, seed: int) -> ClassifierFeatures:
+        """Returns the features of which a probe fits the last layer, whose weights are 0 until then."""
         features = ClassifierFeatures(self.judge(self.frozen(seed).to(PartialState().device)))
-        examples = [{self.kind: value} for rows in train for value in self.values(rows)]
-        return fit_head(features, examples, np.concatenate([self.targets(rows) for rows in train]))
+        for weights in features.head.parameters():
+            weights.zero_()
+        return features
+
+    def read(self, features: ClassifierFeatures, rows: datasets.Dataset) -> np.ndarray:
+        """
+        Returns what a layer that is to be fitted reads of rows. It is kept for the next model that is the same below
+        that layer: a batch of other rows would round otherwise, so it is always of all rows at once.
+        """
+        key = weights_fingerprint(features.judge.model), rows._fingerprint
+        kept: dict[Any, np.ndarray] = self.__dict__.setdefault("_read", {})
+        if key not in kept:
+            kept[key] = features([{self.kind: value} for value in self.values(rows)])
+            # A study reads the labelled rows of a split again and again, and rarely any others.
+            for oldest in list(kept)[:-_READ]:
+                del kept[oldest]
+        return kept[key]
 
     @abstractmethod
     def rows(self, dataset: datasets.Dataset, description: str) -> Any:

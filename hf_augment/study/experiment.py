@@ -46,7 +46,8 @@ class Experiment:
         classifier (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`TextClassifier`] or [`ImageClassifier`], but the classes and the shape.
         model (`dict[str, Any]`, *optional*, defaults to `{}`):
-            The language model: `model`, `gguf_file` and `backend`; or arguments of [`DCGANConfig`].
+            The language model: `model`, `gguf_file` and `backend`, or `endpoint`, arguments of [`Endpoint`], and
+            `send_examples`; or, of images, arguments of [`DCGANConfig`].
         sampling (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of [`SamplingConfig`].
         prompt (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`InstructPrompt.for_labels`], or `file`, a prompt's JSON file.
@@ -89,6 +90,8 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
 
 
 def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
+    from hf_augment.generators.connection import Endpoint
+    from hf_augment.study.served_model import ServedLanguageModel
     from hf_augment.study.text import TextFilters
     from hf_augment.study.text_classifier import TextClassifier
     from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
@@ -101,12 +104,16 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     prompt = partial(InstructPrompt.for_labels, **about) if file is None else read_prompt(file)
     written = LabelPrompt(f"{kind[:1].upper()}{kind[1:]} ({{label}}):")
     filters = TextFilters(min_words=1, min_label_probability=None)
-    sources: list[Source] = [
-        PromptedLanguageModel("prompted", prompt=prompt, sampling=sampling, **experiment.model),
-        TrainedLanguageModel(
-            "trained", prompt=written, sampling=sampling, training=experiment.generator_training, **experiment.model
-        ),
-    ]
+    sources: list[Source] = []
+    model = dict(experiment.model)
+    if "endpoint" in model:
+        endpoint = Endpoint(**model.pop("endpoint"))
+        served = dataclasses.replace(sampling, top_k=0)
+        sources.append(ServedLanguageModel("prompted", endpoint, prompt, served, **model))
+    else:
+        training = experiment.generator_training
+        sources.append(PromptedLanguageModel("prompted", prompt=prompt, sampling=sampling, **model))
+        sources.append(TrainedLanguageModel("trained", prompt=written, sampling=sampling, training=training, **model))
     arms = [Arm("probe", probe=True), Arm("eda", augment="eda")]
     for source in sources:
         arms += [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]

@@ -25,7 +25,7 @@ from hf_augment.study.arms import LearnedSource
 from hf_augment.study.budget import Clock, Work, detectable_points, measure_costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import limited_threads, threads_of
-from hf_augment.study.settling import check_typed, settle
+from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, settle
 from hf_augment.study.study import LEAST_ROUNDS, Study
 
 
@@ -61,12 +61,11 @@ def compare(options: argparse.Namespace) -> Study:
     plan, known = folder / "plan.json", {}
     if plan.exists():
         known = read_json(plan, f"Delete {folder}: all of it is done again")
-        if known["typed"] != typed:
+        if changed := _changed(known["typed"], typed):
             raise ValueError(
-                f"{folder} holds a comparison of other options, {_changed(known['typed'], typed)}: pass these, or "
-                "another output_dir."
+                f"{folder} holds a comparison of other options, {changed}: pass these, or another output_dir."
             )
-        experiment = Experiment(**known["experiment"])
+        experiment = asked_as(Experiment(**known["experiment"]), options)
     else:
         experiment = _afford(settle(options, data, folder), data, options, processes, begun)
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment)} | known)
@@ -113,7 +112,7 @@ def default_processes() -> int:
 
 
 def _changed(was: dict[str, Any], now: dict[str, Any]) -> str:
-    names = sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+    names = sorted(name for name in (was.keys() | now.keys()) - set(MAY_DIFFER) if was.get(name) != now.get(name))
     return ", ".join(f"{name}={was.get(name)!r}" for name in names)
 
 

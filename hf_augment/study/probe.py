@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,14 +69,14 @@ def pool_by_mean(model: PreTrainedModel) -> PreTrainedModel:
     return model
 
 
-def fit_head(features: ClassifierFeatures, examples: Sequence[dict[str, Any]], labels: ArrayLike) -> PreTrainedModel:
+def fit_head(features: ClassifierFeatures, read: np.ndarray, labels: ArrayLike) -> PreTrainedModel:
     """
     Fits the last linear layer of a classifier, all else frozen, by logistic regression on what that layer reads: one
     for all classes, or, where examples have several labels, one for each label.
 
     Args:
         features (`ClassifierFeatures`): Those of the classifier, whose last layer is changed in place.
-        examples (`Sequence[dict[str, Any]]`): Raw examples.
+        read (`np.ndarray`): What these are of the examples, of shape `(examples, features)`.
         labels (`ArrayLike`):
             Their classes, of which two or more have an example; for several labels bool of shape `(examples, labels)`.
 
@@ -85,7 +84,7 @@ def fit_head(features: ClassifierFeatures, examples: Sequence[dict[str, Any]], l
         `PreTrainedModel`: The classifier. A class without an example is the least likely one, a label without one
             never there.
     """
-    read = features(examples).astype(np.float64)
+    read = read.astype(np.float64)
     centre = read.mean(axis=0)
     # Features that are all alike have no scale.
     scale = np.linalg.norm(read - centre, axis=1).mean() or 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from transformers import AutoConfig, HfArgumentParser
 
 from hf_augment.data.opening import Data, texts_of
 from hf_augment.data.sources import resolve
+from hf_augment.generators.connection import Endpoint
 from hf_augment.generators.openvino_backend import faster_backend
 from hf_augment.progress import say
 from hf_augment.study.defaults import Choice, training_choices
@@ -32,10 +34,14 @@ LANGUAGE_MODEL = (
 )
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
+#: Options that say something of a server alone; and those that may differ when a comparison goes on.
+OF_SERVERS = ("token_variable", "max_requests", "send_examples")
+MAY_DIFFER = ("generator_url", "token_variable", "max_requests")
+
 #: Options of the command that say nothing of images.
 TEXT_OPTIONS = (
     *("model", "max_length", "generator_model", "gguf_file", "backend", "kind", "descriptions", "prompt"),
-    "max_new_tokens",
+    *("max_new_tokens", "generator_url", *OF_SERVERS),
 )
 
 #: The most runs of an arm that are of use: more of them tell nothing of other labelled rows.
@@ -68,6 +74,7 @@ def check_typed(options: argparse.Namespace) -> None:
             raise ValueError(f"{name}={value} must be 1 or more.")
     if options.gguf_file is not None and options.generator_model is None:
         raise ValueError(f"gguf_file={options.gguf_file!r} is a file of generator_model: pass that, too.")
+    check_server(options)
     if options.prompt is not None and (options.kind is not None or options.descriptions is not None):
         raise ValueError(f"prompt={options.prompt!r} is a whole prompt: leave kind and descriptions out.")
     if "hub_token" in options.more:
@@ -78,6 +85,35 @@ def check_typed(options: argparse.Namespace) -> None:
         raise ValueError(
             f"num_train_epochs={options.more['num_train_epochs']} would be other steps for every arm: pass max_steps."
         )
+
+
+def check_server(options: argparse.Namespace) -> None:
+    """Raises `ValueError` for options of a server that contradict others."""
+    if options.generator_url is None:
+        if typed := [name for name in OF_SERVERS if getattr(options, name) is not None]:
+            raise ValueError(f"{', '.join(typed)} is of a server: pass generator_url, too, or leave it out.")
+        return
+    if options.generator_model is None:
+        raise ValueError(
+            f"generator_url={options.generator_url!r} needs generator_model, the name by which the server knows it."
+        )
+    if typed := [name for name in ("gguf_file", "backend") if getattr(options, name) is not None]:
+        raise ValueError(f"{', '.join(typed)} is of a model that runs here, not at generator_url: leave it out.")
+    endpoint_of(vars(options))
+
+
+def endpoint_of(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of an [`Endpoint`], which raises `ValueError` for what cannot be."""
+    names = {"base_url": "generator_url", "model": "generator_model"} | {name: name for name in OF_SERVERS[:2]}
+    endpoint = Endpoint(**{name: values[option] for name, option in names.items() if values.get(option) is not None})
+    return dataclasses.asdict(endpoint)
+
+
+def asked_as(experiment: Experiment, options: argparse.Namespace) -> Experiment:
+    """Returns an experiment that was settled, whose server, if it has one, is asked as is typed now."""
+    if "endpoint" not in experiment.model:
+        return experiment
+    return dataclasses.replace(experiment, model=experiment.model | {"endpoint": endpoint_of(vars(options))})
 
 
 def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool = False) -> Experiment:
@@ -138,9 +174,18 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
         *_training_choices(data, getattr(config, "hidden_size", None), typed),
         Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
         Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most"),
+        *_generator_choices(typed),
+    ]
+
+
+def _generator_choices(typed: dict[str, Any]) -> list[Choice]:
+    usual = ("probe", "eda", "prompted", "probe_prompted")
+    if "generator_url" in typed:
+        return [Choice("arms", usual, "what is usual for texts of a model that is served")]
+    return [
         Choice("generator_model", LANGUAGE_MODEL, "SmolLM2-135M-Instruct, which a CPU can run"),
         Choice("backend", faster_backend(), "the faster one on this machine"),
-        Choice("arms", ("probe", "eda", "prompted", "probe_prompted", "trained"), "what is usual for texts"),
+        Choice("arms", (*usual, "trained"), "what is usual for texts"),
     ]
 
 
@@ -178,15 +223,19 @@ def _text_values(values: dict[str, Any], data: Data) -> dict[str, Any]:
         prompt = {"file": values["prompt"]}
     return {
         "classifier": {"model": values["model"], "max_length": values["max_length"], "start": "probe"},
-        "model": {
-            "model": values["generator_model"],
-            "gguf_file": GGUF_FILE if values["generator_model"] == LANGUAGE_MODEL else values.get("gguf_file"),
-            "backend": values["backend"],
-        },
+        "model": _model_values(values),
         "sampling": {"max_new_tokens": values["max_new_tokens"]},
         "prompt": prompt,
         "generator_training": {"num_train_epochs": 3.0, "learning_rate": 5e-4, "lora_rank": 8, "max_length": 64},
     }
+
+
+def _model_values(values: dict[str, Any]) -> dict[str, Any]:
+    if "generator_url" in values:
+        return {"endpoint": endpoint_of(values), "send_examples": values.get("send_examples", False)}
+    model = values["generator_model"]
+    gguf_file = GGUF_FILE if model == LANGUAGE_MODEL else values.get("gguf_file")
+    return {"model": model, "gguf_file": gguf_file, "backend": values["backend"]}
 
 
 def _image_values(rows: int) -> dict[str, Any]:

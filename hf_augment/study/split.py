@@ -15,6 +15,7 @@ import sklearn.model_selection
 from hf_augment.data.splits import sample_per_class, sample_per_label
 from hf_augment.evaluation.comparison import ArmRun
 from hf_augment.fingerprints import images_digest, texts_digest
+from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.judges.out_of_fold import OutOfFoldJudge
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.study import identity
@@ -201,18 +202,18 @@ class Split:
         """
         classifier, labels = self.study.classifier, np.array(self.train["label"][:])
 
-        def fit(rows: datasets.Dataset) -> Any:
-            return classifier.judge(classifier.probe(self.seed, rows))
+        def fit(rows: np.ndarray | None) -> Any:
+            return classifier.judge(classifier.probe(self.seed, self.train, of=rows))
 
         rarest = int(np.bincount(labels, minlength=len(classifier.label_names)).min())
         folds = list(self._folds(min(5, rarest) if rarest > 1 and self.study.data.labels is None else 2))
-        held_out = [self.train.select(fold) for _, fold in folds]
-        judges, whole = [fit(self.train.select(others)) for others, _ in folds], fit(self.train)
+        judges, whole = [fit(others) for others, _ in folds], fit(None)
+        read = classifier.read(classifier.features(self.seed), self.train)
         known = [
-            judge([{classifier.kind: value} for value in classifier.values(rows)])[range(len(rows)), labels[fold]]
-            for judge, rows, (_, fold) in zip(judges, held_out, folds, strict=True)
+            ClassifierFeatures(judge).judge_read(read[fold])[range(len(fold)), labels[fold]]
+            for judge, (_, fold) in zip(judges, folds, strict=True)
         ]
-        nearest = classifier.nearest_fold(held_out, lambda: whole)
+        nearest = classifier.nearest_fold([self.train.select(fold) for _, fold in folds], lambda: whole)
         return whole, OutOfFoldJudge(judges, nearest), float(np.quantile(np.concatenate(known), 0.25))
 
     def _folds(self, folds: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -235,7 +236,7 @@ class Split:
         if self.study.data.labels is None:
             check_folds(self.train["label"][:], self.study.data.label_names, folds)
 
-    def independent_judge(self, per_class: int = 300) -> tuple[Any, int]:
+    def independent_judge(self, per_class: int = 150) -> tuple[Any, int]:
         """
         Returns a judge that knows neither the labelled rows nor what a generator made of them, and the number of rows
         it was trained on, `per_class` at most since more would take longer than the arms; where there are too few

@@ -22,7 +22,7 @@ from hf_augment.label_sets import memberships
 from hf_augment.metrics.classification import share_right
 from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.seeding import derive_seed
-from hf_augment.study.arms import LearnedSource, Mixture, Source
+from hf_augment.study.arms import Mixture, Source
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.nearest_texts import NearestTexts, memorization
 from hf_augment.study.split import Split
@@ -149,22 +149,7 @@ def describe_texts(study: Study) -> dict[str, Any]:
     first = study.split(0)
     nearest, test = NearestTexts(first.train["text"][:]), study.data.evaluations["test"]["text"][:]
     generated = {name: store for name, store in study.stores.items() if not study.is_real(name)}
-    notes = []
-    for source in study.sources():
-        if isinstance(source, LearnedSource):
-            learned = source.learned(first)
-            notes.append(
-                f"On the first split the {source.name} generator learned the labelled texts in {learned['steps']} "
-                f"steps, {learned['seconds']:.0f} s."
-            )
-        elif isinstance(source, PromptedLanguageModel) and not source.shared:
-            notes.append(f"The prompts of {source.name} show the model labelled texts of the split, others each time.")
-        elif isinstance(source, PromptedLanguageModel):
-            notes.append(
-                f"What the {source.name} model wrote is kept and shared by its arms, splits and processes: its cost "
-                "is that of the run that asked first, and the intervals do not cover what it would have written "
-                "another time."
-            )
+    notes = [note for source in study.sources() if (note := source.note(first)) is not None]
     return {
         "nearest": dict.fromkeys(study.stores, nearest),
         "memorization": {name: memorization(nearest, store, test) for name, store in generated.items()},

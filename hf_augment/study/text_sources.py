@@ -2,26 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
+from huggingface_hub import cached_assets_path
 from huggingface_hub.errors import HFValidationError
 from transformers import AutoConfig
 
-from hf_augment.data.sources import resolve
+from hf_augment.data.sources import contents, resolve
+from hf_augment.fingerprints import texts_digest
 from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
 from hf_augment.generators.base import Generator
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.openvino_backend import openvino_draws
+from hf_augment.generators.pretrained import load_causal_lm
 from hf_augment.generators.prompts import LabelPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.split import Basis, Split
+from hf_augment.study.stages import Stages
+
+
+def converted(model: str, gguf_file: str) -> Path:
+    """
+    Returns a folder with the weights of a GGUF file as transformers save them. To read them takes a minute of a slow
+    CPU: it is done once on a machine, and kept where the Hub's own files are.
+    """
+
+    def work(folder: Path) -> dict[str, Any]:
+        if PartialState().is_main_process:
+            for part in load_causal_lm(str(resolve(model)), gguf_file=gguf_file, dtype=torch.float32):
+                part.save_pretrained(folder / "model")
+        return {}
+
+    identity = {"model": model, "gguf_file": gguf_file, "contents": contents(model)}
+    stages = Stages(cached_assets_path("hf_augment", "weights"))
+    name = f"{Path(gguf_file).stem}-{texts_digest(map(str, identity.values()))[:8]}"
+    stages.run(name, identity, work)
+    return stages.root / name / "model"
+
+
+def prompt_of(prompt: Prompt | Callable[..., Prompt], split: Split) -> Prompt:
+    """Returns a prompt; one that a function makes of labelled texts, of those of the split."""
+    if isinstance(prompt, Prompt):
+        return prompt
+    names = split.study.data.label_names
+    examples: dict[str, list[str]] = {name: [] for name in names}
+    for text, label in zip(split.train["text"][:], split.train["label"][:], strict=True):
+        examples[names[label]].append(text)
+    if split.study.data.labels is not None:
+        # A set of labels that no row of the split has is not asked for, but has to have examples, too.
+        examples = {name: texts or split.train["text"][:] for name, texts in examples.items()}
+    return prompt(names, examples=examples)
+
+
+def check_prompt(name: str, prompt: Prompt, label_names: Sequence[str]) -> None:
+    """Raises `ValueError` if the prompt of a source of this name is not for these labels."""
+    try:
+        prompt.validate(label_names)
+    except ValueError as error:
+        raise ValueError(
+            f"The prompt of {name!r} is not for the labels of the dataset, {list(label_names)} "
+            f"(instruct_negative and instruct_positive in a recipe): {error}"
+        ) from error
 
 
 @dataclass
@@ -70,38 +118,19 @@ class _LanguageModel(Source):
                 f"The model of {self.name!r}, {self.model!r}, is no model folder here and could not be loaded from "
                 "the Hub: check the name and the network, or pass a local folder."
             ) from error
-        try:
-            self.prompt_of(study.split(0)).validate(study.data.label_names)
-        except ValueError as error:
-            raise ValueError(
-                f"The prompt of {self.name!r} is not for the labels of the dataset, {study.data.label_names} "
-                f"(instruct_negative and instruct_positive in a recipe): {error}"
-            ) from error
-
-    def prompt_of(self, split: Split) -> Prompt:
-        """Returns the prompt; one that is made of labelled texts, of those of the split."""
-        if isinstance(self.prompt, Prompt):
-            return self.prompt
-        names = split.study.data.label_names
-        examples: dict[str, list[str]] = {name: [] for name in names}
-        for text, label in zip(split.train["text"][:], split.train["label"][:], strict=True):
-            examples[names[label]].append(text)
-        if split.study.data.labels is not None:
-            # A set of labels that no row of the split has is not asked for, but has to have examples, too.
-            examples = {name: texts or split.train["text"][:] for name, texts in examples.items()}
-        return self.prompt(names, examples=examples)
+        check_prompt(self.name, prompt_of(self.prompt, study.split(0)), study.data.label_names)
 
     def pretrained(self, study: Basis) -> CausalLMGenerator:
-        """Returns the generator before any training."""
+        """Returns the generator before any training, on the device of the process."""
+        device = PartialState().device
         return CausalLMGenerator.from_pretrained(
-            resolve(self.model),
+            resolve(self.model) if self.gguf_file is None else converted(self.model, self.gguf_file),
             label_names=study.data.label_names,
             # One that is made of labelled texts takes this one's place.
             prompt=self.prompt if isinstance(self.prompt, Prompt) else LabelPrompt(),
             sampling=self.sampling,
-            gguf_file=self.gguf_file,
-            dtype=torch.float32 if not torch.cuda.is_available() else None,
-            device="cuda" if torch.cuda.is_available() else None,
+            dtype=torch.float32 if device.type == "cpu" else None,
+            device=device,
             backend=self.backend,
         )
 
@@ -133,7 +162,14 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
         return {"steps": output.global_step, "seconds": output.metrics["train_runtime"]}
 
     def load(self, folder: Path) -> Generator:
-        return CausalLMGenerator.from_pretrained(folder, backend=self.backend)
+        return CausalLMGenerator.from_pretrained(folder, device=PartialState().device, backend=self.backend)
+
+    def note(self, first: Split) -> str | None:
+        learned = self.learned(first)
+        return (
+            f"On the first split the {self.name} generator learned the labelled texts in {learned['steps']} steps, "
+            f"{learned['seconds']:.0f} s."
+        )
 
 
 @dataclass
@@ -155,19 +191,17 @@ class PromptedLanguageModel(_LanguageModel):
         return isinstance(self.prompt, Prompt)
 
     def opened(self, split: Split) -> CausalLMGenerator:
-        """Returns the model, which the study keeps as a generator, with the prompt of a split."""
-        study = split.study
+        """Returns the model with the prompt of a split."""
+        generator = self.pretrained(split.study)
+        return generator if self.shared else generator.with_prompt(prompt_of(self.prompt, split))
 
-        def work(folder: Path) -> dict[str, Any]:
-            if PartialState().is_main_process:
-                self.pretrained(study).save_pretrained(folder / "model")
-            return {}
-
-        labels = {"label_names": str(study.data.label_names)}
-        study.stages.run(f"{self.name}-model", self.identity() | labels, work)
-        folder = study.folder / f"{self.name}-model/model"
-        generator = CausalLMGenerator.from_pretrained(folder, backend=self.backend)
-        return generator if self.shared else generator.with_prompt(self.prompt_of(split))
+    def note(self, first: Split) -> str | None:
+        if not self.shared:
+            return f"The prompts of {self.name} show the model labelled texts of the split, others each time."
+        return (
+            f"What the {self.name} model wrote is kept and shared by its arms, splits and processes: its cost is that "
+            "of the run that asked first, and the intervals do not cover what it would have written another time."
+        )
 
     def open(self, split: Split) -> Generator:
         return CachedGenerator(self.opened(split), self.candidates or split.study.folder / "candidates")

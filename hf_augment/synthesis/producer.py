@@ -154,7 +154,9 @@ class ThreadProducer(Producer):
             made = len(self.store.indices())
             kept = f" {made} made before are kept in {self.store.folder} for the next start." if made else ""
             why = f"{type(self._error).__name__}: {self._error}".rstrip(".")
-            raise RuntimeError(f"Generating synthetic shard {shard} failed: {why}.{kept}") from self._error
+            # What failed outside of the program, such as a server, is no fault of the program.
+            kind = OSError if isinstance(self._error, OSError) else RuntimeError
+            raise kind(f"Generating synthetic shard {shard} failed: {why}.{kept}") from self._error
         if not done:
             raise TimeoutError(
                 f"Synthetic shard {shard} was not ready after synthetic_timeout={self.timeout:g} seconds: raise "

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.own_data import SAVINGS, _saved, work_of
 from hf_augment.study.settling import settle, training_parser
+from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
+from tests.toy_server import ToyServer, serving
 from tests.toys import TEXT
 
 
@@ -63,7 +66,8 @@ def test_pairs_and_several_labels_are_found(tiny):
             csv.writer(file).writerows([header, *cells])
     pairs, several = (build(made(), open_data(f"{name}.csv")) for name in ("pairs", "several"))
     assert pairs.classifier.pairs
-    assert "pair of texts with ||| between them" in pairs.arms["prompted"].source.prompt_of(pairs.split(0)).template
+    prompt = prompt_of(pairs.arms["prompted"].source.prompt, pairs.split(0))
+    assert "pair of texts with ||| between them" in prompt.template
     assert several.classifier.labels == ["card", "lost", "new"]
     assert several.data.label_names == ["card; lost", "lost", "new"]
 
@@ -111,6 +115,8 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
         (["--num_train_epochs", "3"], "pass max_steps"),
         (["--max_steps", "0"], "max_steps=0 must be 1 or more"),
         (["--hub_token", "hf_secret"], "set HF_TOKEN"),
+        (["--max_requests", "9"], "max_requests is of a server: pass generator_url, too"),
+        (["--generator_url", "http://127.0.0.1:9/v1"], "backend is of a model that runs here, not at generator_url"),
     ],
 )
 def test_what_contradicts_itself_is_refused_before_data_are_read(typed, told, tiny):
@@ -204,6 +210,45 @@ def test_the_whole_of_it_on_a_folder_of_images(pictures):
 def test_options_of_texts_are_refused_for_images(pictures):
     with pytest.raises(SystemExit, match="'pictures' holds images, and kind is of texts: leave it out"):
         main(["experiment", "pictures", "--kind", "photo"])
+
+
+def test_what_a_server_is_asked_for_is_settled(settled):
+    with serving(ToyServer()) as url:
+        experiment = settled("--generator_url", url, "--max_requests", "70")
+        assert experiment.arms == ("probe", "eda", "prompted", "probe_prompted")
+        source = build(experiment, open_data("tickets.csv")).arms["prompted"].source
+        assert (source.endpoint.model, source.endpoint.max_requests, source.sampling.top_k) == ("lm", 70, 0)
+        with pytest.raises(ValueError, match="There is no arm 'trained'"):
+            build(dataclasses.replace(experiment, arms=("trained",)), open_data("tickets.csv"))
+
+
+def test_a_server_that_is_not_there_ends_before_any_training(tiny):
+    command = [*tiny[:-2], "--generator_url", "http://127.0.0.1:9/v1", "--arms", "prompted"]
+    assert "http://127.0.0.1:9/v1/chat/completions did not answer" in refusal(command)
+
+
+@pytest.mark.slow
+def test_the_whole_of_it_with_a_server_that_is_interrupted(tiny, capsys):
+    toy = ToyServer()
+    with serving(toy) as url:
+        command = [*tiny[:-2], "--generator_url", url, "--minutes", "0.2", "--processes", "1", "--max_steps", "4"]
+        command += ["--arms", "probe", "prompted"]
+        assert "max_requests=12 of" in refusal([*command, "--max_requests", "12"])
+        answered = len(toy.requests)
+        main(command)
+        told = capsys.readouterr().out
+        assert f"{url} serves lm, and heeds seeds" in told
+        assert "were sent" not in told
+        # What was paid for was read.
+        bodies = [json.dumps(body, sort_keys=True) for _, body in toy.requests]
+        asked = [body for body in bodies if "day at the sea" not in body]
+        assert len(set(asked)) == len(asked) > answered
+        # Nor is anything asked again by another address.
+        main(command)
+        assert len(toy.requests) == len(bodies)
+    results = json.loads(Path("runs/tickets/report/results.json").read_text())
+    assert {run["arm"] for run in results["runs"]} == {"baseline_same_steps", "probe", "prompted"}
+    assert any(f"Its {len(asked)} answers are kept" in note for note in results["notes"])
 
 
 @pytest.mark.slow

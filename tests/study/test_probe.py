@@ -76,7 +76,7 @@ def test_the_last_layer_says_what_logistic_regression_says_and_nothing_else_chan
     words = ["dull and flat", "warm and bright", "so so"][:classes]
     examples = [{"text": f"{word} {i}"} for i in range(6) for word in words]
     labels = [1, 3, 0][:classes] * 6
-    assert fit_head(features, examples, labels) is model
+    assert fit_head(features, features(examples), labels) is model
     probabilities = features.judge(examples)
     assert probabilities.argmax(axis=1).tolist() == labels
     absent = [label for label in range(4) if label not in labels]
@@ -131,7 +131,8 @@ def test_each_of_several_labels_has_a_regression_of_its_own():
     model = tiny_classifier(4)
     model.config.id2label, model.config.problem_type = dict(enumerate("abcd")), "multi_label_classification"
     judge = ClassifierJudge(model, tiny_tokenizer(), label_sets=["a", "none"])
-    fit_head(ClassifierFeatures(judge), examples, rows)
+    features = ClassifierFeatures(judge)
+    fit_head(features, features(examples), rows)
     assert (judge(examples)[:, 0] > 0.5).tolist() == rows[:, 0].tolist()
     inputs = judge.tokenizer([example["text"] for example in examples], padding=True, return_tensors="pt")
     with torch.no_grad():
@@ -143,3 +144,35 @@ def test_each_of_several_labels_has_a_regression_of_its_own():
     # A label that no example has is never there, one that all have always.
     assert likely[:, 2].max() < 1e-3
     assert likely[:, 3].min() > 1 - 1e-3
+
+
+@pytest.mark.parametrize("make", [TEXT, IMAGE], ids=["text", "image"])
+def test_rows_are_read_once_for_all_folds_and_the_same_in_another_process(make, tmp_path, monkeypatch):
+    kinds = {
+        TEXT: lambda: TextClassifier(str(tmp_path / "tiny"), LABELS, 16, start="probe"),
+        IMAGE: lambda: ImageClassifier(LABELS, IMAGE.rows(1).features["image"].shape, width=8),
+    }
+    tiny_tokenizer().save_pretrained(tmp_path / "tiny")
+    tiny_classifier(tokenizer=tiny_tokenizer()).save_pretrained(tmp_path / "tiny")
+    rows, classifier, calls = make.rows(20), kinds[make](), []
+    read = ClassifierFeatures.__call__
+    monkeypatch.setattr(ClassifierFeatures, "__call__", lambda self, x: calls.append(len(x)) or read(self, x))
+    fold = np.arange(4, 20)
+    first = classifier.probe(0, rows, of=fold).state_dict()
+    classifier.probe(0, rows)
+    assert calls == [20]
+    again = kinds[make]().probe(0, rows, of=fold).state_dict()
+    assert calls == [20, 20]
+    for name, weights in first.items():
+        torch.testing.assert_close(again[name], weights, rtol=0, atol=0)
+    # Other rows, and another model below the head, are read anew.
+    classifier.probe(0, make.rows(10))
+    assert calls == [20, 20, 10]
+
+
+def test_what_the_head_says_of_what_it_reads_is_what_the_classifier_says():
+    tokenizer = tiny_tokenizer()
+    judge = ClassifierJudge(tiny_classifier(tokenizer=tokenizer), tokenizer)
+    examples = [{"text": text} for text in TEXT.rows(6)["text"][:]]
+    features = ClassifierFeatures(judge)
+    np.testing.assert_allclose(features.judge_read(features(examples)), judge(examples), atol=1e-6)

@@ -10,6 +10,7 @@ from datasets import Dataset
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt
 from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.study import text_sources
 from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
 from tests.tiny import tiny_causal_lm, tiny_tokenizer
 
@@ -66,7 +67,28 @@ def test_a_prompt_of_labelled_texts_is_made_anew_for_each_split(tmp_path):
     assert len({generator.fingerprint() for generator in generators}) == 2
     assert len(generators[0].generate([0, 1, 1], seed=0)) == 3
     # The rows are in no file but that of what the model wrote.
-    assert "lost it" not in (tmp_path / "instruct-model/model/generator_config.json").read_text()
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and "candidates" not in path.parts]
+    assert not [path for path in written if b"lost it" in path.read_bytes()]
+
+
+def test_a_gguf_file_is_read_once_for_all_that_use_it(tmp_path, monkeypatch):
+    tokenizer, reads = tiny_tokenizer(), []
+
+    def read(name, **options):
+        reads.append((name, options["gguf_file"]))
+        return tiny_causal_lm(tokenizer), tokenizer
+
+    monkeypatch.setattr(text_sources, "load_causal_lm", read)
+    monkeypatch.setattr(text_sources, "cached_assets_path", lambda *names: tmp_path.joinpath(*names))
+    split = split_of([("I lost it", 0), ("why a fee", 1)], tmp_path)
+    sampling = SamplingConfig(max_new_tokens=2)
+    prompted = PromptedLanguageModel("prompted", "lm", LabelPrompt(), sampling, "a.gguf")
+    trained = TrainedLanguageModel("trained", "lm", LabelPrompt("{label}:"), sampling, "a.gguf")
+    fingerprints = [source.pretrained(split.study).fingerprint() for source in (prompted, trained, prompted)]
+    assert reads == [("lm", "a.gguf")]
+    assert fingerprints[0] == fingerprints[2] != fingerprints[1]
+    PromptedLanguageModel("other", "lm", LabelPrompt(), sampling, "b.gguf").pretrained(split.study)
+    assert reads[1:] == [("lm", "b.gguf")]
 
 
 def test_a_prompt_of_labelled_texts_is_known_by_how_it_is_made():

@@ -1,0 +1,129 @@
+"""A language model behind an address as a source of texts."""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hf_augment.generators.connection import Endpoint
+from hf_augment.generators.endpoint import EndpointGenerator
+from hf_augment.generators.prompts import Prompt
+from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.progress import say
+from hf_augment.study.arms import Source
+from hf_augment.study.split import Basis, Split
+from hf_augment.study.text_sources import check_prompt, prompt_of
+
+
+#: Where a study keeps what servers answered.
+ANSWERS = "answers.sqlite"
+
+
+@dataclass
+class ServedLanguageModel(Source):
+    """
+    A language model behind an address, which is only prompted. What it writes is kept in the study's folder, and its
+    arms, splits and processes share it.
+
+    Args:
+        name (`str`): Name of the arm.
+        endpoint ([`Endpoint`]): The server, and how it is asked.
+        prompt (`Prompt` or `Callable`):
+            Prompt that asks for a text of a class, or a function that makes it of the label names and of `examples`,
+            the labelled texts of a split by label name, such as a `partial` of [`InstructPrompt.for_labels`].
+        sampling (`SamplingConfig`, *optional*, defaults to `SamplingConfig(top_k=0)`): Sampling of the texts.
+        send_examples (`bool`, *optional*, defaults to `False`):
+            Whether a prompt that is made of labelled texts may send them to another machine. If not, a server that is
+            not on this machine gets prompts that are made of label names alone.
+        structured (`bool`, *optional*, defaults to `False`): As of [`EndpointGenerator`].
+        extra_body (`dict[str, Any]`, *optional*, defaults to `{}`): As of [`EndpointGenerator`].
+    """
+
+    name: str
+    endpoint: Endpoint
+    prompt: Prompt | Callable[..., Prompt]
+    sampling: SamplingConfig = field(default_factory=lambda: SamplingConfig(top_k=0))
+    send_examples: bool = False
+    structured: bool = False
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.endpoint.model,)
+
+    @property
+    def shows_examples(self) -> bool:
+        """Whether its prompts are made of labelled texts."""
+        return not isinstance(self.prompt, Prompt) and (self.send_examples or is_local(self.endpoint.base_url))
+
+    @property
+    def learns(self) -> bool:  # type: ignore[override]
+        return self.shows_examples
+
+    @property
+    def shared(self) -> bool:  # type: ignore[override]
+        return not self.shows_examples
+
+    def identity(self) -> dict[str, str]:
+        known = super().identity()
+        # How it is asked changes nothing of what is asked for.
+        asking = f"{self.name}.endpoint"
+        return {key: value for key, value in known.items() if key != asking} | {asking: self.endpoint.model}
+
+    def check(self, study: Basis) -> None:
+        """
+        Asks the server a few short questions, and says what it honours.
+
+        Raises:
+            OSError: If the server is not there, or refuses.
+            ValueError: If the prompt is of other labels.
+            ImportError: If the extra `endpoint` is not installed.
+        """
+        prompt = self.prompt_of(study.split(0))
+        check_prompt(self.name, prompt, study.data.label_names)
+        abilities = self.generator(study, prompt).abilities
+        address, model = self.endpoint.base_url, self.endpoint.model
+        kept = "so its texts can be written again" if abilities.replayable else "so its texts are those that are kept"
+        say(f"{address} serves {model}, and {'heeds' if abilities.replayable else 'does not heed'} seeds, {kept}.")
+        if not isinstance(self.prompt, Prompt) and not self.shows_examples:
+            say("Its prompts show no labelled texts, which would leave this machine; send_examples allows it.")
+
+    def prompt_of(self, split: Split) -> Prompt:
+        """Returns the prompt; one that is made of labelled texts, of those of the split."""
+        if isinstance(self.prompt, Prompt) or self.shows_examples:
+            return prompt_of(self.prompt, split)
+        return self.prompt(split.study.data.label_names)
+
+    def generator(self, study: Basis, prompt: Prompt) -> EndpointGenerator:
+        """Returns the generator with a prompt."""
+        return EndpointGenerator(
+            self.endpoint,
+            study.data.label_names,
+            prompt,
+            sampling=self.sampling,
+            answers=study.folder / ANSWERS,
+            structured=self.structured,
+            extra_body=self.extra_body,
+        )
+
+    def open(self, split: Split) -> EndpointGenerator:
+        return self.generator(split.study, self.prompt_of(split))
+
+    def note(self, first: Split) -> str | None:
+        spent = self.generator(first.study, self.prompt_of(first)).spent
+        return (
+            f"{self.endpoint.model} was served. Its {spent.requests} answers are kept and shared by arms, splits and "
+            f"processes; for them it read {spent.prompt_tokens} tokens and wrote {spent.completion_tokens}."
+        )
+
+
+def is_local(base_url: str) -> bool:
+    """Whether an address is of this machine: what is sent there stays here."""
+    host = urllib.parse.urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,41 @@
+from functools import partial
+
+import pytest
+
+from hf_augment import Endpoint, InstructPrompt, LabelPrompt
+from hf_augment.study.served_model import ServedLanguageModel, is_local
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost/v1", True),
+        ("http://[::1]:8000/v1", True),
+        ("http://10.0.0.2:8000/v1", False),
+        ("http://localhost.example.com/v1", False),
+        ("https://router.huggingface.co/v1", False),
+    ],
+)
+def test_labelled_texts_are_shown_to_servers_of_this_machine(address, local):
+    assert is_local(address) == local
+    made = partial(ServedLanguageModel, "served", Endpoint(address, "m"), partial(InstructPrompt.for_labels, kind="x"))
+    assert made().shows_examples == made().learns == local
+    assert made().shared == (not local)
+    assert made(send_examples=True).shows_examples
+
+
+def test_a_prompt_that_is_given_is_the_same_for_all():
+    source = ServedLanguageModel("served", Endpoint("http://127.0.0.1/v1", "m"), LabelPrompt())
+    assert source.shared
+    assert not source.learns
+    assert source.models == ("m",)
+
+
+def test_how_a_server_is_asked_is_no_part_of_the_identity():
+    def identity(address="http://127.0.0.1/v1", model="m", **options):
+        return ServedLanguageModel("served", Endpoint(address, model, **options), LabelPrompt()).identity()
+
+    assert identity() == identity("http://localhost:9/v1", concurrency=2, max_requests=5)
+    assert identity() != identity(model="other")
+    assert identity() != ServedLanguageModel("served", Endpoint("http://h/v1", "m"), LabelPrompt("{label}")).identity()
