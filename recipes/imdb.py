@@ -23,6 +23,7 @@ Every step keeps its result in output_dir; run the command again and what is don
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -30,13 +31,14 @@ from hf_augment.progress import one_line_errors, working
 
 
 with working("Loading PyTorch and transformers"):
-    from hf_augment import AugmentingTrainingArguments, InstructPrompt, LabelPrompt, SamplingConfig
+    from hf_augment import AugmentingTrainingArguments, Endpoint, InstructPrompt, LabelPrompt, SamplingConfig
     from hf_augment.generators.openvino_backend import faster_backend
     from hf_augment.generators.prompts import Prompt, read_prompt
     from hf_augment.judges.prompted import check_question
     from hf_augment.neighbours.texts import COPY_SIMILARITY
     from hf_augment.study.arguments import parse_arguments
     from hf_augment.study.arms import Arm, Mixture, arms_by_name
+    from hf_augment.study.served_model import ServedLanguageModel
     from hf_augment.study.settings import ExperimentArguments
     from hf_augment.study.study import Study
     from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
@@ -84,6 +86,10 @@ class ImdbArguments(ExperimentArguments):
         default="HuggingFaceTB/SmolLM2-135M-Instruct", metadata={"help": "Causal LM of the instruct arm."}
     )
     instruct_gguf_file: str | None = field(default=None, metadata={"help": "GGUF file in instruct_model."})
+    instruct_url: str | None = field(
+        default=None, metadata={"help": "Address of a server that serves instruct_model, such as http://host:8000/v1."}
+    )
+    instruct_token_variable: str | None = field(default=None, metadata={"help": "Environment variable of its token."})
     instruct_prompt: str | None = field(
         default=None,
         metadata={
@@ -147,6 +153,11 @@ class ImdbArguments(ExperimentArguments):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         if self.label_judge not in ("classifier", "probe", "prompted"):
             raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier', 'probe' or 'prompted'.")
+        if self.instruct_url is not None and self.label_judge == "prompted":
+            raise ValueError(
+                f"label_judge='prompted' asks a model that runs here, and instruct_url={self.instruct_url!r} is a "
+                "server: use 'probe', or an EndpointJudge in a script of your own."
+            )
         if self.judge_template is not None:
             check_question("judge_template", self.judge_template)
         elif self.label_judge == "prompted":
@@ -203,13 +214,16 @@ def trained_source(args: ImdbArguments) -> TrainedLanguageModel:
     )
 
 
-def instruct_source(args: ImdbArguments) -> PromptedLanguageModel:
-    """The instruct model that is only asked for reviews."""
+def instruct_source(args: ImdbArguments) -> PromptedLanguageModel | ServedLanguageModel:
+    """The instruct model that is only asked for reviews: it runs here, or behind an address."""
     prompt: Prompt = InstructPrompt.for_sentiment(
         args.instruct_negative, args.instruct_positive, args.instruct_subject
     )
     if args.instruct_prompt is not None:
         prompt = read_prompt(args.instruct_prompt)
+    if args.instruct_url is not None:
+        endpoint = Endpoint(args.instruct_url, args.instruct_model, args.instruct_token_variable)
+        return ServedLanguageModel("instruct", endpoint, prompt, dataclasses.replace(args.sampling(), top_k=0))
     return PromptedLanguageModel(
         "instruct",
         args.instruct_model,
@@ -223,10 +237,11 @@ def instruct_source(args: ImdbArguments) -> PromptedLanguageModel:
 
 def asked_model(args: ImdbArguments) -> AskedModel | None:
     """The instruct model as a judge of labels, if it is asked a question."""
-    if args.judge_template is None:
+    source = instruct_source(args)
+    if args.judge_template is None or not isinstance(source, PromptedLanguageModel):
         return None
     answers = {args.instruct_negative: "negative", args.instruct_positive: "positive"}
-    return AskedModel(instruct_source(args), args.judge_template, answers, args.judge_opinions)
+    return AskedModel(source, args.judge_template, answers, args.judge_opinions)
 
 
 def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
@@ -271,9 +286,10 @@ def main(args: ImdbArguments, training: AugmentingTrainingArguments) -> None:
     #    to: now or by `hf_augment push RUN`.
     with working("Reading the synthetic texts"):
         told = describe_texts(study)
-        prompted = [source for source in study.sources() if isinstance(source, PromptedLanguageModel)]
-        if args.zero_shot_rows and (prompted or args.label_judge == "prompted"):
-            asked = zero_shot(study, instruct_source(args), asked_model(args), args.zero_shot_rows)
+        prompted, instruct = any(source.name == "instruct" for source in study.sources()), instruct_source(args)
+        wanted = args.zero_shot_rows and (prompted or args.label_judge == "prompted")
+        if wanted and isinstance(instruct, PromptedLanguageModel):
+            asked = zero_shot(study, instruct, asked_model(args), args.zero_shot_rows)
             told |= {"notes": told["notes"] + asked[0], "zero_shot": asked[1]}
     study.report(vars(args), **told)
 

@@ -1,13 +1,16 @@
 """The recipes from end to end with tiny parts in local folders, and what they refuse."""
 
+import contextlib
 import json
 import os
 import runpy
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
@@ -18,6 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from hf_augment import ShardStore
+from hf_augment.generators.answer_store import AnswerStore
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toys import COLOURS, LABELS, TEXT, assert_equal_weights
 
@@ -308,6 +312,55 @@ def test_a_killed_training_of_the_generator_goes_on_as_if_it_had_not_been(parts)
     # Of the log of step 100.
     assert ["'epoch': '50'" in text for text in printed] == [False, True]
     assert_equal_weights(*(load_file(folder / "model/model.safetensors") for folder in (killed, whole)))
+
+
+@contextmanager
+def served(folder, log):
+    """A real server with a real model; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).parent / "transformers", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    with log.open("w") as file, subprocess.Popen([*command, folder], stdout=file, stderr=file, env=environment) as run:
+        try:
+            for _ in range(1200):
+                with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            run.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("parts", ["text"], indirect=True)
+def test_the_story_with_a_server_of_transformers_goes_on_after_a_kill(parts):
+    # Without it, that server samples at no temperature.
+    path = parts.root / "lm/generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"do_sample": True}))
+    log, answers = parts.root / "server.log", parts.root / "run/answers.sqlite"
+    arguments = ["--generators", "instruct_unfiltered", "--label_judge", "probe"]
+
+    def kept():
+        return len(AnswerStore(answers)) if answers.exists() else 0
+
+    with served(parts.root / "lm", log) as url:
+        arguments += ["--instruct_url", url]
+        run_until(parts, lambda: kept() > 4, *arguments)
+        before = kept()
+        done = parts.run(*arguments)
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert "does not heed seeds, so its texts are those that are kept" in done.stdout
+    # Beside what was under way when the run was killed, and six questions about the server, each answer was asked for
+    # once.
+    sent = log.read_text().count("POST /v1/chat/completions")
+    assert before < kept() - 1 <= sent <= kept() - 1 + 6 + 16
+    results = json.loads((parts.root / "run/report/results.json").read_text())
+    assert {run["arm"] for run in results["runs"]} == {"baseline", "baseline_same_steps", "instruct_unfiltered"}
+    (arm,) = (run for run in results["runs"] if run["arm"] == "instruct_unfiltered")
+    assert arm["shown"] == 1.0
 
 
 #: Arguments that are refused, and with what words; `{root}` is the folder of the parts.
