@@ -12,7 +12,7 @@ import pytest
 
 from hf_augment import Endpoint, EndpointGenerator, InstructPrompt, LabelPrompt, SamplingConfig
 from hf_augment.generators.connection import BudgetError, EndpointError
-from hf_augment.generators.served_model import Abilities, in_threads
+from hf_augment.generators.served_model import ASKED, Abilities, in_threads
 from tests.toy_server import ToyServer, serving
 
 
@@ -34,7 +34,7 @@ def generator(toy, prompt=PROMPT, **options):
 
 def asked(toy):
     """The requests that are no questions about the server."""
-    return [body for _, body in toy.requests if "day at the sea" not in json.dumps(body)]
+    return [body for _, body in toy.requests if ASKED not in json.dumps(body)]
 
 
 def test_a_request_holds_the_prompt_the_settings_and_a_seed_of_its_own(toy):

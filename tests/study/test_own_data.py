@@ -13,6 +13,7 @@ from hf_augment.cli import main
 from hf_augment.commands.experiment import add_arguments
 from hf_augment.commands.options import nearest
 from hf_augment.data.opening import open_data
+from hf_augment.generators.served_model import ASKED
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.own_data import SAVINGS, _saved, work_of
@@ -241,7 +242,7 @@ def test_the_whole_of_it_with_a_server_that_is_interrupted(tiny, capsys):
         assert "were sent" not in told
         # What was paid for was read.
         bodies = [json.dumps(body, sort_keys=True) for _, body in toy.requests]
-        asked = [body for body in bodies if "day at the sea" not in body]
+        asked = [body for body in bodies if ASKED not in body]
         assert len(set(asked)) == len(asked) > answered
         # Nor is anything asked again by another address.
         main(command)
