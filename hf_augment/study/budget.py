@@ -82,10 +82,29 @@ class Work:
         4
         ```
         """
-        once = self.examples * costs.example + sum(costs.learning[name] for name in self.learned)
+        once, each = self._seconds(costs)
         # Nobody can begin with examples that are not there.
         left = seconds * processes - once if once < seconds else 0.0
-        return max(0, math.floor(left / (self.steps * costs.step + self.rows * costs.row) + 1e-9))
+        return max(0, math.floor(left / each + 1e-9))
+
+    def seconds(self, costs: Costs, rounds: int, processes: int = 1) -> float:
+        """
+        Returns the seconds that so many rounds take so many processes.
+
+        Example:
+
+        ```python
+        >>> from hf_augment.study.budget import Costs, Work
+        >>> Work(steps=100, rows=400, examples=50).seconds(Costs(step=0.5, row=0.025, example=0.4), 4)
+        260.0
+        ```
+        """
+        once, each = self._seconds(costs)
+        return max(once, (once + rounds * each) / processes)
+
+    def _seconds(self, costs: Costs) -> tuple[float, float]:
+        once = self.examples * costs.example + sum(costs.learning[name] for name in self.learned)
+        return once, self.steps * costs.step + self.rows * costs.row
 
 
 def detectable_points(pairs: int, test_rows: int, comparisons: int) -> float:
@@ -132,7 +151,6 @@ class _Stamps(TrainerCallback):
 def measure_costs(
     study: Study,
     streams: Sequence[SynthesisPipeline] = (),
-    learned: Sequence[Learned] = (),
     *,
     steps: int = 6,
     examples: int = 8,
@@ -144,15 +162,18 @@ def measure_costs(
         study ([`Study`]): Study that is to be done.
         streams (`Sequence[SynthesisPipeline]`, *optional*, defaults to `()`):
             What makes its examples; their mean time counts.
-        learned (`Sequence[LearnedSource]`, *optional*, defaults to `()`): Sources whose generators learn the rows.
         steps (`int`, *optional*, defaults to 6): Training steps; the first two, which are slower, do not count.
         examples (`int`, *optional*, defaults to 8): Candidates of each stream.
     """
     step, row = _classifier_seconds(study, steps)
     made = [_example_seconds(stream, examples) for stream in streams]
-    learning = {source.name: _learning_seconds(source, study.split(0)) for source in learned}
     example, accepted = np.mean(made, axis=0).tolist() if made else (0.0, 1.0)
-    return Costs(step, row, example, accepted, learning)
+    return Costs(step, row, example, accepted)
+
+
+def learning_seconds(study: Study, learned: Sequence[Learned]) -> dict[str, float]:
+    """Measures how long generators that learn the rows of a study learn them, by name, from two steps of each."""
+    return {source.name: _learning_seconds(source, study.split(0)) for source in learned}
 
 
 def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from hf_augment.files import read_json, write_json
 from hf_augment.progress import say, working
 from hf_augment.reporting.terminal import print_data
 from hf_augment.study.arms import LearnedSource
-from hf_augment.study.budget import Clock, Work, detectable_points, measure_costs
+from hf_augment.study.budget import Clock, Work, detectable_points, learning_seconds, measure_costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import limited_threads, threads_of
 from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, settle
@@ -123,6 +123,7 @@ def _afford(
     Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
     up.
     """
+    typed = {*options.more, *(["arms"] if options.arms else [])}
     with (
         working("Measuring what a training step, a generated example and a generator's training cost"),
         limited_threads(threads_of(processes)),
@@ -131,22 +132,32 @@ def _afford(
         learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
         others = [name for name, arm in study.arms.items() if arm.source and arm.source not in learned]
         streams = [study.stream(0, name)[0] for name in others]
-        costs = measure_costs(study, streams, learned)
+        costs = measure_costs(study, streams)
+        # What would be given up first, because there is not even time for less, is not measured.
+        lean = work_of(build(_saved(experiment, typed, *SAVINGS[1]), data))
+        seconds = PLANNED * (60 * options.minutes - (time.monotonic() - begun) - OVERHEAD)
+        if lean.learned or lean.rounds(costs, seconds, processes) >= LEAST_ROUNDS:
+            costs = dataclasses.replace(costs, learning=learning_seconds(study, learned))
+        else:
+            costs = dataclasses.replace(costs, learning={source.name: math.inf for source in learned})
     left = 60 * options.minutes - (time.monotonic() - begun) - OVERHEAD
     say(
         f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
         + (f", an accepted example takes {costs.example:.1f} s ({costs.accepted:.0%} pass)" if streams else "")
-        + "".join(f", the {name} generator learns for {time_:.0f} s" for name, time_ in costs.learning.items())
+        + "".join(
+            f", the {name} generator learns for {seconds:.0f} s"
+            for name, seconds in costs.learning.items()
+            if math.isfinite(seconds)
+        )
         + f"; {processes} at a time."
     )
-    typed = {*options.more, *(["arms"] if options.arms else [])}
     for saving in SAVINGS:
         poorer = _saved(experiment, typed, *saving)
         study = build(poorer, data)
         rounds = min(work_of(study).rounds(costs, PLANNED * left, processes), experiment.seeds)
         if rounds >= LEAST_ROUNDS:
             break
-    _tell(study, rounds, options.minutes)
+    _tell(study, rounds, options.minutes, work_of(study).seconds(costs, LEAST_ROUNDS, processes))
     return poorer
 
 
@@ -176,7 +187,7 @@ def work_of(study: Study) -> Work:
     return Work(steps * len(trained), rows, round(examples), learned)
 
 
-def _tell(study: Study, rounds: int, minutes: float) -> None:
+def _tell(study: Study, rounds: int, minutes: float, needed: float) -> None:
     tests, arms = len(study.data.evaluations["test"]), len(study.arms) - 1
     seen = detectable_points(max(rounds, 2), tests, arms)
     say(
@@ -185,7 +196,10 @@ def _tell(study: Study, rounds: int, minutes: float) -> None:
         f"difference of some {seen:.0f} points in four of five such comparisons."
     )
     if rounds < LEAST_ROUNDS:
-        say(f"That is too little time: {LEAST_ROUNDS} runs of each arm are done all the same. Pass more --minutes.")
+        say(
+            f"That is too little time: {LEAST_ROUNDS} runs of each arm are done all the same, and take some "
+            f"{math.ceil(needed / 60)} minutes. Fewer --arms, --max_steps or --max_new_tokens take less."
+        )
 
 
 def _told(study: Study) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from transformers import TrainingArguments
 
 from hf_augment.evaluation.statistics import crossed_error
 from hf_augment.study import budget
-from hf_augment.study.budget import Clock, Costs, Work, detectable_points, measure_costs
+from hf_augment.study.budget import Clock, Costs, Work, detectable_points, learning_seconds, measure_costs
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from tests.study.test_study import TEXT, make  # noqa: F401 - a fixture
 
@@ -28,6 +28,15 @@ COSTS = Costs(step=0.5, row=0.01, example=0.25, learning={"trained": 25.0, "othe
 )
 def test_rounds_that_fit(work, seconds, rounds):
     assert work.rounds(COSTS, seconds) == rounds
+
+
+def test_as_many_seconds_as_the_rounds_take_are_enough_and_no_fewer():
+    costs = Costs(step=0.3, row=0.01, example=0.7, learning={"trained": 40})
+    for work in (Work(steps=100, rows=1000), Work(100, 1000, examples=300), Work(10, 10, 90, ("trained",))):
+        for rounds, processes in ((1, 1), (3, 2), (4, 3)):
+            seconds = work.seconds(costs, rounds, processes)
+            assert work.rounds(costs, seconds + 1e-6, processes) >= rounds
+            assert work.rounds(costs, seconds - 1e-3, processes) < rounds
 
 
 def test_processes_share_the_rounds_but_wait_for_what_is_generated_once():
@@ -97,5 +106,4 @@ class Learner:
 
 def test_of_a_generator_s_training_some_steps_are_measured(make):  # noqa: F811
     study = make()
-    costs = measure_costs(study, learned=[Learner("trained", {})])
-    assert costs.learning == {"trained": 3 * math.ceil(len(study.split(0).train) / 2)}
+    assert learning_seconds(study, [Learner("trained", {})]) == {"trained": 3 * math.ceil(len(study.split(0).train) / 2)}
