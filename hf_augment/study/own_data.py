@@ -25,7 +25,7 @@ from hf_augment.study.arms import LearnedSource
 from hf_augment.study.budget import Clock, Work, detectable_points, learning_seconds, measure_costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import limited_threads, threads_of
-from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, settle
+from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, examples_of, settle, shard_size
 from hf_augment.study.study import LEAST_ROUNDS, Study
 
 
@@ -171,8 +171,10 @@ def _saved(experiment: Experiment, typed: set[str], without: frozenset[str], reu
     share = 1.0 if "max_steps" in typed else share
     less = {name: math.ceil(share * now[name]) for name in ("max_steps", "warmup_steps")}
     less["synthetic_reuse"] = max(reuse, now["synthetic_reuse"])
-    changed = {name: value for name, value in less.items() if name not in typed}
-    return dataclasses.replace(experiment, arms=arms, training=now | changed)
+    training = now | {name: value for name, value in less.items() if name not in typed}
+    if "synthetic_shard_size" not in typed:
+        training["synthetic_shard_size"] = shard_size(examples_of(training))
+    return dataclasses.replace(experiment, arms=arms, training=training)
 
 
 def work_of(study: Study) -> Work:

@@ -178,6 +178,17 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
     ]
 
 
+def examples_of(training: dict[str, Any]) -> int:
+    """Returns how many examples an arm is shown, by values of its training."""
+    slots = training["max_steps"] * training["per_device_train_batch_size"] * training["synthetic_ratio"]
+    return int(slots // training["synthetic_reuse"])
+
+
+def shard_size(examples: int) -> int:
+    """Returns the slots of a shard where an arm is shown so many examples."""
+    return max(16, min(64, examples // 4))
+
+
 def _generator_choices(typed: dict[str, Any]) -> list[Choice]:
     usual = ("probe", "eda", "prompted", "probe_prompted")
     if "generator_url" in typed:
@@ -201,14 +212,13 @@ def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> l
     training = training_choices(len(data.train), width)
     chosen = {choice.name: choice.value for choice in training} | {"synthetic_ratio": 0.5, "synthetic_reuse": REUSE}
     size = chosen | {name: typed[name] for name in chosen.keys() & typed.keys()}
-    slots = size["max_steps"] * size["per_device_train_batch_size"] * size["synthetic_ratio"]
-    examples = int(slots // size["synthetic_reuse"])
-    shard = max(16, min(64, examples // 4))
+    examples = examples_of(size)
+    quarter = "a quarter of these, 16 to 64, so that training soon begins"
     return [
         *training,
         Choice("synthetic_ratio", 0.5, "half of each batch"),
         Choice("synthetic_reuse", REUSE, f"how often an example is shown, so {examples} have to be accepted"),
-        Choice("synthetic_shard_size", shard, "a quarter of these, 16 to 64, so that training soon begins"),
+        Choice("synthetic_shard_size", shard_size(examples), quarter),
         Choice("max_test_rows", 1000, "more would take the time of further runs"),
     ]
 

@@ -106,4 +106,6 @@ class Learner:
 
 def test_of_a_generator_s_training_some_steps_are_measured(make):  # noqa: F811
     study = make()
-    assert learning_seconds(study, [Learner("trained", {})]) == {"trained": 3 * math.ceil(len(study.split(0).train) / 2)}
+    assert learning_seconds(study, [Learner("trained", {})]) == {
+        "trained": 3 * math.ceil(len(study.split(0).train) / 2)
+    }

@@ -182,12 +182,21 @@ def test_what_was_typed_is_not_given_up_for_time(settled):
     assert _saved(experiment, {"synthetic_reuse", "max_steps", "arms"}, *poorest) == experiment
 
 
+def test_shards_shrink_with_the_examples_that_are_left(settled):
+    experiment = settled("--max_steps", "1000")
+    assert experiment.training["synthetic_shard_size"] == 64
+    # A quarter of the steps, each example shown twice as often: an eighth of the examples.
+    assert _saved(experiment, set(), *SAVINGS[-1]).training["synthetic_shard_size"] == 62
+    assert _saved(experiment, {"synthetic_shard_size"}, *SAVINGS[-1]).training["synthetic_shard_size"] == 64
+
+
 def test_an_arm_with_a_generator_stays_whatever_the_time():
     for arms, left in (
         (("probe", "eda", "prompted", "probe_prompted", "trained"), ("probe", "prompted", "probe_prompted")),
         (("probe", "crop", "trained", "trained_crop"), ("probe", "trained")),
     ):
-        experiment = Experiment({}, {"max_steps": 4, "warmup_steps": 1, "synthetic_reuse": 1}, arms)
+        steps = {"max_steps": 4, "warmup_steps": 1, "per_device_train_batch_size": 4}
+        experiment = Experiment({}, steps | {"synthetic_ratio": 0.5, "synthetic_reuse": 1}, arms)
         assert _saved(experiment, set(), *SAVINGS[-1]).arms == left
 
 
