@@ -21,7 +21,7 @@ def toy():
 
 
 def endpoint(url, **options):
-    return Endpoint(url, "m", **{"pause": 0.01, "timeout": 2.0, **options})
+    return Endpoint(url, "m", **{"pause": 0.01, "timeout": 20.0, **options})
 
 
 def post(connection, stopped=None):

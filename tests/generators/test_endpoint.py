@@ -69,7 +69,7 @@ def test_a_label_prompt_goes_to_completions(toy):
     ],
 )
 def test_what_a_server_honours_is_found_and_told(toy, honours, abilities):
-    toy.honours, toy.delay = set(honours), 0.05
+    toy.honours, toy.delay = set(honours), 0.3
     made = generator(toy)
     assert made.abilities == abilities
     assert made.replayable == abilities.replayable
@@ -153,7 +153,7 @@ made.generate([0, 1] * 300, seed=0)
 
 
 def test_no_more_requests_are_in_flight_than_allowed(toy):
-    toy.delay = 0.02
+    toy.delay = 0.1
     generator(toy, concurrency=3).generate([0] * 12, seed=0)
     assert toy.most_at_once == 3
 
