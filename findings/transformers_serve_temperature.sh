@@ -13,7 +13,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check "transformers[serving]==5.24.0" torch==2.14.1
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check transformers==5.24.0 torch==2.14.1 accelerate==1.15.0 fastapi==0.165.0 uvicorn==0.54.0 openai==3.57.0 rich==15.0.0
 cd "$folder"
 HF_HUB_OFFLINE=1 "$folder/venv/bin/python" -I - <<'PY' || { echo "What is said above has changed." >&2; exit 1; }
 import json
