@@ -338,15 +338,18 @@ def served(folder, log):
 @pytest.mark.parametrize("parts", ["text"], indirect=True)
 def test_the_story_with_a_server_of_transformers_goes_on_after_a_kill(parts):
     # Without it, that server samples at no temperature.
-    path = parts.root / "lm/generation_config.json"
+    model = parts.root / "lm-that-samples"
+    shutil.copytree(parts.root / "lm", model)
+    path = model / "generation_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"do_sample": True}))
-    log, answers = parts.root / "server.log", parts.root / "run/answers.sqlite"
-    arguments = ["--generators", "instruct_unfiltered", "--label_judge", "probe"]
+    log, answers = parts.root / "server.log", parts.root / "served/answers.sqlite"
+    arguments = ["--generators", "instruct_unfiltered", "--label_judge", "probe", "--output_dir", "served"]
+    arguments += ["--instruct_model", model]
 
     def kept():
         return len(AnswerStore(answers)) if answers.exists() else 0
 
-    with served(parts.root / "lm", log) as url:
+    with served(model, log) as url:
         arguments += ["--instruct_url", url]
         run_until(parts, lambda: kept() > 4, *arguments)
         before = kept()
@@ -357,7 +360,7 @@ def test_the_story_with_a_server_of_transformers_goes_on_after_a_kill(parts):
     # once.
     sent = log.read_text().count("POST /v1/chat/completions")
     assert before < kept() - 1 <= sent <= kept() - 1 + 6 + 16
-    results = json.loads((parts.root / "run/report/results.json").read_text())
+    results = json.loads((parts.root / "served/report/results.json").read_text())
     assert {run["arm"] for run in results["runs"]} == {"baseline", "baseline_same_steps", "instruct_unfiltered"}
     (arm,) = (run for run in results["runs"] if run["arm"] == "instruct_unfiltered")
     assert arm["shown"] == 1.0
