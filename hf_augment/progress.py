@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -27,6 +28,12 @@ def say(text: str) -> None:
     """Prints a line, in the first of several ranks; a progress bar goes on below it."""
     if os.environ.get("RANK", "0") == "0":
         tqdm.write(text)
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    """As [`say`], but once in a process: what is built several times has the same to say."""
+    say(text)
 
 
 @contextlib.contextmanager

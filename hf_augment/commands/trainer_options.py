@@ -31,7 +31,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="address of a server that serves it, such as http://127.0.0.1:8000/v1 (vLLM, llama.cpp, Ollama, ...)",
     )
     group.add_argument("--token_variable", metavar="NAME", help="environment variable of the server's token")
-    group.add_argument("--max_requests", type=int, metavar="N", help="requests that may be sent to it")
+    group.add_argument("--max_requests", type=int, metavar="N", help="requests that each process may send to it")
     group.add_argument(
         "--send_examples", action="store_true", default=None, help="show labelled texts to a server elsewhere"
     )

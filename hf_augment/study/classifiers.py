@@ -22,8 +22,8 @@ from hf_augment.study.probe import fit_head
 from hf_augment.training.trainer import AugmentingTrainer
 
 
-#: Sets of rows whose features a classifier keeps.
-_READ = 4
+#: Bytes of features that a classifier keeps.
+_KEPT = 2**27
 
 
 class Classifier(ABC):
@@ -92,12 +92,13 @@ class Classifier(ABC):
         """
         key = weights_fingerprint(features.judge.model), rows._fingerprint
         kept: dict[Any, np.ndarray] = self.__dict__.setdefault("_read", {})
-        if key not in kept:
-            kept[key] = features([{self.kind: value} for value in self.values(rows)])
-            # A study reads the labelled rows of a split again and again, and rarely any others.
-            for oldest in list(kept)[:-_READ]:
-                del kept[oldest]
-        return kept[key]
+        if key in kept:
+            return kept[key]
+        read = kept[key] = features([{self.kind: value} for value in self.values(rows)])
+        # A study reads the labelled rows of a split again and again, and rarely any others.
+        while kept and sum(values.nbytes for values in kept.values()) > _KEPT:
+            del kept[next(iter(kept))]
+        return read
 
     @abstractmethod
     def rows(self, dataset: datasets.Dataset, description: str) -> Any:

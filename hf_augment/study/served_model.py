@@ -10,9 +10,9 @@ from typing import Any
 
 from hf_augment.generators.connection import Endpoint
 from hf_augment.generators.endpoint import EndpointGenerator
-from hf_augment.generators.prompts import Prompt
+from hf_augment.generators.prompts import InstructPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
-from hf_augment.progress import say
+from hf_augment.progress import say_once
 from hf_augment.study.arms import Source
 from hf_augment.study.split import Basis, Split
 from hf_augment.study.text_sources import check_prompt, prompt_of
@@ -36,8 +36,8 @@ class ServedLanguageModel(Source):
             the labelled texts of a split by label name, such as a `partial` of [`InstructPrompt.for_labels`].
         sampling (`SamplingConfig`, *optional*, defaults to `SamplingConfig(top_k=0)`): Sampling of the texts.
         send_examples (`bool`, *optional*, defaults to `False`):
-            Whether a prompt that is made of labelled texts may send them to another machine. If not, a server that is
-            not on this machine gets prompts that are made of label names alone.
+            Whether labelled texts may be sent to another machine. If not, a server that is not on this machine gets
+            prompts that a function makes of label names alone, and a prompt that holds examples is refused.
         structured (`bool`, *optional*, defaults to `False`): As of [`EndpointGenerator`].
         extra_body (`dict[str, Any]`, *optional*, defaults to `{}`): As of [`EndpointGenerator`].
     """
@@ -57,11 +57,16 @@ class ServedLanguageModel(Source):
     @property
     def shows_examples(self) -> bool:
         """Whether its prompts are made of labelled texts."""
-        return not isinstance(self.prompt, Prompt) and (self.send_examples or is_local(self.endpoint.base_url))
+        made = not isinstance(self.prompt, Prompt)
+        return made and (self.send_examples or is_local(self.endpoint.base_url))
+
+    @property
+    def _holds_examples(self) -> bool:
+        return isinstance(self.prompt, InstructPrompt) and bool(self.prompt.examples)
 
     @property
     def learns(self) -> bool:  # type: ignore[override]
-        return self.shows_examples
+        return self.shows_examples or self._holds_examples
 
     @property
     def shared(self) -> bool:  # type: ignore[override]
@@ -79,17 +84,24 @@ class ServedLanguageModel(Source):
 
         Raises:
             OSError: If the server is not there, or refuses.
-            ValueError: If the prompt is of other labels.
+            ValueError: If the prompt is of other labels, or would send examples to another machine.
             ImportError: If the extra `endpoint` is not installed.
         """
+        if self._holds_examples and not (self.send_examples or is_local(self.endpoint.base_url)):
+            raise ValueError(
+                f"The prompt of {self.name!r} holds examples, which {self.endpoint.base_url} would be sent: leave "
+                "them out, or pass send_examples."
+            )
         prompt = self.prompt_of(study.split(0))
         check_prompt(self.name, prompt, study.data.label_names)
         abilities = self.generator(study, prompt).abilities
         address, model = self.endpoint.base_url, self.endpoint.model
         kept = "so its texts can be written again" if abilities.replayable else "so its texts are those that are kept"
-        say(f"{address} serves {model}, and {'heeds' if abilities.replayable else 'does not heed'} seeds, {kept}.")
+        say_once(
+            f"{address} serves {model}, and {'heeds' if abilities.replayable else 'does not heed'} seeds, {kept}."
+        )
         if not isinstance(self.prompt, Prompt) and not self.shows_examples:
-            say("Its prompts show no labelled texts, which would leave this machine; send_examples allows it.")
+            say_once("Its prompts show no labelled texts, which would leave this machine; send_examples allows it.")
 
     def prompt_of(self, split: Split) -> Prompt:
         """Returns the prompt; one that is made of labelled texts, of those of the split."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from hf_augment.judges.out_of_fold import NearestTextFold
 from hf_augment.label_sets import memberships
 from hf_augment.perturbations.easy_augmentation import TokenAugmentation
 from hf_augment.perturbations.text import TEXT_PERTURBATIONS, perturb_texts
-from hf_augment.progress import say
+from hf_augment.progress import say_once
 from hf_augment.seeding import derive_seed
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.probe import pool_by_mean
@@ -128,8 +127,8 @@ class TextClassifier(Classifier):
         mismatched = [str(key if isinstance(key, str) else key[0]) for key in found["mismatched_keys"]]
         if body := [key for key in mismatched if key.startswith(f"{model.base_model_prefix}.")]:
             raise ValueError(f"model={self.name!r} has {body[0]} of another size than its config says: it is damaged.")
-        _say_once(tuple(sorted({*found["missing_keys"], *mismatched})), "are new: the model has none of that size")
-        _say_once(tuple(sorted(found["unexpected_keys"])), "of the model are not used")
+        _say_of(sorted({*found["missing_keys"], *mismatched}), "are new: the model has none of that size")
+        _say_of(sorted(found["unexpected_keys"]), "of the model are not used")
         return model
 
     def begin(self, seed: int, train: datasets.Dataset) -> PreTrainedModel:
@@ -215,7 +214,6 @@ def no_model(name: str) -> OSError:
     )
 
 
-@functools.cache
-def _say_once(names: tuple[str, ...], what: str) -> None:
+def _say_of(names: Sequence[str], what: str) -> None:
     if names:
-        say(f"Weights {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''} {what}.")
+        say_once(f"Weights {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''} {what}.")

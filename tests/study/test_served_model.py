@@ -39,3 +39,14 @@ def test_how_a_server_is_asked_is_no_part_of_the_identity():
     assert identity() == identity("http://localhost:9/v1", concurrency=2, max_requests=5)
     assert identity() != identity(model="other")
     assert identity() != ServedLanguageModel("served", Endpoint("http://h/v1", "m"), LabelPrompt("{label}")).identity()
+
+
+def test_examples_of_a_prompt_that_is_given_are_sent_to_no_other_machine():
+    prompt = InstructPrompt("{label}: {examples}", examples={"a": ["a text of mine"], "b": ["another"]})
+
+    def source(address, **options):
+        return ServedLanguageModel("served", Endpoint(address, "m"), prompt, **options)
+
+    with pytest.raises(ValueError, match=r"'served' holds examples, which http://10\.0\.0\.2/v1 would be sent"):
+        source("http://10.0.0.2/v1").check(None)
+    assert source("http://127.0.0.1/v1").learns

@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from hf_augment.study.text_classifier import TextClassifier, _say_once
+from hf_augment.progress import say_once
+from hf_augment.study.text_classifier import TextClassifier
 from tests.tiny import tiny_classifier, tiny_tokenizer
 
 
@@ -40,7 +41,7 @@ def saved(folder, **config):
 
 
 def test_a_head_of_other_classes_is_replaced_and_that_is_said_once(tmp_path, capsys):
-    _say_once.cache_clear()
+    say_once.cache_clear()
     classifier = TextClassifier(saved(tmp_path), ["a", "b", "c"])
     one, other = classifier.new_model(1), classifier.new_model(2)
     assert one.config.id2label == {0: "a", 1: "b", 2: "c"}
