@@ -25,8 +25,8 @@ def work(folder, name, seconds):
         raise ValueError("bad: pass another one")
     time.sleep(seconds)
     for _ in range(600):
-        # Until another process has done the others, which may begin late.
-        if name != "g1" or (folder / "b").exists():
+        # Until it has been told that another process has done the others, which may begin late.
+        if name != "g1" or (folder / "told-b").exists():
             break
         time.sleep(0.1)
     (folder / name).write_text(str(os.getpid()))
@@ -175,9 +175,12 @@ def test_few_are_overtaken_and_no_more_are_asked_for():
 def test_processes_do_not_wait_for_each_other(tmp_path):
     jobs = [("g1", 0), ("g2", 0), ("a", 0), ("b", 0)]
     told = []
-    done = run_jobs(
-        functools.partial(make, tmp_path), jobs, 4, 2, tmp_path / "logs", maker, tell=lambda name, _: told.append(name)
-    )
+
+    def tell(name, _):
+        told.append(name)
+        (tmp_path / f"told-{name}").touch()
+
+    done = run_jobs(functools.partial(make, tmp_path), jobs, 4, 2, tmp_path / "logs", maker, tell=tell)
     assert done == [("g1", 0), ("a", 0), ("b", 0), ("g2", 0)]
     # Each as soon as it is done.
     assert told == ["a", "b", "g1", "g2"]
