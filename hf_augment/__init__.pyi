@@ -34,6 +34,7 @@ from .judges.classifier import ClassifierFeatures, ClassifierJudge, ImageClassif
 from .judges.endpoint import EndpointJudge
 from .judges.out_of_fold import NearestImageFold, NearestTextFold, OutOfFoldJudge
 from .judges.prompted import PromptedJudge
+from .judges.pseudo_labels import pseudo_label
 from .metrics.classification import classification_metrics
 from .metrics.loading import load_metric, metric_path
 from .neighbours.features import RealFeatures
@@ -125,6 +126,7 @@ __all__ = [
     "perturb_texts",
     "predict_with_pipeline",
     "predict_with_trainer",
+    "pseudo_label",
     "push",
     "robustness",
     "split_by_label",

@@ -38,6 +38,7 @@ with working("Loading PyTorch and transformers"):
     from hf_augment.study.image_classifier import ImageClassifier
     from hf_augment.study.image_settings import ImageExperimentArguments
     from hf_augment.study.image_sources import TrainedDCGAN
+    from hf_augment.study.pseudo_labels import PseudoLabels
     from hf_augment.study.study import Study
 
 
@@ -100,7 +101,7 @@ def build(args: ImageExperimentArguments, training: AugmentingTrainingArguments)
 
     # 3. The arms: classic augmentation, the generator by its names on the command line, and both together.
     arms = [Arm(name, augment=name) for name in args.classic]
-    for arm in arms_by_name(args.generators, [source], filters):
+    for arm in arms_by_name(args.generators, [source, PseudoLabels()], filters):
         both = args.classic if arm.name == source.name else []
         arms += [arm, *(dataclasses.replace(arm, name=f"{arm.name}_{kind}", augment=kind) for kind in both)]
 

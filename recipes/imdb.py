@@ -38,6 +38,7 @@ with working("Loading PyTorch and transformers"):
     from hf_augment.neighbours.texts import COPY_SIMILARITY
     from hf_augment.study.arguments import parse_arguments
     from hf_augment.study.arms import Arm, Mixture, arms_by_name
+    from hf_augment.study.pseudo_labels import PseudoLabels
     from hf_augment.study.served_model import ServedLanguageModel
     from hf_augment.study.settings import ExperimentArguments
     from hf_augment.study.study import Study
@@ -70,8 +71,9 @@ class ImdbArguments(ExperimentArguments):
         default_factory=lambda: ["trained"],
         metadata={
             "help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training), both "
-            "(each makes half of the texts), real (rows that are not labelled here, the ceiling); _unfiltered: "
-            "without filters, _guarded: with a guard."
+            "(each makes half of the texts), real (rows that are not labelled here, the ceiling), pseudo_labels (the "
+            "same rows with labels by the probe, or by a prompted judge); _unfiltered: without filters, _guarded: "
+            "with a guard."
         },
     )
     generator_model: str = field(default="openai-community/gpt2", metadata={"help": "Causal LM of the trained arm."})
@@ -248,7 +250,9 @@ def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
     """Puts the study together; nothing is trained yet, and what cannot work is refused."""
     # 1. What generates: a model that learns the labelled texts, one that is only prompted, or both.
     trained, instruct = trained_source(args), instruct_source(args)
-    sources = [trained, instruct, Mixture("both", [trained, instruct])]
+    # Texts without labels are what each of them has to beat.
+    asked = asked_model(args) if args.label_judge == "prompted" else None
+    sources = [trained, instruct, Mixture("both", [trained, instruct]), PseudoLabels(asked=asked)]
 
     # 2. What judges the texts. The judges of labels were each trained without one fold of the labelled texts, because
     #    one that has seen a text confirms a copy of it; the prompted model's texts are judged by the baseline.
@@ -258,7 +262,7 @@ def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
         max_perplexity=args.max_perplexity,
         min_label_probability=None if args.label_judge == "probe" else args.min_label_probability,
         judge_folds=args.judge_folds,
-        asked=asked_model(args) if args.label_judge == "prompted" else None,
+        asked=asked,
     )
 
     # 3. The arms: classic augmentation, and the generators by their names on the command line.

@@ -22,7 +22,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = parser.add_argument_group("data (found out where not given)").add_argument
     add("--test", metavar="FILE", help="test rows (default: a split of that name, or a part of the rows)")
-    add("--unlabelled", metavar="FILE", help="rows without labels")
+    add("--unlabelled", metavar="FILE", help="rows without labels, which the arm pseudo_labels learns from")
     add("--text_column", metavar="NAME", nargs="+", help="column of the texts; two of pairs of texts")
     add("--image_column", metavar="NAME", help="column of the images; `pixels` for a CSV of pixels")
     add("--label_column", metavar="NAME", nargs="+", help="column of the labels; or columns of 0 and 1, one a label")

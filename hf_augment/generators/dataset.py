@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import datasets
@@ -14,6 +14,13 @@ from hf_augment.label_sets import labels_of, with_sets
 
 
 ARRAYS = (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
+
+
+def examples_of(dataset: datasets.Dataset, rows: Iterable[int]) -> list[dict[str, Any]]:
+    """Returns rows of an unformatted dataset as raw examples: it would give arrays as lists."""
+    dtypes = {name: kind.dtype for name, kind in dataset.features.items() if isinstance(kind, ARRAYS)}
+    examples = [dataset[int(row)] for row in rows]
+    return [example | {name: np.asarray(example[name], dtypes[name]) for name in dtypes} for example in examples]
 
 
 class DatasetGenerator(Generator):
@@ -41,12 +48,20 @@ class DatasetGenerator(Generator):
         as_they_occur (`bool`, *optional*, defaults to `False`):
             Whether the classes are those that have a row, and are asked for as often as they have. For several labels
             always so.
+        label_shares (`Sequence[float]`, *optional*):
+            How often each class is asked for, in any unit; one that never is needs no row. Not with `as_they_occur`.
 
     Raises:
-        ValueError: If `label_column` is none of these, or a class has no row.
+        ValueError: If `label_column` is none of these, or a class that is asked for has no row.
     """
 
-    def __init__(self, dataset: datasets.Dataset, label_column: str = "label", as_they_occur: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: datasets.Dataset,
+        label_column: str = "label",
+        as_they_occur: bool = False,
+        label_shares: Sequence[float] | None = None,
+    ) -> None:
         if several := labels_of(dataset, label_column) is not None:
             dataset, label_column = with_sets(dataset, column=label_column), "label"
         feature = dataset.features.get(label_column)
@@ -54,7 +69,7 @@ class DatasetGenerator(Generator):
             raise ValueError(
                 f"label_column={label_column!r} is {feature} in the dataset: name its ClassLabel column, or cast it."
             )
-        self.label_names = list(feature.names)
+        self.label_names, self.label_shares = list(feature.names), label_shares
         labels = np.array(dataset[label_column][:])
         if several or as_they_occur:
             found, labels, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -62,10 +77,12 @@ class DatasetGenerator(Generator):
         rows = dataset.with_format(None).remove_columns(label_column)
         self.columns = tuple(rows.column_names)
         self._dataset = rows
-        # Which an unformatted dataset gives as lists.
-        self._dtypes = {name: kind.dtype for name, kind in rows.features.items() if isinstance(kind, ARRAYS)}
         self._rows = [np.flatnonzero(labels == label) for label in range(len(self.label_names))]
-        if missing := [name for name, rows in zip(self.label_names, self._rows, strict=True) if not len(rows)]:
+        asked = self.label_shares or np.ones(len(self._rows))
+        if len(asked) != len(self._rows):
+            raise ValueError(f"label_shares={label_shares} must have a share for each of {self.label_names}.")
+        without = zip(self.label_names, self._rows, asked, strict=True)
+        if missing := [name for name, rows, share in without if share and not len(rows)]:
             raise ValueError(f"The dataset has no row of {missing}: pass rows of every class.")
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
@@ -79,9 +96,7 @@ class DatasetGenerator(Generator):
             places, rows = np.flatnonzero(wanted == label), self._rows[label]
             rounds = [rng.permutation(rows) for _ in range(-(-len(places) // len(rows)))]
             chosen[places] = np.concatenate(rounds)[: len(places)]
-        examples = [self._dataset[int(row)] for row in chosen]
-        arrays = self._dtypes.items()
-        return [example | {name: np.asarray(example[name], dtype) for name, dtype in arrays} for example in examples]
+        return examples_of(self._dataset, chosen)
 
     def fingerprint(self) -> str:
         """A hash of every row."""

@@ -265,11 +265,14 @@ VARIANTS: dict[str, dict[str, Any]] = {"": {}, "_unfiltered": {"filters": ()}, "
 
 def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:
     """
-    Returns arms by the names that a command line gives them: each source, also without filters and with a guard, and
-    real rows. Raises a `ValueError` if a name is none of these.
+    Returns arms by the names that a command line gives them: each source, those of generators also without filters and
+    with a guard, and real rows. Raises a `ValueError` if a name is none of these.
     """
-    arms = {RealRows.name: Arm(RealRows.name, RealRows())}
-    for source in sources:
+    arms: dict[str, Arm] = {}
+    for source in (RealRows(), *sources):
+        if source.real:
+            arms[source.name] = Arm(source.name, source)
+            continue
         for variant, how in VARIANTS.items():
             name = source.name + variant
             arms[name] = dataclasses.replace(Arm(name, source, filters), **how)

@@ -13,9 +13,10 @@ from hf_augment.data.opening import Data, open_data
 from hf_augment.data.splits import sample_rows
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, read_prompt
 from hf_augment.generators.sampling import SamplingConfig
-from hf_augment.study.arms import Arm, Source
+from hf_augment.study.arms import Arm, Filters, Source
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
+from hf_augment.study.pseudo_labels import PseudoLabels
 from hf_augment.study.study import Study
 from hf_augment.text_pairs import SEPARATOR
 from hf_augment.training.arguments import AugmentingTrainingArguments
@@ -40,7 +41,8 @@ class Experiment:
         training (`dict[str, Any]`): Arguments of [`AugmentingTrainingArguments`].
         arms (`tuple[str, ...]`):
             Names of arms: of texts `probe`, `probe_prompted`, `eda`, `prompted` and `trained`; of images `probe`,
-            `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`.
+            `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`; of data with unlabelled
+            rows also `pseudo_labels` and `probe_pseudo_labels`.
         seeds (`int`, *optional*, defaults to 3): The most runs of each arm.
         max_test_rows (`int`, *optional*): Random test rows, at most.
         classifier (`dict[str, Any]`, *optional*, defaults to `{}`):
@@ -77,8 +79,10 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     data = open_data(**experiment.data) if data is None else data
     training = AugmentingTrainingArguments(**experiment.training)
     test = sample_rows(data.test, experiment.max_test_rows, training.seed)
-    rows = LabelledData(data.train, {"test": test}, data.name)
+    rows = LabelledData(data.train, {"test": test}, data.name, unlabelled=data.unlabelled)
     classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
+    if rows.unlabelled is not None:
+        known |= _with_probe(PseudoLabels())
     if unknown := sorted(set(experiment.arms) - known.keys()):
         raise ValueError(f"There is no arm {few(unknown)}: the arms are {list(known)}.")
     arms = [known[name] for name in experiment.arms]
@@ -116,11 +120,17 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
         sources.append(TrainedLanguageModel("trained", prompt=written, sampling=sampling, training=training, **model))
     arms = [Arm("probe", probe=True), Arm("eda", augment="eda")]
     for source in sources:
-        arms += [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]
+        arms += _with_probe(source, filters).values()
     classifier = TextClassifier(
         label_names=rows.label_names, labels=rows.labels, pairs=rows.pairs, **experiment.classifier
     )
     return classifier, {arm.name: arm for arm in arms}
+
+
+def _with_probe(source: Source, filters: Filters = ()) -> dict[str, Arm]:
+    """The arm of a source, and a probe of what it is shown."""
+    arms = [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]
+    return {arm.name: arm for arm in arms}
 
 
 def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:

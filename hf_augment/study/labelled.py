@@ -32,6 +32,8 @@ class LabelledData:
             The labels that the classes are sets of.
         pairs (`bool`, *optional*, defaults to whether there is a column `text_pair`):
             Whether a text is a pair.
+        unlabelled (`datasets.Dataset`, *optional*):
+            Rows of the same kind without labels, for arms that learn from them; none of them a test row.
 
     Example:
 
@@ -56,6 +58,7 @@ class LabelledData:
     note: str | None = None
     labels: Sequence[str] | None = None
     pairs: bool = False
+    unlabelled: datasets.Dataset | None = None
 
     def __post_init__(self) -> None:
         if "test" not in self.evaluations:
@@ -69,6 +72,7 @@ class LabelledData:
         if "text_pair" in self.train.column_names:
             self.pairs = True
             every = {name: _joined(name, rows) for name, rows in every.items()}
+            self.unlabelled = None if self.unlabelled is None else _joined("unlabelled", self.unlabelled)
         if (labels := labels_of(self.train)) is not None:
             self.labels = labels
             sets = sorted(set().union(*(_sets(name, rows, labels) for name, rows in every.items())))
@@ -78,6 +82,8 @@ class LabelledData:
         _check_rows("train", self.train)
         for name, rows in every.items():
             _check_rows(name, rows, self.label_names)
+        if self.unlabelled is not None:
+            _check_inputs("unlabelled", self.unlabelled)
 
     @property
     def label_names(self) -> list[str]:
@@ -92,7 +98,9 @@ def _joined(name: str, rows: datasets.Dataset) -> datasets.Dataset:
         raise ValueError(f"{name} has no column {missing[0]!r} among {rows.column_names}, as pairs of texts need.")
     for column in columns:
         _check_texts(name, column, rows[column][:])
-    return rows.remove_columns(columns).add_column("text", join_pairs(*(rows[column][:] for column in columns)))
+    # Last of all, since a dataset without columns has no rows either.
+    pairs = rows.add_column("hf_augment.pair", join_pairs(*(rows[column][:] for column in columns)))
+    return pairs.remove_columns(columns).rename_column("hf_augment.pair", "text")
 
 
 def _sets(name: str, rows: datasets.Dataset, labels: Sequence[str]) -> set[str]:
@@ -108,13 +116,7 @@ def _sets(name: str, rows: datasets.Dataset, labels: Sequence[str]) -> set[str]:
 
 def _check_rows(name: str, rows: datasets.Dataset, label_names: Sequence[str] | None = None) -> None:
     """Refuses rows that cannot be compared; `label_names` are the classes that they must have, in order."""
-    if not len(rows):
-        raise ValueError(f"{name} has no row.")
-    kinds = [kind for kind in ("text", "image") if kind in rows.column_names]
-    if len(kinds) != 1:
-        raise ValueError(
-            f"{name} has the columns {rows.column_names}: it needs 'text' or 'image' beside 'label', so rename_column."
-        )
+    _check_inputs(name, rows)
     label = rows.features.get("label")
     if getattr(label, "dtype", "").startswith(("float", "decimal")):
         raise ValueError(
@@ -126,6 +128,17 @@ def _check_rows(name: str, rows: datasets.Dataset, label_names: Sequence[str] | 
     if label_names is not None and label.names != list(label_names):
         raise ValueError(f"{name} has the classes {label.names}, but train has {list(label_names)}: give it the same.")
     _check_filled(name, "label", sum(value is None or value < 0 for value in rows["label"][:]))
+
+
+def _check_inputs(name: str, rows: datasets.Dataset) -> None:
+    """Refuses rows without texts or images."""
+    if not len(rows):
+        raise ValueError(f"{name} has no row.")
+    kinds = [kind for kind in ("text", "image") if kind in rows.column_names]
+    if len(kinds) != 1:
+        raise ValueError(
+            f"{name} has the columns {rows.column_names}: it needs 'text' or 'image' beside 'label', so rename_column."
+        )
     if kinds == ["text"]:
         _check_texts(name, "text", rows["text"][:])
 

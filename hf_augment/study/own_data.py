@@ -88,8 +88,6 @@ def read_data(options: argparse.Namespace) -> Data:
         data = open_data(options.data, **options.opening)
         summary = summarize(data)
     print_data(Console(), data.why, summary.tables, summary.findings)
-    if data.unlabelled is not None:
-        say("! Rows without labels are looked at, but no arm learns from them yet.")
     return data
 
 
@@ -131,6 +129,8 @@ def _afford(
         study = build(experiment, data)
         learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
         others = [name for name, arm in study.arms.items() if arm.source and arm.source not in learned]
+        # Rows that are there cost next to nothing.
+        others = [name for name in others if not study.is_real(name)]
         streams = [study.stream(0, name)[0] for name in others]
         costs = measure_costs(study, streams)
         # What would be given up first, because there is not even time for less, is not measured.
@@ -183,7 +183,7 @@ def work_of(study: Study) -> Work:
     steps, train = study.augmented_steps(), len(study.split(0).train)
     rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
-    sources = {arm.source.name for arm in trained if arm.source is not None}
+    sources = {arm.source.name for arm in trained if arm.source is not None and not arm.source.real}
     examples = slots / study.training.synthetic_reuse * len(sources)
     learned = tuple(source.name for source in study.sources() if isinstance(source, LearnedSource))
     return Work(steps * len(trained), rows, round(examples), learned)

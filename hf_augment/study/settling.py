@@ -175,6 +175,7 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
         Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
         Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most"),
         *_generator_choices(typed),
+        _arms_choice(_text_arms("generator_url" in typed), data),
     ]
 
 
@@ -190,21 +191,33 @@ def shard_size(examples: int) -> int:
 
 
 def _generator_choices(typed: dict[str, Any]) -> list[Choice]:
-    usual = ("probe", "eda", "prompted", "probe_prompted")
     if "generator_url" in typed:
-        return [Choice("arms", usual, "what is usual for texts of a model that is served")]
+        return []
     return [
         Choice("generator_model", LANGUAGE_MODEL, "SmolLM2-135M-Instruct, which a CPU can run"),
         Choice("backend", faster_backend(), "the faster one on this machine"),
-        Choice("arms", (*usual, "trained"), "what is usual for texts"),
     ]
+
+
+def _text_arms(served: bool) -> tuple[str, ...]:
+    usual = ("probe", "eda", "prompted", "probe_prompted")
+    # A model that is served is not trained.
+    return usual if served else (*usual, "trained")
+
+
+def _arms_choice(usual: tuple[str, ...], data: Data) -> Choice:
+    """The arms; of rows without labels those that learn from them come before those that are given up first."""
+    if data.unlabelled is None:
+        return Choice("arms", usual, f"what is usual for {data.kind}s")
+    more = ("pseudo_labels", "probe_pseudo_labels")
+    return Choice("arms", (*usual, *more), f"what is usual for {data.kind}s, and what rows without labels bring")
 
 
 def image_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
     """Returns what is chosen for images; `typed` are the values that are known."""
     return [
         *_training_choices(data, None, typed),
-        Choice("arms", ("probe", "crop", "trained", "trained_crop"), "what is usual for images"),
+        _arms_choice(("probe", "crop", "trained", "trained_crop"), data),
     ]
 
 

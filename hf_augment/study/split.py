@@ -23,6 +23,7 @@ from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.runs import run_arm
 from hf_augment.study.stages import Stages
+from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.blend import RunShape
@@ -70,7 +71,10 @@ class Basis(ABC):
     def rows_identity(self) -> dict[str, str]:
         """The labelled rows of all splits."""
         found = {"train_per_class": str(self.train_per_class), "seed": str(self.training.seed)}
-        return found | {"label_names": str(self.data.label_names)} | self._contents({"train": self.data.train})
+        found |= {"label_names": str(self.data.label_names)} | self._contents({"train": self.data.train})
+        if self.data.unlabelled is not None:
+            found["contents of unlabelled"] = self._digest(self.data.unlabelled)
+        return found
 
     @cached_property
     def device_identity(self) -> dict[str, str]:
@@ -91,12 +95,14 @@ class Basis(ABC):
         return self.classifier_identity | watched | rows | self._contents(self.data.evaluations)
 
     def _contents(self, of: dict[str, datasets.Dataset]) -> dict[str, str]:
-        found = {}
-        for name, rows in of.items():
-            values = self.classifier.values(rows)
-            digest = images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
-            found[f"contents of {name}"] = texts_digest([digest, *map(str, rows["label"][:])])
-        return found
+        return {
+            f"contents of {name}": texts_digest([self._digest(rows), *map(str, rows["label"][:])])
+            for name, rows in of.items()
+        }
+
+    def _digest(self, rows: datasets.Dataset) -> str:
+        values = self.classifier.values(rows)
+        return images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
 
 
 def classifier_seed(base: int, split: int, seed: int) -> int:
@@ -131,6 +137,16 @@ class Split:
         if labels is None:
             return sample_per_class(rows, count, self.seed, self.index)
         return sample_per_label(rows, labels, count, self.seed, self.index)
+
+    def class_shares(self) -> np.ndarray:
+        """
+        Returns the share of each class among examples, by `synthetic_class_balance`: float64 of shape `(classes,)`.
+        Sets of labels that only test rows have are not asked for.
+        """
+        counts = np.bincount(self.train["label"][:], minlength=len(self.study.data.label_names))
+        shares = np.zeros(len(counts))
+        shares[counts > 0] = class_weights(self.study.training.synthetic_class_balance, counts[counts > 0])
+        return shares
 
     @cached_property
     def apart(self) -> tuple[datasets.Dataset | None, datasets.Dataset]:

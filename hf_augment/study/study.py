@@ -25,7 +25,7 @@ from hf_augment.study.labelled import LabelledData
 from hf_augment.study.publication import write
 from hf_augment.study.runs import as_run
 from hf_augment.study.split import REFERENCE, Basis, Split
-from hf_augment.synthesis.pipeline import SynthesisPipeline, class_weights
+from hf_augment.synthesis.pipeline import SynthesisPipeline
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.checks import check_filters
@@ -334,14 +334,12 @@ class Study(Basis):
         """
         rows, training = self.split(split), self.training
         made = self._synthesis(rows, self.arms[arm])
-        counts = np.bincount(rows.train["label"][:], minlength=len(self.data.label_names))
-        # Sets of labels that only test rows have are not asked for.
-        weights = np.zeros(len(counts))
-        weights[counts > 0] = class_weights(training.synthetic_class_balance, counts[counts > 0])
+        given = made["generator"].label_shares
+        shares = rows.class_shares() if given is None else np.asarray(given) / np.sum(given)
         pipeline = SynthesisPipeline(
             made["generator"],
             made["filters"],
-            weights,
+            shares,
             made["synthetic_seed"],
             training.synthetic_shard_size,
             training.synthetic_max_attempts,

@@ -51,12 +51,14 @@ def test_a_generator_that_is_shown_examples_may_repeat_them():
 
 
 def test_the_command_line_names_arms_in_one_place():
-    sources = [Given(Says("so"), "given"), Learned()]
+    unlabelled = SimpleNamespace(name="unlabelled", real=True)
+    sources = [Given(Says("so"), "given"), unlabelled, Learned()]
     variants = ("", "_unfiltered", "_guarded")
-    names = ["real", *(source.name + variant for source in sources for variant in variants)]
+    names = ["real", "unlabelled", *(source.name + variant for source in sources[::2] for variant in variants)]
     arms = arms_by_name(names, sources, filters)
     assert {arm.name: (arm.source.name, arm.filtered, arm.guarded) for arm in arms} == {
         "real": ("real", False, False),
+        "unlabelled": ("unlabelled", False, False),
         "given": ("given", True, False),
         "given_unfiltered": ("given", False, False),
         "given_guarded": ("given", True, True),

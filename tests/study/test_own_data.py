@@ -155,8 +155,9 @@ def settled(tiny, monkeypatch, tmp_path):
         parser = argparse.ArgumentParser()
         add_arguments(parser)
         options, more = parser.parse_known_args([*tiny[1:], *typed])
-        options.more, options.opening = vars(training_parser().parse_args(more)), {}
-        return settle(options, open_data("tickets.csv"), tmp_path / "run")
+        options.more = vars(training_parser().parse_args(more))
+        options.opening = {} if options.unlabelled is None else {"unlabelled": options.unlabelled}
+        return settle(options, open_data("tickets.csv", **options.opening), tmp_path / "run")
 
     return settle_
 
@@ -198,6 +199,20 @@ def test_an_arm_with_a_generator_stays_whatever_the_time():
         steps = {"max_steps": 4, "warmup_steps": 1, "per_device_train_batch_size": 4}
         experiment = Experiment({}, steps | {"synthetic_ratio": 0.5, "synthetic_reuse": 1}, arms)
         assert _saved(experiment, set(), *SAVINGS[-1]).arms == left
+
+
+def test_rows_without_labels_make_arms_of_their_own(settled):
+    Path("more.txt").write_text("\n".join(f"a further text {i}" for i in range(30)))
+    experiment = settled("--unlabelled", "more.txt")
+    assert experiment.arms[-2:] == ("pseudo_labels", "probe_pseudo_labels")
+    alone = dataclasses.replace(experiment, arms=("pseudo_labels",))
+    study = build(alone)
+    assert len(study.data.unlabelled) == 30
+    # They cost next to nothing, so that no example is counted.
+    assert work_of(study).examples == 0
+    assert "pseudo_labels" in _saved(experiment, set(), *SAVINGS[-1]).arms
+    with pytest.raises(ValueError, match="There is no arm 'pseudo_labels'"):
+        build(alone, open_data("tickets.csv"))
 
 
 @pytest.fixture

@@ -1,0 +1,134 @@
+"""Rows without labels as an arm: what is kept of them, what is said, and that the study knows when they change."""
+
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+
+from hf_augment import Arm, AugmentingTrainingArguments, ImageClassifier, LabelledData, Study, TextClassifier
+from hf_augment.data.splits import split_by_label
+from hf_augment.study.arms import RealRows
+from hf_augment.study.pseudo_labels import PseudoLabels
+from tests.tiny import tiny_classifier, tiny_tokenizer
+from tests.toys import IMAGE, TEXT
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study of toys of a kind, with so many rows without labels."""
+    tokenizer = tiny_tokenizer()
+    for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
+        part.save_pretrained(tmp_path / "tiny")
+
+    def make(kind=TEXT, unlabelled=60, arms=None, **how):
+        train, test = split_by_label(kind.rows(60), 0.25, seed=0)
+        more = None if unlabelled is None else kind.rows(unlabelled, seed=2).remove_columns("label")
+        data = LabelledData(train, {"test": test}, unlabelled=more)
+        training = AugmentingTrainingArguments(
+            str(tmp_path / "run"),
+            per_device_train_batch_size=8,
+            max_steps=6,
+            save_strategy="no",
+            synthetic_shard_size=8,
+            use_cpu=True,
+            remove_unused_columns=kind is TEXT,
+        )
+        classifier: Any = ImageClassifier(data.label_names, (8, 8, 3), width=2)
+        if kind is TEXT:
+            classifier = TextClassifier(str(tmp_path / "tiny"), data.label_names, max_length=24)
+        arms = [Arm("pseudo_labels", PseudoLabels())] if arms is None else arms
+        return Study(data, classifier, training, arms, seeds=1, **how)
+
+    return make
+
+
+@pytest.mark.parametrize("kind", [TEXT, IMAGE], ids=["text", "image"])
+def test_rows_without_a_label_are_shown_with_the_one_that_the_probe_gives_them(kind, study):
+    made = study(kind)
+    made.run()
+    (run,) = [run for run in made.runs if run.arm == "pseudo_labels"]
+    assert run.shown == 1.0
+    whole, _, _ = made.split(0).probes
+    shown = made.stores["pseudo_labels"].dataset()
+    values = [{made.classifier.kind: value} for value in made.classifier.values(shown)]
+    assert whole(values).argmax(1).tolist() == shown["label"][:]
+    # They are rows of somebody: no page shows them, and nobody publishes them.
+    results = made.report()
+    assert results.samples == {}
+    assert not list((made.folder / "hub").rglob("*.parquet"))
+
+
+def test_a_note_says_how_far_the_probe_can_be_believed(study):
+    made = study()
+    found = PseudoLabels()._labelled(made.split(0))
+    truth = np.array(made.split(0).train["label"][:])
+    _, out_of_fold, _ = made.split(0).probes
+    guessed = out_of_fold([{"text": text} for text in made.split(0).train["text"]]).argmax(1)
+    assert found["right"] == pytest.approx((guessed == truth).mean())
+    assert found["judged"] == 60
+    assert set(found["labels"]) <= {0, 1}
+    note = PseudoLabels().note(made.split(0))
+    assert "labelled 60 rows without labels on the first split, and the surest 60% of each class were kept" in note
+    assert f"right on {found['right']:.3f}" in note
+
+
+def test_a_class_that_no_row_is_taken_for_is_not_asked_for(study, monkeypatch):
+    made = study()
+    only = {"judged": 3, "rows": [0, 2], "labels": [1, 1], "right": 0.5, "right_where_sure": 0.5}
+    monkeypatch.setattr(PseudoLabels, "_labelled", lambda self, split: only)
+    generator = PseudoLabels().open(made.split(0))
+    assert list(generator.label_shares) == [0.0, 0.5]
+    assert "none of them of 'neg" in PseudoLabels().note(made.split(0))
+    pipeline, _ = made.stream(0, "pseudo_labels")
+    assert set(pipeline.labels(0)) == {1}
+
+
+def test_rows_that_a_split_does_not_label_are_without_labels(study):
+    with pytest.raises(ValueError, match="'pseudo_labels' learns from rows without labels, and there are none"):
+        study(unlabelled=None)
+    made = study(unlabelled=None, train_per_class=5)
+    split = made.split(0)
+    drawn = PseudoLabels().open(split).generate([0, 1] * 4, seed=0)
+    assert {example["text"] for example in drawn} <= {*split.rest["text"]}
+    assert set(drawn[0]) == {"text"}
+
+
+def test_a_model_that_is_asked_takes_the_place_of_the_probe(study):
+    class Asked:
+        source = RealRows()
+
+        def judge(self, split, rows):
+            assert len(rows) == len(split.train)
+            return lambda examples: [[0.2, 0.8]] * len(examples)
+
+    source = PseudoLabels(confident_share=0.5, asked=Asked())
+    made = study(train_per_class=5, arms=[Arm("pseudo_labels", source)])
+    found = source._labelled(made.split(0))
+    assert found["labels"] == [1] * 30
+    assert "right" not in found
+    assert source.note(made.split(0)) == (
+        "For pseudo_labels a model that was asked labelled 60 rows without labels on the first split, and the surest "
+        "50% of each class were kept, 30, none of them of 'negative'."
+    )
+    assert source.models == ("rows without labels, labelled by a model that was asked",)
+
+
+def test_other_rows_are_another_study(study):
+    before, after = (study(unlabelled=count, arms=[]) for count in (60, 50))
+    name = "contents of unlabelled"
+    assert before.rows_identity[name] != after.rows_identity[name]
+    assert name not in study(unlabelled=None, arms=[]).rows_identity
+
+
+def test_pairs_without_labels_become_texts_too():
+    label = datasets.ClassLabel(names=["no", "yes"])
+    pair = {"text": ["a", "b"], "text_pair": ["c", "d"]}
+    rows = datasets.Dataset.from_dict(pair | {"label": [0, 1]}).cast_column("label", label)
+    data = LabelledData(rows, {"test": rows}, unlabelled=datasets.Dataset.from_dict(pair))
+    assert data.unlabelled["text"][:] == data.train["text"][:]
+    with pytest.raises(ValueError, match="unlabelled has no column 'text_pair'"):
+        LabelledData(rows, {"test": rows}, unlabelled=datasets.Dataset.from_dict({"text": ["a"]}))
+    plain = rows.remove_columns("text_pair")
+    with pytest.raises(ValueError, match="unlabelled has no row"):
+        LabelledData(plain, {"test": plain}, unlabelled=plain.remove_columns("label").select([]))
