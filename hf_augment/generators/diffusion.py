@@ -78,9 +78,9 @@ class DiffusionGenerator(Generator):
     pipeline: the weights are hashed once.
 
     An image depends on its label, its place among the labels, the seed, and on the images beside it only by rounding:
-    at most one level of 255 in float32 on a CPU. It is cut to the proportions of `image_size` around its centre and
-    resized by a Lanczos filter. What a safety checker flags, and would show black, is drawn again from another seed;
-    an image that is flagged ten times ends the call with an error.
+    with tiny models on a CPU by one level of 255 at most, in float32, bfloat16 and float16. It is cut to the
+    proportions of `image_size` around its centre and resized by a Lanczos filter. What a safety checker flags, and
+    would show black, is drawn again from another seed; flagged ten times, it ends the call with an error.
 
     Args:
         pipeline (`DiffusionPipeline`):
@@ -380,4 +380,8 @@ class DiffusionGenerator(Generator):
         pipeline = load_pipeline(
             path, from_images=dataset is not None, revision=revision, variant=variant, dtype=dtype, device=device
         )
-        return cls(pipeline, dataset=dataset, **{**settings, **arguments})
+        settings |= arguments
+        if "licence" not in settings:
+            # Of a Hub that cannot be reached, a pipeline is missed at once and a card only after some tries.
+            settings["licence"] = card_licence(path, revision)
+        return cls(pipeline, dataset=dataset, **settings)

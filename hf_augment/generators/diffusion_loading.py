@@ -59,8 +59,8 @@ def load_pipeline(
         pipeline = DiffusionPipeline.from_pretrained(folder, dtype=dtype or torch.float32, **options)
     except OSError as error:
         raise unreachable(name_or_path, error, FILES) from error
-    for part in modules(pipeline).values():
-        for tensor in (*part.parameters(), *part.buffers()):
+    for module in modules(pipeline).values():
+        for tensor in (*module.parameters(), *module.buffers()):
             # Out of the file: at another alignment in memory, sums are rounded in another way.
             tensor.data = tensor.data.clone()
     pipeline = pipeline.to(device or "cpu")
@@ -124,7 +124,7 @@ def settings_of(
     """
     config = None
     if all(value is None for value in given.values()):
-        config, revision = read_generator_config(name_or_path, revision, ("arguments", "begins_from_images"))
+        config, revision = read_generator_config(name_or_path, revision, ("arguments", "begins_from_images"), FILES)
     if config is not None:
         if config["begins_from_images"] and not begins:
             raise ValueError(
@@ -135,4 +135,4 @@ def settings_of(
         raise ValueError(
             f"{' and '.join(given)} are both needed: {name_or_path!r} is a plain pipeline, not a saved generator."
         )
-    return {"name": name_or_path, "licence": card_licence(name_or_path, revision), **given}, revision
+    return {"name": name_or_path, **given}, revision

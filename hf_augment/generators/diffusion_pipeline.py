@@ -243,8 +243,13 @@ def draw(
                 f"The adapters {loaded} were loaded after the generator was made: make it anew, with adapters=..., or "
                 "call `pipeline.unload_lora_weights()`."
             )
-        output = pipeline(**arguments, generator=rngs, output_type="np")
-    images = np.asarray(output.images, dtype=np.float32)
+        # A consistency model cannot give arrays of what it draws in bfloat16; arrays are what others are sure to give.
+        kind_of_output = "pt" if "class_labels" in arguments else "np"
+        output = pipeline(**arguments, generator=rngs, output_type=kind_of_output)
+    images = output.images
+    if isinstance(images, torch.Tensor):
+        images = images.permute(0, 2, 3, 1).float().cpu().numpy()
+    images = np.asarray(images, dtype=np.float32)
     kind = type(pipeline).__name__
     if images.ndim != 4 or len(images) != len(seeds):
         raise RuntimeError(

@@ -21,6 +21,8 @@ CONFIG_NAME = "generator_config.json"
 FORMAT_VERSION = 1
 #: What the config of a language model has.
 NEEDED = ("label_names", "text_column", "prompt", "sampling")
+#: The files of a language model.
+FILES = "config.json, *.safetensors and the tokenizer's files"
 
 #: What a saved generator consists of; nothing else is ever uploaded.
 FILE_PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -33,10 +35,10 @@ def write_generator_config(folder: Path, config: dict[str, Any]) -> None:
 
 
 def read_generator_config(
-    name_or_path: str, revision: str | None, needed: Collection[str] = NEEDED
+    name_or_path: str, revision: str | None, needed: Collection[str] = NEEDED, files: str = FILES
 ) -> tuple[dict[str, Any] | None, str | None]:
     """
-    Reads what [`write_generator_config`] wrote, with at least the entries `needed`.
+    Reads what [`write_generator_config`] wrote, with at least the entries `needed`; an error names `files`.
 
     Returns:
         `tuple[dict | None, str | None]`: The config, or `None` of a plain model, and the revision to load the
@@ -47,11 +49,11 @@ def read_generator_config(
         try:
             path = Path(hf_hub_download(name_or_path, CONFIG_NAME, revision=revision))
         except LocalEntryNotFoundError as error:  # first: it is also an EntryNotFoundError
-            raise unreachable(name_or_path, error) from error
+            raise unreachable(name_or_path, error, files) from error
         except EntryNotFoundError:
             return None, revision
         except (OSError, HFValidationError) as error:
-            raise unreachable(name_or_path, error) from error
+            raise unreachable(name_or_path, error, files) from error
         revision = path.parent.name
     if not path.exists():
         return None, revision
@@ -98,9 +100,7 @@ def load_causal_lm(
     return model.to(device), tokenizer
 
 
-def unreachable(
-    name_or_path: str, error: Exception, files: str = "config.json, *.safetensors and the tokenizer's files"
-) -> OSError:
+def unreachable(name_or_path: str, error: Exception, files: str = FILES) -> OSError:
     """An error that says how to load what could not be loaded."""
     return OSError(
         f"name_or_path={name_or_path!r} could not be loaded: {error}\nPass the path of a local folder that has "

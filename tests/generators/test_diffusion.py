@@ -170,11 +170,12 @@ class TestRealPipelines:
                 DiffusionGenerator.from_pretrained(tmp_path)
 
 
-def test_half_precision_on_a_cpu_draws_much_the_same():
+@pytest.mark.parametrize(("make", "options"), [(tiny_stable_diffusion, FEW_STEPS), (tiny_consistency_model, {})])
+def test_half_precision_on_a_cpu_draws_much_the_same(make, options):
     found = []
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
-        pipeline = tiny_stable_diffusion().to(dtype=dtype)
-        found.append(DiffusionGenerator(pipeline, NAMES, 16, **FEW_STEPS))
+        pipeline = make().to(dtype=dtype)
+        found.append(DiffusionGenerator(pipeline, NAMES, 16, **options))
     whole = found[0].generate([0, 1, 1], seed=0)
     for made in found[1:]:
         examples = made.generate([0, 1, 1], seed=0)
