@@ -23,6 +23,7 @@ from .generators.causal_lm import CausalLMGenerator
 from .generators.connection import Endpoint
 from .generators.dataset import DatasetGenerator
 from .generators.dcgan import DCGANConfig, DCGANDiscriminator, DCGANGenerator
+from .generators.diffusion import DiffusionGenerator
 from .generators.endpoint import EndpointGenerator
 from .generators.ensemble import GeneratorEnsemble
 from .generators.prompts import InstructPrompt, LabelPrompt
@@ -76,6 +77,7 @@ __all__ = [
     "DCGANGenerator",
     "Data",
     "DatasetGenerator",
+    "DiffusionGenerator",
     "EasyDataAugmentation",
     "Endpoint",
     "EndpointGenerator",

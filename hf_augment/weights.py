@@ -41,16 +41,17 @@ def safetensors_only(name_or_path: str | Path, **where: Any) -> dict[str, Any]:
         `OSError`: If a folder has weights in pickle alone.
         `ValueError`: If an index is damaged, or names files outside of its folder or of another kind.
     """
-    folder = Path(name_or_path)
+    folder, within = Path(name_or_path), Path(where.get("subfolder") or "")
     if not folder.is_dir():
         # Without an index there is nothing to check, and loading fails with the better message.
         with contextlib.suppress(OSError, HFValidationError):
-            _check_index(Path(hf_hub_download(str(name_or_path), SAFE_WEIGHTS_INDEX_NAME, **where)), cached=True)
+            index = Path(hf_hub_download(str(name_or_path), SAFE_WEIGHTS_INDEX_NAME, **where))
+            _check_index(index, index.parents[2 + len(within.parts)])
         return {"use_safetensors": True}
-    folder = folder / (where.get("subfolder") or "")
-    _check_formats(folder)
-    for index in folder.glob("*.safetensors.index.json"):
-        _check_index(index, cached=folder.parent.name == "snapshots")
+    _check_formats(folder / within)
+    for index in (folder / within).glob("*.safetensors.index.json"):
+        # In the cache of the Hub files are links into the repository's own folder there.
+        _check_index(index, folder.parents[1] if folder.parent.name == "snapshots" else index.parent)
     return {"use_safetensors": True}
 
 
@@ -80,13 +81,12 @@ def _check_formats(folder: Path) -> None:
         )
 
 
-def _check_index(index: Path, cached: bool) -> None:
-    """Checks what an index names; in the cache of the Hub files are links into the repository's own folder there."""
+def _check_index(index: Path, root: Path) -> None:
+    """Checks what an index names, which must lie in `root`."""
     remedy = "Save or download the model again"
     names = parse_json(index, remedy).get("weight_map")
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise ValueError(f"{index} is damaged: it has no weight_map from names to files. {remedy}.")
-    root = index.parents[2] if cached else index.parent
     for name in ["", *sorted(set(names.values()))]:
         if name and not name.endswith(".safetensors"):
             raise ValueError(f"{index} names {name!r}, which is no safetensors file: other weights are never read.")

@@ -19,7 +19,7 @@ ROOT = Path(hf_augment.__file__).parent
 PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 OPTIONAL = {
-    *("PIL", "evaluate", "matplotlib", "openvino", "openvino_genai", "peft", "rich"),
+    *("PIL", "diffusers", "evaluate", "matplotlib", "openvino", "openvino_genai", "peft", "rich"),
     *("sacrebleu", "sklearn", "timm", "torchmetrics", "torchvision"),
 }
 
@@ -52,6 +52,7 @@ def test_the_package_alone_imports_neither_torch_nor_transformers():
 CORE = [
     *("AugmentationGuard", "AugmentingTrainer", "AugmentingTrainingArguments", "CausalLMGenerator"),
     *("CausalLMGeneratorTrainer", "ClassifierFeatures", "ClassifierJudge", "DCGANGenerator", "DatasetGenerator"),
+    "DiffusionGenerator",
     *(
         "EasyDataAugmentation",
         "Filter",
@@ -84,6 +85,10 @@ from hf_augment import SamplingConfig
 from hf_augment.generators.openvino_backend import openvino_draws
 openvino_draws(SamplingConfig())
 """
+DIFFUSION = """
+from hf_augment.generators.diffusion_loading import load_pipeline
+load_pipeline("none", from_images=False)
+"""
 MISSING = [
     ("sklearn", "filters", "from hf_augment import FeatureCopies"),
     ("sklearn", "filters", "from hf_augment import OutOfFoldJudge"),
@@ -93,6 +98,7 @@ MISSING = [
     ("PIL", "images", "from hf_augment import corrupt_images"),
     ("evaluate", "metrics", "from hf_augment import load_metric; load_metric('accuracy')"),
     ("evaluate", "metrics", "import hf_augment.metrics.features"),
+    ("diffusers", "diffusion", DIFFUSION),
     ("peft", "lora", ADAPTERS),
     ("openvino", "openvino", OPENVINO),
     ("matplotlib", "report", "import hf_augment.reporting.report"),
@@ -179,7 +185,8 @@ def test_what_a_module_imports_is_installed_with_it(path):
         assert names & installed, f"{where} imports {package}, which neither the core nor the extra {extra!r} installs"
 
 
-def test_all_is_all():
+def test_all_is_all_that_recipes_need():
     optional = PROJECT["optional-dependencies"]
-    every = {name for extra in optional.keys() - {"all", "dev"} for name in distributions(optional[extra])}
+    extras = optional.keys() - {"all", "dev", "diffusion"}
+    every = {name for extra in extras for name in distributions(optional[extra])}
     assert set(distributions(optional["all"])) == every

@@ -114,16 +114,18 @@ def test_adapters_in_pickle_are_refused(kind, folder):
         kind.from_pretrained(folder)
 
 
-def test_the_links_of_the_hubs_cache_are_its_own(tmp_path):
+@pytest.mark.parametrize("within", ["", "unet"])
+def test_the_links_of_the_hubs_cache_are_its_own(tmp_path, within):
     snapshot, blobs = tmp_path / "models--user--name/snapshots/abc", tmp_path / "models--user--name/blobs"
-    snapshot.mkdir(parents=True)
+    folder, up = snapshot / within, "../" * (2 + bool(within))
+    folder.mkdir(parents=True)
     blobs.mkdir()
     for name, blob in (("model.safetensors.index.json", "1"), ("part.safetensors", "2")):
         (blobs / blob).write_text(json.dumps({"weight_map": {"a": "part.safetensors"}}))
-        (snapshot / name).symlink_to(f"../../blobs/{blob}")
-    assert safetensors_only(snapshot) == {"use_safetensors": True}
-    (snapshot / "part.safetensors").unlink()
+        (folder / name).symlink_to(f"{up}blobs/{blob}")
+    assert safetensors_only(snapshot, subfolder=within) == {"use_safetensors": True}
+    (folder / "part.safetensors").unlink()
     (tmp_path / "secret.safetensors").touch()
-    (snapshot / "part.safetensors").symlink_to(tmp_path / "secret.safetensors")
+    (folder / "part.safetensors").symlink_to(tmp_path / "secret.safetensors")
     with pytest.raises(ValueError, match="leads out of its folder"):
-        safetensors_only(snapshot)
+        safetensors_only(snapshot, subfolder=within)

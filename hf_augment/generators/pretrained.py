@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from hf_augment.weights import safetensors_only
 
 CONFIG_NAME = "generator_config.json"
 FORMAT_VERSION = 1
+#: What the config of a language model has.
+NEEDED = ("label_names", "text_column", "prompt", "sampling")
+#: The files of a language model.
+FILES = "config.json, *.safetensors and the tokenizer's files"
 
 #: What a saved generator consists of; nothing else is ever uploaded.
 FILE_PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -29,12 +34,14 @@ def write_generator_config(folder: Path, config: dict[str, Any]) -> None:
     write_atomically(folder / CONFIG_NAME, content.encode())
 
 
-def read_generator_config(name_or_path: str, revision: str | None) -> tuple[dict[str, Any] | None, str | None]:
+def read_generator_config(
+    name_or_path: str, revision: str | None, needed: Collection[str] = NEEDED, files: str = FILES
+) -> tuple[dict[str, Any] | None, str | None]:
     """
-    Reads what [`write_generator_config`] wrote.
+    Reads what [`write_generator_config`] wrote, with at least the entries `needed`; an error names `files`.
 
     Returns:
-        `tuple[dict | None, str | None]`: The config, or `None` of a plain language model, and the revision to load the
+        `tuple[dict | None, str | None]`: The config, or `None` of a plain model, and the revision to load the
         weights from: of a Hub repository the very commit that the config came from.
     """
     path = Path(name_or_path) / CONFIG_NAME
@@ -42,11 +49,11 @@ def read_generator_config(name_or_path: str, revision: str | None) -> tuple[dict
         try:
             path = Path(hf_hub_download(name_or_path, CONFIG_NAME, revision=revision))
         except LocalEntryNotFoundError as error:  # first: it is also an EntryNotFoundError
-            raise _unreachable(name_or_path, error) from error
+            raise unreachable(name_or_path, error, files) from error
         except EntryNotFoundError:
             return None, revision
         except (OSError, HFValidationError) as error:
-            raise _unreachable(name_or_path, error) from error
+            raise unreachable(name_or_path, error, files) from error
         revision = path.parent.name
     if not path.exists():
         return None, revision
@@ -54,7 +61,7 @@ def read_generator_config(name_or_path: str, revision: str | None) -> tuple[dict
     config = parse_json(path, remedy)
     if config.pop("format_version", None) != FORMAT_VERSION:
         raise ValueError(f"{path} is not of format {FORMAT_VERSION}. {remedy}.")
-    if missing := {"label_names", "text_column", "prompt", "sampling"} - config.keys():
+    if missing := set(needed) - config.keys():
         raise ValueError(f"{path} is damaged: it lacks {sorted(missing)}. {remedy}.")
     return config, revision
 
@@ -89,14 +96,15 @@ def load_causal_lm(
             options["dtype"] = dtype
         model: Any = AutoModelForCausalLM.from_pretrained(name_or_path, **options)
     except OSError as error:
-        raise _unreachable(name_or_path, error) from error
+        raise unreachable(name_or_path, error) from error
     return model.to(device), tokenizer
 
 
-def _unreachable(name_or_path: str, error: Exception) -> OSError:
+def unreachable(name_or_path: str, error: Exception, files: str = FILES) -> OSError:
+    """An error that says how to load what could not be loaded."""
     return OSError(
         f"name_or_path={name_or_path!r} could not be loaded: {error}\nPass the path of a local folder that has "
-        "config.json, *.safetensors and the tokenizer's files. For a Hub id, check its spelling, the network, and "
+        f"{files}. For a Hub id, check its spelling, the network, and "
         "that HF_HOME is where it was downloaded to."
     )
 

@@ -162,3 +162,24 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
 
     tensors = torch.from_numpy(images.copy()).permute(0, 3, 1, 2)
     return functional.resize(tensors, [size, size], antialias=True).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def fit(image: np.ndarray, size: tuple[int, int], num_channels: int = 3) -> np.ndarray:
+    """
+    Cuts an image to the proportions of a size, around its centre, and resizes it by Pillow's Lanczos filter, which
+    takes the mean of what becomes one pixel.
+
+    Args:
+        image (`np.ndarray`): uint8 of shape `(height, width, 1 or 3)`.
+        size (`tuple[int, int]`): Height and width wanted, in pixels.
+        num_channels (`int`, *optional*, defaults to 3): 3 for RGB, 1 for grey.
+
+    Returns:
+        `np.ndarray`: uint8 of shape `(*size, num_channels)`.
+    """
+    with optional_imports("images"):
+        from PIL import Image, ImageOps
+
+    pillow = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).convert(MODES[num_channels])
+    fitted = np.array(ImageOps.fit(pillow, size[::-1], Image.Resampling.LANCZOS))
+    return fitted.reshape(*size, num_channels)

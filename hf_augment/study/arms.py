@@ -96,7 +96,7 @@ class LearnedSource(Source):
 class Given(Source):
     """
     A generator that is there already, the same for all splits, under the name of its folder. It must not have learned
-    test rows. One whose prompts show examples may repeat these.
+    test rows. One whose prompts show examples, or which begins from images, may repeat these.
     """
 
     generator: Generator
@@ -105,7 +105,12 @@ class Given(Source):
 
     @property
     def learns(self) -> bool:  # type: ignore[override]
-        return bool(getattr(getattr(self.generator, "prompt", None), "examples", None))
+        shown = getattr(getattr(self.generator, "prompt", None), "examples", None)
+        return bool(shown or getattr(self.generator, "begins_from_images", False))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(getattr(self.generator, "models", (self.name,)))
 
     def identity(self) -> dict[str, str]:
         return {f"{self.name}.fingerprint": self.generator.fingerprint()}

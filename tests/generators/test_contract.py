@@ -12,6 +12,7 @@ from hf_augment import (
     DatasetGenerator,
     DCGANConfig,
     DCGANGenerator,
+    DiffusionGenerator,
     Endpoint,
     EndpointGenerator,
     GeneratorEnsemble,
@@ -22,6 +23,7 @@ from hf_augment import (
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.training.checks import check_generator
 from tests.tiny import tiny_causal_lm, tiny_tokenizer
+from tests.tiny_diffusion import tiny_consistency_model, tiny_dit, tiny_stable_diffusion
 from tests.toy_server import ToyServer, serving
 
 
@@ -48,6 +50,22 @@ def rows(texts="ab"):
     return DatasetGenerator(datasets.Dataset.from_dict(values, features=features))
 
 
+def diffusion(pipeline, **options):
+    return DiffusionGenerator(pipeline, NAMES, image_size=8, **options)
+
+
+def prompted(**options):
+    return diffusion(tiny_stable_diffusion(), **{"num_inference_steps": 1, "guidance_scale": 0, **options})
+
+
+def redrawn(**options):
+    images = [np.full((8, 8, 3), 20 * i, np.uint8) for i in range(4)]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=NAMES)})
+    dataset = datasets.Dataset.from_dict({"image": images, "label": [0, 1, 0, 1]}, features=features)
+    pipeline = tiny_stable_diffusion("StableDiffusionImg2ImgPipeline")
+    return diffusion(pipeline, **{"dataset": dataset, "num_inference_steps": 2, "guidance_scale": 0, **options})
+
+
 def served(url, **options):
     prompt = options.pop("prompt", InstructPrompt.for_labels(NAMES))
     return EndpointGenerator(Endpoint(url, "m", pause=0.01), NAMES, prompt, **options)
@@ -58,6 +76,16 @@ KINDS = {
     "causal_lm": lambda url, path: (language_model(), language_model(LabelPrompt("A {label} text:"))),
     "causal_lm_sampling": lambda url, path: (language_model(), language_model(temperature=0.5)),
     "dcgan": lambda url, path: (images(), images(1)),
+    "diffusion_prompts": lambda url, path: (prompted(), prompted(prompts="a {label}")),
+    "diffusion_images": lambda url, path: (redrawn(), redrawn(strength=[0.5, 1.0])),
+    "diffusion_consistency": lambda url, path: (
+        diffusion(tiny_consistency_model()),
+        diffusion(tiny_consistency_model(), class_ids=[1, 0]),
+    ),
+    "diffusion_transformer": lambda url, path: (
+        diffusion(tiny_dit(), guidance_scale=1, num_inference_steps=2),
+        diffusion(tiny_dit(seed=1), guidance_scale=1, num_inference_steps=2),
+    ),
     "dataset": lambda url, path: (rows(), rows("cd")),
     "ensemble": lambda url, path: (GeneratorEnsemble([rows(), rows("cd")]), GeneratorEnsemble([rows(), rows()])),
     "cached": lambda url, path: (CachedGenerator(rows(), path / "1"), CachedGenerator(rows("cd"), path / "1")),
