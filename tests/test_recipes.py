@@ -356,10 +356,10 @@ def test_the_story_with_a_server_of_transformers_goes_on_after_a_kill(parts):
         done = parts.run(*arguments)
         assert done.returncode == 0, done.stderr[-3000:]
     assert "does not heed seeds, so its texts are those that are kept" in done.stdout
-    # Beside what was under way when the run was killed, and six questions about the server, each answer was asked for
+    # Beside what was under way when the run was killed, and ten questions about the server, each answer was asked for
     # once.
     sent = log.read_text().count("POST /v1/chat/completions")
-    assert before < kept() - 1 <= sent <= kept() - 1 + 6 + 16
+    assert before < kept() - 1 <= sent <= kept() - 1 + 10 + 16
     results = json.loads((parts.root / "served/report/results.json").read_text())
     assert {run["arm"] for run in results["runs"]} == {"baseline", "baseline_same_steps", "instruct_unfiltered"}
     (arm,) = (run for run in results["runs"] if run["arm"] == "instruct_unfiltered")
