@@ -419,6 +419,11 @@ BAD = {
         ),
         "unknown judge": (["--label_judge", "magic"], "--label_judge"),
         "a judge without a text": (["--judge_template", "Sentiment:"], "does not contain {text}"),
+        "a judge of a server without options": (
+            ["--label_judge", "prompted", "--instruct_url", "http://127.0.0.1:9/v1", "--judge_template", "{{text}}:"],
+            "does not contain {options}",
+        ),
+        "examples for no server": (["--send_examples", "true"], "send_examples is of a server: pass instruct_url"),
         "a judge without a question": (["--label_judge", "prompted"], "needs judge_template"),
         "perplexity under two models": (
             ["--generators", "both", "--max_perplexity", "9"],

@@ -151,7 +151,7 @@ class ServedModel:
     def _find_abilities(self, route: str, extra_body: Mapping[str, Any]) -> Abilities:
         # A server that has been asked before keeps what it read of a prompt: this one is new to it.
         asked = f"{uuid.uuid4().hex}: {ASKED}"
-        fixed = {"max_tokens": 24, "temperature": 1.0} | extra_body
+        fixed: dict[str, Any] = {"max_tokens": 24, "temperature": 1.0, **extra_body}
         # Of several lengths: what a server computes together, and in what parts, depends on all of them.
         bodies = [_asking(route, f"{asked} {ASKED[:more]}") | fixed for more in (0, 0, 1, 2, 5, 11)]
         first, other, told, longer, longest, formed = (body | {"seed": seed} for seed, body in enumerate(bodies, 1))

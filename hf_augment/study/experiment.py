@@ -46,8 +46,8 @@ class Experiment:
         classifier (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`TextClassifier`] or [`ImageClassifier`], but the classes and the shape.
         model (`dict[str, Any]`, *optional*, defaults to `{}`):
-            The language model: `model`, `gguf_file` and `backend`, or `endpoint`, arguments of [`Endpoint`], and
-            `send_examples`; or, of images, arguments of [`DCGANConfig`].
+            The language model: `model`, `gguf_file` and `backend`, or `endpoint`, arguments of [`Endpoint`],
+            `send_examples`, and `judges`, whether it also judges labels; or, of images, arguments of [`DCGANConfig`].
         sampling (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of [`SamplingConfig`].
         prompt (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`InstructPrompt.for_labels`], or `file`, a prompt's JSON file.
@@ -91,7 +91,7 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
 
 def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
     from hf_augment.generators.connection import Endpoint
-    from hf_augment.study.served_model import ServedLanguageModel
+    from hf_augment.study.served_model import ServedJudge, ServedLanguageModel
     from hf_augment.study.text import TextFilters
     from hf_augment.study.text_classifier import TextClassifier
     from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
@@ -109,7 +109,11 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     if "endpoint" in model:
         endpoint = Endpoint(**model.pop("endpoint"))
         served = dataclasses.replace(sampling, top_k=0)
-        sources.append(ServedLanguageModel("prompted", endpoint, prompt, served, **model))
+        judges = model.pop("judges", False)
+        asked = ServedLanguageModel("prompted", endpoint, prompt, served, **model)
+        sources.append(asked)
+        if judges:
+            filters = TextFilters(min_words=1, asked=ServedJudge(asked, descriptions=about.get("descriptions", {})))
     else:
         training = experiment.generator_training
         sources.append(PromptedLanguageModel("prompted", prompt=prompt, sampling=sampling, **model))
