@@ -33,13 +33,14 @@ from hf_augment.progress import one_line_errors, working
 with working("Loading PyTorch and transformers"):
     from hf_augment import AugmentingTrainingArguments, Endpoint, InstructPrompt, LabelPrompt, SamplingConfig
     from hf_augment.generators.openvino_backend import faster_backend
+    from hf_augment.generators.prompt_base import check_template
     from hf_augment.generators.prompts import Prompt, read_prompt
     from hf_augment.judges.prompted import check_question
     from hf_augment.neighbours.texts import COPY_SIMILARITY
     from hf_augment.study.arguments import parse_arguments
     from hf_augment.study.arms import Arm, Mixture, arms_by_name
     from hf_augment.study.pseudo_labels import PseudoLabels
-    from hf_augment.study.served_model import ServedLanguageModel
+    from hf_augment.study.served_model import ServedJudge, ServedLanguageModel
     from hf_augment.study.settings import ExperimentArguments
     from hf_augment.study.study import Study
     from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
@@ -91,6 +92,10 @@ class ImdbArguments(ExperimentArguments):
     instruct_url: str | None = field(
         default=None, metadata={"help": "Address of a server that serves instruct_model, such as http://host:8000/v1."}
     )
+    send_examples: bool = field(
+        default=False,
+        metadata={"help": "Send labelled texts, and texts of a model that learned them, to a server elsewhere."},
+    )
     instruct_token_variable: str | None = field(default=None, metadata={"help": "Environment variable of its token."})
     instruct_prompt: str | None = field(
         default=None,
@@ -106,8 +111,8 @@ class ImdbArguments(ExperimentArguments):
         default="classifier",
         metadata={
             "help": "Who judges labels: classifier (trained on the labelled texts), probe (the last layer alone, and "
-            "the least probability by what it gives labelled texts), or prompted (instruct_model, which is shown "
-            "some of them).",
+            "the least probability by what it gives labelled texts), or prompted (instruct_model: it is shown some "
+            "of them where it runs here, and none at instruct_url).",
             "choices": ["classifier", "probe", "prompted"],
         },
     )
@@ -115,7 +120,7 @@ class ImdbArguments(ExperimentArguments):
         default=None,
         metadata={
             "help": "What instruct_model is asked for a label, with {text}: by a prompted judge, and for the report, "
-            "which tells how often it is right."
+            "which tells how often it is right. Of a server, with {options} and {text}; it has a question by default."
         },
     )
     judge_opinions: int = field(
@@ -155,12 +160,12 @@ class ImdbArguments(ExperimentArguments):
             raise ValueError(f"classic has {unknown}: for texts there is 'eda', easy data augmentation.")
         if self.label_judge not in ("classifier", "probe", "prompted"):
             raise ValueError(f"label_judge={self.label_judge!r} must be 'classifier', 'probe' or 'prompted'.")
-        if self.instruct_url is not None and self.label_judge == "prompted":
-            raise ValueError(
-                f"label_judge='prompted' asks a model that runs here, and instruct_url={self.instruct_url!r} is a "
-                "server: use 'probe', or an EndpointJudge in a script of your own."
-            )
-        if self.judge_template is not None:
+        if self.send_examples and self.instruct_url is None:
+            raise ValueError("send_examples is of a server: pass instruct_url, too, or leave it out.")
+        if self.instruct_url is not None:
+            if self.judge_template is not None:
+                check_template("judge_template", self.judge_template, {"options", "text"}, {"options", "text"})
+        elif self.judge_template is not None:
             check_question("judge_template", self.judge_template)
         elif self.label_judge == "prompted":
             raise ValueError(
@@ -225,7 +230,8 @@ def instruct_source(args: ImdbArguments) -> PromptedLanguageModel | ServedLangua
         prompt = read_prompt(args.instruct_prompt)
     if args.instruct_url is not None:
         endpoint = Endpoint(args.instruct_url, args.instruct_model, args.instruct_token_variable)
-        return ServedLanguageModel("instruct", endpoint, prompt, dataclasses.replace(args.sampling(), top_k=0))
+        sampling = dataclasses.replace(args.sampling(), top_k=0)
+        return ServedLanguageModel("instruct", endpoint, prompt, sampling, args.send_examples)
     return PromptedLanguageModel(
         "instruct",
         args.instruct_model,
@@ -237,12 +243,14 @@ def instruct_source(args: ImdbArguments) -> PromptedLanguageModel | ServedLangua
     )
 
 
-def asked_model(args: ImdbArguments) -> AskedModel | None:
+def asked_model(args: ImdbArguments) -> AskedModel | ServedJudge | None:
     """The instruct model as a judge of labels, if it is asked a question."""
     source = instruct_source(args)
-    if args.judge_template is None or not isinstance(source, PromptedLanguageModel):
-        return None
     answers = {args.instruct_negative: "negative", args.instruct_positive: "positive"}
+    if isinstance(source, ServedLanguageModel):
+        return ServedJudge(source, args.judge_template, answers)
+    if args.judge_template is None:
+        return None
     return AskedModel(source, args.judge_template, answers, args.judge_opinions)
 
 
@@ -293,7 +301,8 @@ def main(args: ImdbArguments, training: AugmentingTrainingArguments) -> None:
         prompted, instruct = any(source.name == "instruct" for source in study.sources()), instruct_source(args)
         wanted = args.zero_shot_rows and (prompted or args.label_judge == "prompted")
         if wanted and isinstance(instruct, PromptedLanguageModel):
-            asked = zero_shot(study, instruct, asked_model(args), args.zero_shot_rows)
+            model = asked_model(args)
+            asked = zero_shot(study, instruct, model if isinstance(model, AskedModel) else None, args.zero_shot_rows)
             told |= {"notes": told["notes"] + asked[0], "zero_shot": asked[1]}
     study.report(vars(args), **told)
 

@@ -356,10 +356,10 @@ def test_the_story_with_a_server_of_transformers_goes_on_after_a_kill(parts):
         done = parts.run(*arguments)
         assert done.returncode == 0, done.stderr[-3000:]
     assert "does not heed seeds, so its texts are those that are kept" in done.stdout
-    # Beside what was under way when the run was killed, and six questions about the server, each answer was asked for
+    # Beside what was under way when the run was killed, and ten questions about the server, each answer was asked for
     # once.
     sent = log.read_text().count("POST /v1/chat/completions")
-    assert before < kept() - 1 <= sent <= kept() - 1 + 6 + 16
+    assert before < kept() - 1 <= sent <= kept() - 1 + 10 + 16
     results = json.loads((parts.root / "served/report/results.json").read_text())
     assert {run["arm"] for run in results["runs"]} == {"baseline", "baseline_same_steps", "instruct_unfiltered"}
     (arm,) = (run for run in results["runs"] if run["arm"] == "instruct_unfiltered")
@@ -419,6 +419,11 @@ BAD = {
         ),
         "unknown judge": (["--label_judge", "magic"], "--label_judge"),
         "a judge without a text": (["--judge_template", "Sentiment:"], "does not contain {text}"),
+        "a judge of a server without options": (
+            ["--label_judge", "prompted", "--instruct_url", "http://127.0.0.1:9/v1", "--judge_template", "{{text}}:"],
+            "does not contain {options}",
+        ),
+        "examples for no server": (["--send_examples", "true"], "send_examples is of a server: pass instruct_url"),
         "a judge without a question": (["--label_judge", "prompted"], "needs judge_template"),
         "perplexity under two models": (
             ["--generators", "both", "--max_perplexity", "9"],

@@ -35,6 +35,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--send_examples", action="store_true", default=None, help="show labelled texts to a server elsewhere"
     )
+    group.add_argument(
+        "--label_judge",
+        choices=["probe", "prompted"],
+        help="who judges labels: what the classifier's own model learns of your rows (default), or the served model",
+    )
     group.add_argument("--gguf_file", metavar="FILE", help="GGUF file in it")
     group.add_argument(
         "--backend", choices=["torch", "openvino"], help="what samples texts (default: the faster one here)"

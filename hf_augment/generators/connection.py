@@ -88,6 +88,10 @@ class Endpoint:
             raise ValueError(f"base_url={self.base_url!r} must begin with http:// or https://.")
         if "@" in self.base_url.split("/")[2]:
             raise ValueError("base_url holds a name or password: set token_variable to an environment variable.")
+        if self.base_url.rstrip("/").endswith(("/completions", "/chat")):
+            raise ValueError(
+                f"base_url={self.base_url!r} must end before /chat/completions, mostly in /v1: leave that out."
+            )
         if not self.model:
             raise ValueError("model='' must be the name by which the server knows the model.")
         for name, least in (("concurrency", 1), ("attempts", 1), ("max_requests", 1), ("max_tokens", 1)):
@@ -200,7 +204,10 @@ class Connection:
                 )
             if attempt < most and stopped(wait):
                 break
-        raise EndpointError(f"{self._where(route)} {reason}, at attempt {attempt} of {most}.")
+        raise EndpointError(
+            f"{self._where(route)} {reason}, at attempt {attempt} of {most}: check that the server runs and that this "
+            "is its address, and run it again; what was answered is kept."
+        )
 
     def _count(self, attempt: int) -> None:
         endpoint, spent = self.endpoint, self.spent
@@ -254,7 +261,8 @@ class Connection:
         advice = {
             401: "set token_variable to the environment variable of a token",
             403: "the token does not allow it",
-            404: f"there is no such address, or no model {self.endpoint.model!r}",
+            404: f"there is no such address, which mostly has /v1 before {route}, or no model "
+            f"{self.endpoint.model!r}: check both",
         }.get(status, "it does not take this request")
         raise EndpointError(f"{self._where(route)} answered {status}: {advice}. It said: {said}")
 

@@ -99,7 +99,7 @@ class EndpointGenerator(Generator):
     @property
     def abilities(self) -> Abilities:
         """What the server honours. It is asked at the first question."""
-        return self.served.abilities(self.route)
+        return self.served.abilities(self.route, self.extra_body)
 
     @property
     def replayable(self) -> bool:  # type: ignore[override]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +18,15 @@ from hf_augment.generators.connection import BudgetError, Connection, Endpoint, 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: What a server is asked to find out what it honours: two draws of a model that samples hardly ever are the same.
-ASKED = "Write three random words and a random number of six digits."
+#: What a server is asked to find out what it honours: two draws of a model that samples hardly ever are the same. It
+#: is as long as prompts with examples are: with a prompt of more than 64 tokens, llama.cpp writes another text where
+#: it has kept what it read of it.
+ASKED = (
+    "Write three random words and a random number of six digits. These were written before, and none of them is to be "
+    "written again: river, lantern, mustard, 402913; pebble, violin, harbour, 775120; ladder, thunder, saffron, "
+    "118364; mirror, cactus, envelope, 930257; blanket, rooster, compass, 564808; orchard, whistle, granite, 287531; "
+    "feather, tunnel, biscuit, 649072; anchor, meadow, cushion, 351986."
+)
 
 #: What the kinds of prompts are sent to: turns of a chat, or the beginning of a text.
 CHAT, COMPLETIONS = "/chat/completions", "/completions"
@@ -52,7 +61,9 @@ class Abilities:
     What a server honours, as a few short requests show.
 
     Args:
-        seed (`bool`): The same request with the same seed has the same answer, with another seed another.
+        seed (`bool`):
+            The same request with the same seed has the same answer, also where its prompt was read before; with
+            another seed another.
         seed_in_company (`bool`): Also while others are answered.
         logprobs (`bool`): It gives log-probabilities.
         response_format (`bool`): It keeps to a JSON schema.
@@ -117,49 +128,70 @@ class ServedModel:
             kept = self.store.put(request, asdict(self._connection.post(route, body, read, stop.wait)))
         return Answer(**kept)
 
-    def abilities(self, route: str) -> Abilities:
-        """Returns what the server honours; asks it once in the life of this object, or of its file of answers."""
-        if route not in (cache := self.__dict__.setdefault("_abilities", {})):
-            request = {"abilities": self.endpoint.model, "route": route}
+    def abilities(self, route: str, extra_body: Mapping[str, Any] | None = None) -> Abilities:
+        """
+        Returns what the server honours; asks it once in the life of this object, or of its file of answers.
+
+        Args:
+            route (`str`): `CHAT` or `COMPLETIONS`.
+            extra_body (`dict[str, Any]`, *optional*, defaults to `{}`): What is added to every request.
+        """
+        request: dict[str, Any] = {"abilities": self.endpoint.model, "route": route}
+        if extra_body:
+            request["extra_body"] = dict(extra_body)
+        cache = self.__dict__.setdefault("_abilities", {})
+        if (key := json.dumps(request, sort_keys=True)) not in cache:
             kept = None if self.store is None else self.store.get(request)
             if kept is None:
-                kept = asdict(self._find_abilities(route))
+                kept = asdict(self._find_abilities(route, extra_body or {}))
                 kept = kept if self.store is None else self.store.put(request, kept)
-            cache[route] = Abilities(**kept)
-        return cache[route]
+            cache[key] = Abilities(**kept)
+        return cache[key]
 
-    def _find_abilities(self, route: str) -> Abilities:
-        # Of the connection: what is kept would answer for the server.
-        asking: dict[str, Any] = {"messages": turns(ASKED)} if route == CHAT else {"prompt": ASKED}
-        short = asking | {"max_tokens": 24, "temperature": 1.0}
-        # Of those with a seed alone there is an answer, or an error.
-        ask: Callable[[Mapping[str, Any]], Any] = functools.partial(self._fresh, route)
-        alone = ask(short | {"seed": 1})
-        others = [short | {"seed": 2}]
+    def _find_abilities(self, route: str, extra_body: Mapping[str, Any]) -> Abilities:
+        # A server that has been asked before keeps what it read of a prompt: this one is new to it.
+        asked = f"{uuid.uuid4().hex}: {ASKED}"
+        fixed: dict[str, Any] = {"max_tokens": 24, "temperature": 1.0, **extra_body}
+        # Of several lengths: what a server computes together, and in what parts, depends on all of them.
+        bodies = [_asking(route, f"{asked} {ASKED[:more]}") | fixed for more in (0, 0, 1, 2, 5, 11)]
+        first, other, told, longer, longest, formed = (body | {"seed": seed} for seed, body in enumerate(bodies, 1))
         if route == CHAT:
-            others += [short | {"seed": 3, "logprobs": True, "top_logprobs": 5}]
-            others += [short | {"seed": 4, "max_tokens": 60, "response_format": SCHEMA}]
-        answers = in_threads(ask, [short | {"seed": 1}, *others], self.endpoint.concurrency, threading.Event())
-        again, other, told, formed = (*answers, None, None)[:4]
-        in_company = again == alone and other.text != alone.text
+            told |= {"logprobs": True, "top_logprobs": 5}
+            formed |= {"max_tokens": 60, "response_format": SCHEMA}
+        alone = self._fresh(route, first)
+        company = [first, other, told, longer, first, formed, longest, first]
+        ask = functools.partial(self._fresh_or_none, route)
+        answers: list[Any] = in_threads(ask, company, self.endpoint.concurrency, threading.Event())
+        seed = self._fresh(route, first).text == alone.text != answers[1].text
         return Abilities(
-            seed=in_company or (other.text != alone.text and ask(short | {"seed": 1}) == alone),
-            seed_in_company=in_company,
-            logprobs=told is not None and bool(told.likely),
-            response_format=formed is not None and formed.text.lstrip().startswith("{"),
+            seed=seed,
+            seed_in_company=seed and all(answers[place].text == alone.text for place in (0, 4, 7)),
+            logprobs=answers[2] is not None and bool(answers[2].likely),
+            response_format="response_format" in formed and _is_object(answers[5]),
         )
 
-    def _fresh(self, route: str, body: Mapping[str, Any]) -> Answer | None:
-        """Returns an answer that is not kept, or `None` where the server does not take the request."""
+    def _fresh(self, route: str, body: Mapping[str, Any]) -> Answer:
+        """Returns an answer of the connection, and not one that is kept, which would answer for the server."""
         read = functools.partial(read_answer, chat=route == CHAT)
+        # A server that is not there is told of soon.
+        return self._connection.post(route, body, read, threading.Event().wait, attempts=2)
+
+    def _fresh_or_none(self, route: str, body: Mapping[str, Any]) -> Answer | None:
+        """Returns a fresh answer, or `None` where the server does not take what goes beyond a plain request."""
         try:
-            # A server that is not there is told of soon.
-            return self._connection.post(route, body, read, threading.Event().wait, attempts=2)
+            return self._fresh(route, body)
         except EndpointError as error:
-            # Only what goes beyond a plain request may be refused.
             if isinstance(error, BudgetError) or not body.keys() & {"logprobs", "response_format"}:
                 raise
             return None
+
+
+def _asking(route: str, prompt: str) -> dict[str, Any]:
+    return {"messages": turns(prompt)} if route == CHAT else {"prompt": prompt}
+
+
+def _is_object(answer: Answer | None) -> bool:
+    return answer is not None and answer.text.lstrip().startswith("{")
 
 
 #: An answer that is a JSON object with a text.

@@ -95,7 +95,10 @@ class EndpointJudge:
     @property
     def by_likelihood(self) -> bool:
         """Whether the letters' probabilities are read, and not votes counted."""
-        return len(self.label_names) <= len(string.ascii_uppercase) and self.served.abilities(CHAT).logprobs
+        return (
+            len(self.label_names) <= len(string.ascii_uppercase)
+            and self.served.abilities(CHAT, self.extra_body).logprobs
+        )
 
     @property
     def spent(self) -> Spent:

@@ -112,7 +112,7 @@ def _judge_better(results: Results) -> Iterator[str]:
     judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]
     option = results.settings.get("label_judge")
     if judged and option != "prompted" and known - chance < ABLE_JUDGE * (1 - chance):
-        how = " (--label_judge prompted)" if option else ", or label more rows for it"
+        how = " (--label_judge prompted)" if option not in (None, "None") else ", or label more rows for it"
         yield (
             f"Try another judge of labels{how}: the one here learned the same rows as {results.reference}, and has an "
             f"accuracy of {100 * known:.1f} % {how_known}."

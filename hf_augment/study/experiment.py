@@ -16,7 +16,7 @@ from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study.arms import Arm, Filters, Source
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
-from hf_augment.study.pseudo_labels import PseudoLabels
+from hf_augment.study.pseudo_labels import Asked, PseudoLabels
 from hf_augment.study.study import Study
 from hf_augment.text_pairs import SEPARATOR
 from hf_augment.training.arguments import AugmentingTrainingArguments
@@ -48,8 +48,8 @@ class Experiment:
         classifier (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`TextClassifier`] or [`ImageClassifier`], but the classes and the shape.
         model (`dict[str, Any]`, *optional*, defaults to `{}`):
-            The language model: `model`, `gguf_file` and `backend`, or `endpoint`, arguments of [`Endpoint`], and
-            `send_examples`; or, of images, arguments of [`DCGANConfig`].
+            The language model: `model`, `gguf_file` and `backend`, or `endpoint`, arguments of [`Endpoint`],
+            `send_examples`, and `judges`, whether it also judges labels; or, of images, arguments of [`DCGANConfig`].
         sampling (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of [`SamplingConfig`].
         prompt (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`InstructPrompt.for_labels`], or `file`, a prompt's JSON file.
@@ -81,8 +81,6 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     test = sample_rows(data.test, experiment.max_test_rows, training.seed)
     rows = LabelledData(data.train, {"test": test}, data.name, unlabelled=data.unlabelled)
     classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
-    if rows.unlabelled is not None:
-        known |= _with_probe(PseudoLabels())
     if unknown := sorted(set(experiment.arms) - known.keys()):
         raise ValueError(f"There is no arm {few(unknown)}: the arms are {list(known)}.")
     arms = [known[name] for name in experiment.arms]
@@ -95,7 +93,7 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
 
 def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
     from hf_augment.generators.connection import Endpoint
-    from hf_augment.study.served_model import ServedLanguageModel
+    from hf_augment.study.served_model import ServedJudge, ServedLanguageModel
     from hf_augment.study.text import TextFilters
     from hf_augment.study.text_classifier import TextClassifier
     from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
@@ -113,24 +111,33 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     if "endpoint" in model:
         endpoint = Endpoint(**model.pop("endpoint"))
         served = dataclasses.replace(sampling, top_k=0)
-        sources.append(ServedLanguageModel("prompted", endpoint, prompt, served, **model))
+        judges = model.pop("judges", False)
+        asked = ServedLanguageModel("prompted", endpoint, prompt, served, **model)
+        sources.append(asked)
+        if judges:
+            filters = TextFilters(min_words=1, asked=ServedJudge(asked, descriptions=about.get("descriptions", {})))
     else:
         training = experiment.generator_training
         sources.append(PromptedLanguageModel("prompted", prompt=prompt, sampling=sampling, **model))
         sources.append(TrainedLanguageModel("trained", prompt=written, sampling=sampling, training=training, **model))
     arms = [Arm("probe", probe=True), Arm("eda", augment="eda")]
     for source in sources:
-        arms += _with_probe(source, filters).values()
+        arms += _with_probe(source, filters)
+    arms += _of_unlabelled(rows, filters.asked)
     classifier = TextClassifier(
         label_names=rows.label_names, labels=rows.labels, pairs=rows.pairs, **experiment.classifier
     )
     return classifier, {arm.name: arm for arm in arms}
 
 
-def _with_probe(source: Source, filters: Filters = ()) -> dict[str, Arm]:
+def _with_probe(source: Source, filters: Filters = ()) -> list[Arm]:
     """The arm of a source, and a probe of what it is shown."""
-    arms = [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]
-    return {arm.name: arm for arm in arms}
+    return [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]
+
+
+def _of_unlabelled(rows: LabelledData, asked: Asked | None = None) -> list[Arm]:
+    """The arms that learn from rows without labels, if there are any."""
+    return [] if rows.unlabelled is None else _with_probe(PseudoLabels(asked=asked))
 
 
 def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
@@ -142,5 +149,6 @@ def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier
     alone = Arm("trained", source, ImageFilters())
     arms = [Arm("probe", probe=True), alone, *(Arm(kind, augment=kind) for kind in CLASSIC)]
     arms += [dataclasses.replace(alone, name=f"trained_{kind}", augment=kind) for kind in CLASSIC]
+    arms += _of_unlabelled(rows)
     shape = rows.train.features["image"].shape
     return ImageClassifier(rows.label_names, shape, **experiment.classifier), {arm.name: arm for arm in arms}

@@ -25,9 +25,8 @@ _ROW = "row"
 class Asked(Protocol):
     """A model that is asked for labels, and what opens it."""
 
-    @property
-    def source(self) -> Source:
-        """The model's source."""
+    def check(self, study: Any, judged: Source) -> None:
+        """Raises `ValueError` or `OSError` for what cannot work."""
 
     def judge(self, split: Split, rows: datasets.Dataset | None = None) -> Any:
         """Returns a judge that is shown some of these labelled rows."""
@@ -64,7 +63,7 @@ class PseudoLabels(Source):
     def check(self, study: Basis) -> None:
         """Raises `ValueError` if there are no rows without labels."""
         if self.asked is not None:
-            self.asked.source.check(study)
+            self.asked.check(study, self)
         if not len(self._unlabelled(study.split(0))):
             raise ValueError(
                 f"The arm {self.name!r} learns from rows without labels, and there are none: pass unlabelled, or "

@@ -12,6 +12,7 @@ from hf_augment.generators.connection import Endpoint
 from hf_augment.generators.endpoint import EndpointGenerator
 from hf_augment.generators.prompts import InstructPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.judges.endpoint import EndpointJudge
 from hf_augment.progress import say_once
 from hf_augment.study.arms import Source
 from hf_augment.study.split import Basis, Split
@@ -129,6 +130,53 @@ class ServedLanguageModel(Source):
         return (
             f"{self.endpoint.model} was served. Its {spent.requests} answers are kept and shared by arms, splits and "
             f"processes; for them it read {spent.prompt_tokens} tokens and wrote {spent.completion_tokens}."
+        )
+
+
+@dataclass
+class ServedJudge:
+    """
+    A language model behind an address that is asked for the labels of texts, which it is sent without labelled ones.
+
+    Args:
+        source ([`ServedLanguageModel`]): The model, and whether texts may be sent to another machine.
+        template (`str`, *optional*): The question, with `{options}` and `{text}`. Defaults to that of
+            [`EndpointJudge`].
+        descriptions (`dict[str, str]`, *optional*, defaults to `{}`): How an option reads, by label name.
+    """
+
+    source: ServedLanguageModel
+    template: str | None = None
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    def identity(self) -> dict[str, str]:
+        """Returns the values that its judgements depend on."""
+        asked = {"template": str(self.template), "descriptions": str(dict(self.descriptions))}
+        return self.source.identity() | {f"{self.source.name}.judge.{key}": value for key, value in asked.items()}
+
+    def check(self, study: Basis, judged: Source) -> None:
+        """
+        Raises what [`ServedLanguageModel.check`] does, and `ValueError` if texts that are rows, or that repeat rows
+        which a source learns, would be sent to another machine.
+        """
+        self.source.check(study)
+        address = self.source.endpoint.base_url
+        if (judged.learns or judged.real) and not (self.source.send_examples or is_local(address)):
+            raise ValueError(
+                f"The judge at {address} would be sent the texts of {judged.name!r}, which are rows of yours or may "
+                "repeat them: pass send_examples, or another label_judge."
+            )
+
+    def judge(self, split: Split, rows: Any = None) -> EndpointJudge:
+        """Returns the judge; no labelled rows are shown to it."""
+        asked: dict[str, Any] = {} if self.template is None else {"template": self.template}
+        return EndpointJudge(
+            self.source.endpoint,
+            split.study.data.label_names,
+            descriptions=dict(self.descriptions),
+            answers=split.study.folder / ANSWERS,
+            extra_body=self.source.extra_body,
+            **asked,
         )
 
 

@@ -35,7 +35,7 @@ LANGUAGE_MODEL = (
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 #: Options that say something of a server alone; and those that may differ when a comparison goes on.
-OF_SERVERS = ("token_variable", "max_requests", "send_examples")
+OF_SERVERS = ("token_variable", "max_requests", "send_examples", "label_judge")
 MAY_DIFFER = ("generator_url", "token_variable", "max_requests")
 
 #: Options of the command that say nothing of images.
@@ -255,7 +255,9 @@ def _text_values(values: dict[str, Any], data: Data) -> dict[str, Any]:
 
 def _model_values(values: dict[str, Any]) -> dict[str, Any]:
     if "generator_url" in values:
-        return {"endpoint": endpoint_of(values), "send_examples": values.get("send_examples", False)}
+        own = {"send_examples": values.get("send_examples", False)}
+        own |= {"judges": True} if values.get("label_judge") == "prompted" else {}
+        return own | {"endpoint": endpoint_of(values)}
     model = values["generator_model"]
     gguf_file = GGUF_FILE if model == LANGUAGE_MODEL else values.get("gguf_file")
     return {"model": model, "gguf_file": gguf_file, "backend": values["backend"]}

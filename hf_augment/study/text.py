@@ -25,6 +25,7 @@ from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import Mixture, Source
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.nearest_texts import NearestTexts, memorization
+from hf_augment.study.served_model import ServedJudge
 from hf_augment.study.split import Split
 from hf_augment.study.study import Study
 from hf_augment.study.text_sources import PromptedLanguageModel
@@ -59,6 +60,10 @@ class AskedModel:
     answers: dict[str, str]
     opinions: int = 2
 
+    def check(self, study: Study, judged: Source) -> None:
+        """Raises `ValueError`, `OSError` or `ImportError` for what cannot work."""
+        self.source.check(study)
+
     def judge(self, split: Split, rows: datasets.Dataset | None = None) -> PromptedJudge:
         """Returns the judge; some labelled rows are shown to it and calibrate it."""
         generator = self.source.opened(split)
@@ -91,7 +96,7 @@ class TextFilters:
         judge_folds (`int`, *optional*, defaults to 2):
             Number of classifiers, each trained without one fold, that judge a generator which learned the labelled
             texts. One that has not is judged by a classifier of all of them.
-        asked (`AskedModel`, *optional*):
+        asked (`AskedModel` or `ServedJudge`, *optional*):
             Model, which has learned none of them, that judges in the place of classifiers.
     """
 
@@ -100,7 +105,7 @@ class TextFilters:
     max_perplexity: float | None = None
     min_label_probability: float | None = 0.5
     judge_folds: int = 2
-    asked: AskedModel | None = None
+    asked: AskedModel | ServedJudge | None = None
 
     def check(self, study: Study, source: Source) -> None:
         """Raises `ValueError` for what cannot work with a source."""
@@ -110,7 +115,7 @@ class TextFilters:
                 f"{len(source.parts)}: leave one of them out."
             )
         if self.min_label_probability and self.asked is not None:
-            self.asked.source.check(study)
+            self.asked.check(study, source)
         elif self.min_label_probability and source.learns:
             study.split(0).check_folds(self.judge_folds)
 

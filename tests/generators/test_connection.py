@@ -79,7 +79,12 @@ def test_what_does_not_pass_ends_after_so_many_attempts(toy, fault):
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(401, "set token_variable"), (403, "does not allow"), (404, "no model 'm'"), (400, "as it was told to")],
+    [
+        (401, "set token_variable"),
+        (403, "does not allow"),
+        (404, "has /v1 before .*no model 'm': check both"),
+        (400, "as it was told to"),
+    ],
 )
 def test_what_will_not_pass_ends_at_once(toy, status, advice):
     toy.faults = [status]
@@ -91,7 +96,7 @@ def test_what_will_not_pass_ends_at_once(toy, status, advice):
 def test_nobody_there():
     with serving(ToyServer()) as url:
         pass
-    with pytest.raises(EndpointError, match=r"did not answer \(ConnectionError\), at attempt 2 of 2"):
+    with pytest.raises(EndpointError, match=r"\(ConnectionError\), at attempt 2 of 2: check that the server runs"):
         post(Connection(endpoint(url, attempts=2)))
 
 
@@ -187,6 +192,8 @@ def test_a_redirect_is_not_followed(toy):
     [
         ({"base_url": "localhost:8000"}, "must begin with http"),
         ({"base_url": "http://me:secret@host/v1"}, "holds a name or password"),
+        ({"base_url": "http://127.0.0.1/v1/chat/completions/"}, "must end before /chat/completions"),
+        ({"base_url": "http://127.0.0.1/v1/completions"}, "must end before /chat/completions, mostly in /v1"),
         ({"model": ""}, "model='' must be"),
         ({"concurrency": 0}, "concurrency=0 must be an integer of at least 1"),
         ({"attempts": 1.5}, "attempts=1.5"),

@@ -13,6 +13,7 @@ import pytest
 from hf_augment import Endpoint, EndpointGenerator, InstructPrompt, LabelPrompt, SamplingConfig
 from hf_augment.generators.connection import BudgetError, EndpointError
 from hf_augment.generators.served_model import ASKED, Abilities, in_threads
+from tests.toy_server import written
 
 
 NAMES = ["card_arrival", "card_linking"]
@@ -65,7 +66,33 @@ def test_what_a_server_honours_is_found_and_told(server, honours, abilities):
     made = generator(server)
     assert made.abilities == abilities
     assert made.replayable == abilities.replayable
-    assert len(server.requests) <= 6
+    assert len(server.requests) == 10
+
+
+def test_a_server_that_writes_otherwise_where_it_has_read_the_prompt_heeds_no_seed(server):
+    """As that of llama.cpp does, which is asked anew by every object: it still knows what the last one asked."""
+    known = set()
+
+    def answers_to(body):
+        prompt = body["messages"][0]["content"]
+        warm = prompt in known and body.get("cache_prompt", True)
+        known.add(prompt)
+        return written(body, salt=warm)
+
+    server.answers_to, server.honours = answers_to, set()
+    assert not any(generator(server).abilities.seed for _ in range(3))
+    made = generator(server, extra_body={"cache_prompt": False})
+    assert made.abilities == Abilities(True, True, False, False)
+
+
+def test_what_is_added_to_requests_is_added_to_the_questions_about_the_server(server, tmp_path):
+    server.answers_to = lambda body: written(body) if body.get("thinks") is False else ""
+    options = {"answers": tmp_path / "a.sqlite", "extra_body": {"thinks": False}}
+    assert generator(server, **options).replayable
+    assert not generator(server, answers=tmp_path / "a.sqlite").replayable
+    sent = len(server.requests)
+    assert generator(server, **options).replayable
+    assert len(server.requests) == sent
 
 
 def test_a_server_that_refuses_options_has_not_these_abilities(server):

@@ -13,6 +13,7 @@ from hf_augment.cli import main
 from hf_augment.commands.experiment import add_arguments
 from hf_augment.commands.options import nearest
 from hf_augment.data.opening import open_data
+from hf_augment.generators.connection import Endpoint
 from hf_augment.generators.served_model import ASKED
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
@@ -117,6 +118,7 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
         (["--max_steps", "0"], "max_steps=0 must be 1 or more"),
         (["--hub_token", "hf_secret"], "set HF_TOKEN"),
         (["--max_requests", "9"], "max_requests is of a server: pass generator_url, too"),
+        (["--label_judge", "prompted"], "label_judge is of a server: pass generator_url, too"),
         (["--generator_url", "http://127.0.0.1:9/v1"], "backend is of a model that runs here, not at generator_url"),
     ],
 )
@@ -243,6 +245,11 @@ def test_what_a_server_is_asked_for_is_settled(settled):
         assert experiment.arms == ("probe", "eda", "prompted", "probe_prompted")
         source = build(experiment, open_data("tickets.csv")).arms["prompted"].source
         assert (source.endpoint.model, source.endpoint.max_requests, source.sampling.top_k) == ("lm", 70, 0)
+        assert build(experiment, open_data("tickets.csv")).arms["prompted"].filters.asked is None
+        judged = settled("--generator_url", url, "--label_judge", "prompted")
+        filters = build(judged, open_data("tickets.csv")).arms["prompted"].filters
+        assert filters.asked.source.endpoint == Endpoint(url, "lm")
+        assert filters.min_label_probability == 0.5
         with pytest.raises(ValueError, match="There is no arm 'trained'"):
             build(dataclasses.replace(experiment, arms=("trained",)), open_data("tickets.csv"))
 

@@ -8,7 +8,6 @@ import pytest
 
 from hf_augment import Arm, AugmentingTrainingArguments, ImageClassifier, LabelledData, Study, TextClassifier
 from hf_augment.data.splits import split_by_label
-from hf_augment.study.arms import RealRows
 from hf_augment.study.pseudo_labels import PseudoLabels
 from tests.tiny import tiny_classifier, tiny_tokenizer
 from tests.toys import IMAGE, TEXT
@@ -96,7 +95,8 @@ def test_rows_that_a_split_does_not_label_are_without_labels(study):
 
 def test_a_model_that_is_asked_takes_the_place_of_the_probe(study):
     class Asked:
-        source = RealRows()
+        def check(self, study, source):
+            assert source.name == "pseudo_labels"
 
         def judge(self, split, rows):
             assert len(rows) == len(split.train)

@@ -1,9 +1,10 @@
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from hf_augment import Endpoint, InstructPrompt, LabelPrompt
-from hf_augment.study.served_model import ServedLanguageModel, is_local
+from hf_augment.study.served_model import ServedJudge, ServedLanguageModel, is_local
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,36 @@ def test_examples_of_a_prompt_that_is_given_are_sent_to_no_other_machine():
     with pytest.raises(ValueError, match=r"'served' holds examples, which http://10\.0\.0\.2/v1 would be sent"):
         source("http://10.0.0.2/v1").check(None)
     assert source("http://127.0.0.1/v1").learns
+
+
+class Learner:
+    name, learns = "trained", True
+
+
+def test_a_judge_elsewhere_is_sent_no_texts_of_a_model_that_learned_labelled_ones(monkeypatch):
+    monkeypatch.setattr(ServedLanguageModel, "check", lambda self, study: None)
+
+    def check(address, judged, **options):
+        ServedJudge(ServedLanguageModel("served", Endpoint(address, "m"), LabelPrompt(), **options)).check(
+            None, judged
+        )
+
+    with pytest.raises(ValueError, match=r"10\.0\.0\.2/v1 would be sent the texts of 'trained'.*pass send_examples"):
+        check("http://10.0.0.2/v1", Learner())
+    check("http://10.0.0.2/v1", Learner(), send_examples=True)
+    check("http://127.0.0.1/v1", Learner())
+    check("http://10.0.0.2/v1", ServedLanguageModel("served", Endpoint("http://10.0.0.2/v1", "m"), LabelPrompt()))
+
+
+def test_a_judge_asks_what_it_is_given_and_keeps_answers_with_those_of_the_texts(server, tmp_path):
+    def asked(address=None, **options):
+        source = ServedLanguageModel("served", Endpoint(address or server.url, "m"), LabelPrompt())
+        return ServedJudge(source, **options)
+
+    study = SimpleNamespace(data=SimpleNamespace(label_names=["a", "b"]), folder=tmp_path)
+    judge = asked(descriptions={"a": "apples"}).judge(SimpleNamespace(study=study))
+    assert judge([{"text": "x"}]).argmax() == 0
+    assert "A: apples\nB: b" in server.requests[-1][1]["messages"][0]["content"]
+    assert (tmp_path / "answers.sqlite").exists()
+    assert asked("http://localhost:9/v1").identity() == asked().identity()
+    assert asked(template="{options} {text}").identity() != asked().identity()
