@@ -22,6 +22,7 @@ from hf_augment.synthesis.shards import ShardStore
 #: The folder in that of the shards, with a folder for each shard.
 FOLDER = "candidates"
 _DONE = "done.json"
+_COMPARED = (str, bytes, int, float, dict, list, tuple, np.ndarray, np.generic, type(None))
 
 
 class Candidates:
@@ -89,7 +90,8 @@ class Candidates:
                     raise ValueError(
                         f"The column {name!r} holds {example[name]!r:.80}, which is read back from a file as "
                         f"{value!r:.80}: with filters that have a memory, a shard that several hosts fill needs "
-                        "examples of texts, numbers, images or arrays with two axes or more, of one type in a column."
+                        "examples of texts, numbers, pictures or arrays with two axes or more, of one type in a "
+                        "column."
                     )
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -112,9 +114,9 @@ def _same(one: Any, other: Any) -> bool:
     """Whether two values are equal, of the same type, and so on inside of them."""
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
-    if hasattr(one, "tobytes") and hasattr(one, "mode") and hasattr(other, "mode"):
-        # Images of Pillow, whose classes tell what they were read from.
-        return (one.mode, one.size, one.tobytes()) == (other.mode, other.size, other.tobytes())
+    if not isinstance(one, _COMPARED):
+        # Of other kinds, whose classes tell what they were read from, a shard keeps this.
+        return encode([one])[0].equals(encode([other])[0])
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

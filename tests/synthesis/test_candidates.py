@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from hf_augment.synthesis.candidates import Candidates
+from hf_augment.synthesis.columns import encode
 from hf_augment.synthesis.shards import ShardStore
 from tests.toys import comparable, each_toy  # noqa: F401 - the fixture `toy`
 
@@ -34,6 +35,7 @@ def test_images_of_pillow_are_the_same_pixels(kept):
     kept.keep(0, [0, 1], examples)
     found = kept.read(0, [0, 1])
     assert [one["image"].tobytes() for one in found] == [one["image"].tobytes() for one in examples]
+    assert encode([one["image"] for one in found])[0].equals(encode([one["image"] for one in examples])[0])
 
 
 @pytest.mark.parametrize(
