@@ -94,7 +94,7 @@ def test_a_trainer_without_a_generator_has_nothing_to_fill(tmp_path):
         TEXT.trainer(tmp_path, TEXT.generator(), synthetic_ratio=0.0).fill_shards()
 
 
-# One of them stops in the middle of its second shard and waits to be killed.
+# One of them stops in the middle of a shard and waits to be killed.
 FILLER = """
     import json, pathlib, sys, time
     from tests.toys import TEXT, ToyGenerator
@@ -143,8 +143,10 @@ def test_four_fillers_one_of_which_is_killed_make_what_one_process_makes(filters
             filler.kill()
     assert [filler.returncode for filler in fillers] == [-signal.SIGKILL, 0, 0, 0], errors
     made = [shard for name in (1, 2, 3) for shard in json.loads((tmp_path / f"filled-{name}.json").read_text())]
-    # Each shard once; one more is of the filler that was killed in its second.
-    assert len(made) == len(set(made)) == len(needed) - 1
+    # Each shard once; one more may be of the filler that was killed, whose second call may be for the same shard.
+    assert len(made) == len(set(made))
+    assert set(made) <= set(needed)
+    assert len(needed) - len(made) <= 1
     check_filled(tmp_path / "alone", tmp_path / "run", filters)
 
 
