@@ -22,7 +22,7 @@ from hf_augment.synthesis.shards import ShardStore
 #: The folder in that of the shards, with a folder for each shard.
 FOLDER = "candidates"
 _DONE = "done.json"
-_COMPARED = (str, bytes, int, float, dict, list, tuple, np.ndarray, np.generic, type(None))
+_COMPARED: tuple[type, ...] = (str, bytes, int, float, dict, list, tuple, np.ndarray, np.generic, type(None))
 
 
 class Candidates:
