@@ -22,7 +22,7 @@ from hf_augment.synthesis.shards import ShardStore
 #: The folder in that of the shards, with a folder for each shard.
 FOLDER = "candidates"
 _DONE = "done.json"
-_COMPARED: tuple[type, ...] = (str, bytes, int, float, dict, list, tuple, np.ndarray, np.generic, type(None))
+_COMPARED = (str, bytes, int, float, dict, list, tuple, np.ndarray, np.generic, type(None))
 
 
 class Candidates:
@@ -114,7 +114,7 @@ def _same(one: Any, other: Any) -> bool:
     """Whether two values are equal, of the same type, and so on inside of them."""
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
-    if not isinstance(one, _COMPARED):
+    if not issubclass(type(one), _COMPARED):
         # Of other kinds, whose classes tell what they were read from, a shard keeps this.
         return encode([one])[0].equals(encode([other])[0])
     if type(one) is not type(other):

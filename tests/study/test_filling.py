@@ -50,10 +50,12 @@ def test_after_it_a_training_only_reads_and_saves_the_same_file(tiny, accepting,
 
 def test_with_a_memory_candidates_are_filled(tiny, monkeypatch):  # noqa: F811
     monkeypatch.setattr("hf_augment.study.text.TextFilters.__call__", lambda *_: [NearDuplicates()])
-    main(command("fill"))
+    # A second attempt would be for what the shards before hold, too.
+    once = ("--synthetic_max_attempts", "1")
+    main(command("fill", *once))
     assert arrow("mine") == {}
     monkeypatch.setattr(CachedGenerator, "generate", breaks)
-    main(command("train"))
+    main(command("train", *once))
     assert arrow("mine") != {}
 
 
