@@ -12,7 +12,7 @@ from hf_augment.progress import one_line_errors
 
 
 #: Modules of `hf_augment.commands`, in the order in which they are listed.
-COMMANDS = ("inspect", "experiment", "train", "generate", "report", "review", "push")
+COMMANDS = ("inspect", "experiment", "train", "fill", "generate", "report", "review", "push")
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ def write_atomically(path: Path, content: Any, durable: bool = True) -> None:
             Whether to wait until the disk has it, so that a power failure takes nothing away: some milliseconds. If
             not, such a failure may leave a file that is empty or damaged.
     """
-    # The name is this thread's alone: two producers may write the same shard.
-    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+    # The name is this call's alone: two producers may write the same shard, on hosts where both have the same number.
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
         with open(partial, "wb") as file:
             file.write(content)

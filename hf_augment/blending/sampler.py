@@ -98,6 +98,10 @@ class DrawLayout:
         blocks = -(-total_draws // self.draws_per_shard)
         return range(self.rank, blocks * self.world_size, self.world_size)
 
+    def all_shards(self, total_draws: int) -> range:
+        """The shards that the first `total_draws` draws of every rank need; number n is of rank `n % world_size`."""
+        return range(-(-total_draws // self.draws_per_shard) * self.world_size)
+
     @lru_cache(maxsize=4)  # noqa: B019 - a layout lives as long as its run
     def _order(self, shard: int, times_shown: int) -> np.ndarray:
         return derive_rng(self.seed, "draw_order", shard, times_shown).permutation(self.shard_size)

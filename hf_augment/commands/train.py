@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from hf_augment.commands.trainer_options import add_model_arguments, add_own_arguments, read_more
+from hf_augment.commands.trainer_options import add_arm_arguments, add_model_arguments, add_own_arguments, read_more
 
 
 SUMMARY = "train one classifier of your data with generated examples, and save it"
@@ -20,13 +20,7 @@ TAKES_MORE = True
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_own_arguments(parser)
-    parser.add_argument(
-        "--arm",
-        help="way of training, by its name in `hf_augment experiment` (default: prompted; trained for images)",
-    )
-    parser.add_argument(
-        "--output_dir", metavar="FOLDER", help="where the classifier is saved (default: runs/DATA-ARM)"
-    )
+    add_arm_arguments(parser)
     add_model_arguments(parser)
 
 

@@ -17,6 +17,17 @@ def add_own_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--help-all", action=_HelpAll, nargs=0, help="show the options of the Trainer, too, and exit")
 
 
+def add_arm_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds which classifier is trained, and where it is saved."""
+    parser.add_argument(
+        "--arm",
+        help="way of training, by its name in `hf_augment experiment` (default: prompted; trained for images)",
+    )
+    parser.add_argument(
+        "--output_dir", metavar="FOLDER", help="where the classifier is saved (default: runs/DATA-ARM)"
+    )
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what learns and what generates."""
     group = parser.add_argument_group("models")

@@ -17,6 +17,7 @@ from hf_augment.reporting.cautions import LEAST_SHOWN
 from hf_augment.reporting.examples_card import filter_rows
 from hf_augment.reporting.terminal import print_table, usage
 from hf_augment.study.experiment import build
+from hf_augment.study.filling import fill_arm
 from hf_augment.study.own_data import folder_of, make_folder, read_data
 from hf_augment.study.settling import check_typed, settle
 from hf_augment.study.split import REFERENCE
@@ -33,14 +34,7 @@ SLOTS = 32
 
 def train(options: argparse.Namespace) -> Path:
     """Trains the classifier of one arm, saves it, says how good it is; returns its folder. See `hf_augment train`."""
-    check_typed(options)
-    data = read_data(options)
-    arm = options.arm or _usual(data)
-    folder = Path(options.output_dir or f"{folder_of(options.data)}-{arm}")
-    options.max_test_rows = len(data.test)
-    # A probe of generated examples needs the arm that they are of.
-    arms = () if arm == REFERENCE else tuple(dict.fromkeys([arm.removeprefix("probe_"), arm]))
-    study = _study(options, data, "output_dir", folder, arms)
+    study, arm, folder = _trained_study(options)
     result = study.train(0, arm, 0)
     link_files(study.split(0).folder / f"{arm}-0/model", MODEL_FILES, folder)
     test = study.data.evaluations["test"]
@@ -55,6 +49,41 @@ def train(options: argparse.Namespace) -> Path:
     for line in usage(folder, study.classifier.kind):
         say(line)
     return folder
+
+
+def fill_shards(options: argparse.Namespace) -> Path:
+    """Makes the shards of a training of [`train`]; returns its folder. See `hf_augment fill`."""
+    shards = None if options.shards is None else _range(options.shards)
+    study, arm, folder = _trained_study(options)
+
+    def tell(there: int, total: int) -> None:
+        say(f"{there} of {total} shards")
+
+    filled = fill_arm(study, 0, arm, shards, world_size=options.world_size, lapse=options.lapse, tell=tell)
+    say(f"{len(filled.made)} shards were made here, {len(filled.others)} by others or before.")
+    if filled.beyond:
+        say(f"! {len(filled.beyond)} shards, from number {filled.beyond[0]} on, are not needed and were left out.")
+    say(f"`hf_augment train` with the same options trains the classifier in {folder}.")
+    return folder
+
+
+def _range(typed: str) -> range:
+    first, colon, end = typed.partition(":")
+    if not (colon and first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+        raise ValueError(f"shards={typed!r} must be FIRST:END, two numbers of which the second is larger: 0:400.")
+    return range(int(first), int(end))
+
+
+def _trained_study(options: argparse.Namespace) -> tuple[Study, str, Path]:
+    """The study of which one run is trained, the arm of that run, and the folder of what it saves."""
+    check_typed(options)
+    data = read_data(options)
+    arm = options.arm or _usual(data)
+    folder = Path(options.output_dir or f"{folder_of(options.data)}-{arm}")
+    options.max_test_rows = len(data.test)
+    # A probe of generated examples needs the arm that they are of.
+    arms = () if arm == REFERENCE else tuple(dict.fromkeys([arm.removeprefix("probe_"), arm]))
+    return _study(options, data, "output_dir", folder, arms), arm, folder
 
 
 def generate(options: argparse.Namespace) -> Path:
@@ -105,7 +134,8 @@ def _study(
     options.arms = list(arms)
     work = folder / SHARD_FOLDER / argument
     make_folder(argument, folder)
-    if any(folder.iterdir()) and not work.is_dir():
+    # Another process may be making the folders of the work just now.
+    if {path.name for path in folder.iterdir()} - {SHARD_FOLDER.parts[0]} and not work.is_dir():
         raise ValueError(f"{argument}={str(folder)!r} holds other files: pass a new folder, or that of this command.")
     return build(settle(options, data, work, silent), data)
 

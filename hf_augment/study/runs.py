@@ -56,13 +56,42 @@ def run_arm(
         `dict[str, Any]`: What [`ArmRun`] is made of (`seconds` and `wait` after a resume of the last part); with a
         generator also `shards`, the name of the folder of what was shown.
     """
-    # Checkpoints hold the arguments; a token is nothing to keep.
-    changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, "hub_token": None, **augmentation}
-    changed |= {"max_steps": max_steps} if max_steps is not None else {}
-    changed |= {"eval_strategy": "no"} if validation is None else {}
     start = time.perf_counter()
     model = classifier.begin(seed, train) if probe is None else classifier.probe(seed, train, *probe)
-    trainer = AugmentingTrainer(
+    changed = augmentation | ({"max_steps": max_steps} if max_steps is not None else {})
+    trainer = make_trainer(
+        folder, classifier, model, args, train, seed, generator, filters, augment, validation, callbacks, **changed
+    )
+    if probe is None:
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    result = _course(trainer, time.perf_counter() - start)
+    result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
+    if save and trainer.is_world_process_zero():
+        # Not save_model, which adds a pickle of the arguments.
+        for part in (model, classifier.processing_class):
+            part.save_pretrained(folder / "model")
+    return result
+
+
+def make_trainer(
+    folder: Path,
+    classifier: Classifier,
+    model: Any,
+    args: TrainingArguments,
+    train: datasets.Dataset,
+    seed: int,
+    generator: Generator | None = None,
+    filters: Sequence[Filter] = (),
+    augment: str | None = None,
+    validation: datasets.Dataset | None = None,
+    callbacks: Sequence[Any] = (),
+    **changed: Any,
+) -> AugmentingTrainer:
+    """Returns the trainer of a run; see [`run_arm`]. `changed` are values in the place of those of `args`."""
+    # Checkpoints hold the arguments; a token is nothing to keep.
+    changed = {"output_dir": str(folder), "seed": seed, "push_to_hub": False, "hub_token": None, **changed}
+    changed |= {"eval_strategy": "no"} if validation is None else {}
+    return AugmentingTrainer(
         model,
         _replaced(args, changed),
         data_collator=classifier.collator(None),
@@ -76,15 +105,6 @@ def run_arm(
         filters=filters,
         preprocess=classifier.preprocess if generator is not None else None,
     )
-    if probe is None:
-        trainer.train(resume_from_checkpoint=last_checkpoint(folder))
-    result = _course(trainer, time.perf_counter() - start)
-    result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
-    if save and trainer.is_world_process_zero():
-        # Not save_model, which adds a pickle of the arguments.
-        for part in (model, classifier.processing_class):
-            part.save_pretrained(folder / "model")
-    return result
 
 
 def _replaced(args: TrainingArguments, changed: dict[str, Any]) -> TrainingArguments:

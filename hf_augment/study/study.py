@@ -310,7 +310,7 @@ class Study(Basis):
                 options["probe"], shown = self._probed(rows, of)
                 return rows.fit(folder, rows.train, seed, evaluations=self.data.evaluations, **options) | shown
             if of.source is not None:
-                options |= self._synthesis(rows, of)
+                options |= self.synthesis(rows, of)
             elif of.same_steps:
                 options["max_steps"] = self.augmented_steps()
             if of.guarded:
@@ -333,7 +333,7 @@ class Study(Basis):
         that learns the rows is trained if need be.
         """
         rows, training = self.split(split), self.training
-        made = self._synthesis(rows, self.arms[arm])
+        made = self.synthesis(rows, self.arms[arm])
         given = made["generator"].label_shares
         shares = rows.class_shares() if given is None else np.asarray(given) / np.sum(given)
         pipeline = SynthesisPipeline(
@@ -346,7 +346,7 @@ class Study(Basis):
         )
         return pipeline, pipeline.store(made["synthetic_dir"], "label", training.world_size)
 
-    def _synthesis(self, split: Split, arm: Arm) -> dict[str, Any]:
+    def synthesis(self, split: Split, arm: Arm) -> dict[str, Any]:
         """Returns the further options of an arm with a generator."""
         assert arm.source is not None
         generator = arm.source.open(split)

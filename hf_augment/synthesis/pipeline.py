@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from hf_augment.generators.base import Generator, detached
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.synthesis.memory import Examples, FilterMemory
 from hf_augment.synthesis.shards import Shard, ShardStore
+
+
+#: An attempt, its slots and what makes their candidates, to these candidates.
+Kept = Callable[[int, list[int], Callable[[], list[dict[str, Any]]]], list[dict[str, Any]]]
 
 
 class SynthesisPipeline:
@@ -94,6 +99,7 @@ class SynthesisPipeline:
         index: int,
         earlier: Sequence[int] = (),
         read: Callable[[int], Examples] = lambda shard: (),
+        kept: Kept = lambda attempt, slots, make: make(),
     ) -> Shard:
         """
         Generates, filters and retries until the shard is full or `max_attempts` is reached.
@@ -103,14 +109,17 @@ class SynthesisPipeline:
             earlier (`Sequence[int]`, *optional*, defaults to `()`):
                 The shards before it, in order, which filters with a memory compare it with.
             read (`Callable[[int], Sequence[dict]]`, *optional*): Gives the examples of an earlier shard.
+            kept (`Callable`, *optional*):
+                Gives the candidates of an attempt for some slots, as they were kept, or what the function that it is
+                given as well makes. By default nothing is kept.
 
         Returns:
             `Shard`: With at most `shard_size` examples.
         """
         with self._lock, self._memory.before(index, earlier, read):
-            return self._make(index)
+            return self._make(index, kept)
 
-    def _make(self, index: int) -> Shard:
+    def _make(self, index: int, kept: Kept) -> Shard:
         start = time.perf_counter()
         shard, labels = Shard(index), self.labels(index)
         accepted: dict[int, tuple[dict[str, Any], Verdict | None]] = {}
@@ -119,9 +128,8 @@ class SynthesisPipeline:
             empty = [i for i in range(self.shard_size) if i not in accepted]
             if not empty:
                 break
-            examples = self._candidates(
-                [labels[i] for i in empty], derive_seed(self.seed, "candidates", index, attempt)
-            )
+            seed = derive_seed(self.seed, "candidates", index, attempt)
+            examples = kept(attempt, empty, partial(self._candidates, [labels[i] for i in empty], seed))
             shard.candidates += len(examples)
             passed = self._filter(empty, examples, labels, rejected, shard.reject_sample)
             self._memory.remember([example for example, _ in passed.values()])

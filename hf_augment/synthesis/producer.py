@@ -8,12 +8,13 @@ import gc
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from hf_augment.seeding import derive_seed, isolated_rng
+from hf_augment.synthesis.candidates import Candidates
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from hf_augment.synthesis.shards import ShardStore
 
@@ -83,9 +84,17 @@ class Producer(ABC):
 
     def _make(self, index: int) -> None:
         earlier = self.shards[: self.shards.index(index)]
-        shard = self.pipeline.make(index, earlier, read=self._read)
+        candidates = Candidates(self.store, index)
+
+        def kept(attempt: int, slots: list[int], make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+            with self._files:
+                found = candidates.read(attempt, slots)
+            return make() if found is None else found
+
+        shard = self.pipeline.make(index, earlier, self._read, kept)
         with self._files:
             self.store.write(shard)
+            candidates.drop()
 
     def _read(self, index: int) -> list[dict[str, Any]]:
         with self._files:

@@ -48,7 +48,12 @@ class RunShape:
 
     @classmethod
     def find(
-        cls, args: TrainingArguments, num_rows: int | None, ratio: float, batch_size: int | None = None
+        cls,
+        args: TrainingArguments,
+        num_rows: int | None,
+        ratio: float,
+        batch_size: int | None = None,
+        world_size: int | None = None,
     ) -> RunShape:
         """
         Counts as the Trainer will.
@@ -58,22 +63,23 @@ class RunShape:
             num_rows (`int`, *optional*): Real rows; `None` for a stream, which is one epoch of `max_steps`.
             ratio (`float`): Share of slots, in `[0, 1)`.
             batch_size (`int`, *optional*, defaults to `args.train_batch_size`): Rows in a batch of one rank.
+            world_size (`int`, *optional*, defaults to `args.world_size`): Number of ranks.
 
         Raises:
             ValueError: If a stream has no `max_steps`, or no batch is left.
         """
         accumulation, max_steps = args.gradient_accumulation_steps, int(args.max_steps)
-        batch_size = batch_size or args.train_batch_size
+        batch_size, world_size = batch_size or args.train_batch_size, world_size or args.world_size
         if num_rows is None:
             if max_steps <= 0:
                 raise ValueError(f"max_steps={max_steps} for a stream: say how many steps to train.")
             return cls(batch_size, accumulation, max_steps * accumulation, max_steps)
         if num_rows == 0:
             raise ValueError("train_dataset is empty: check the filters and the split it was made with.")
-        batches = batches_per_epoch(num_rows, batch_size, ratio, args.world_size, args.dataloader_drop_last)
+        batches = batches_per_epoch(num_rows, batch_size, ratio, world_size, args.dataloader_drop_last)
         if batches == 0:
             raise ValueError(
-                f"dataloader_drop_last=True leaves no batch of {batch_size} on {args.world_size} processes from "
+                f"dataloader_drop_last=True leaves no batch of {batch_size} on {world_size} processes from "
                 f"{num_rows} rows: pass False or lower per_device_train_batch_size."
             )
         shape = cls(batch_size, accumulation, batches, max_steps)
@@ -124,6 +130,8 @@ class Blend:
         filters (`Sequence[Filter]`): Judge them.
         maker (`RowMaker`): Makes rows of the examples, and knows the task.
         class_weights (`np.ndarray`): The share of each class among synthetic rows, float of shape `(num_labels,)`.
+        world_size (`int`, *optional*, defaults to that of `args`):
+            Number of ranks of a run that is not this one, of which this is the first.
 
     Attributes:
         plan (`BlendPlan`): Rows and slots of each batch.
@@ -144,12 +152,13 @@ class Blend:
         filters: Sequence[Filter],
         maker: RowMaker,
         class_weights: np.ndarray,
+        world_size: int | None = None,
     ) -> None:
         self.shape, self.augmentation, self.maker, self.data_seed = shape, augmentation, maker, args.data_seed
         seed = args.seed if augmentation.synthetic_seed is None else augmentation.synthetic_seed
-        self.layout = DrawLayout(
-            augmentation.synthetic_shard_size, augmentation.synthetic_reuse, seed, args.process_index, args.world_size
-        )
+        rank, ranks = (args.process_index, args.world_size) if world_size is None else (0, world_size)
+        size, reuse = augmentation.synthetic_shard_size, augmentation.synthetic_reuse
+        self.layout = DrawLayout(size, reuse, seed, rank, ranks)
         self.pipeline = SynthesisPipeline(
             generator, filters, class_weights, seed, self.layout.shard_size, augmentation.synthetic_max_attempts
         )
@@ -162,7 +171,7 @@ class Blend:
             augmentation.synthetic_schedule_fraction,
         )
         root = Path(augmentation.synthetic_dir or Path(args.output_dir or "trainer_output") / SHARD_FOLDER)
-        self.shards = self.pipeline.store(root, maker.task.shard_column, args.world_size)
+        self.shards = self.pipeline.store(root, maker.task.shard_column, ranks)
         self.drops = augmentation.synthetic_keep == "recent"
         self.has_checkpoints = args.save_strategy != "no"
         if self.drops and self.pipeline.remembering:

@@ -37,6 +37,7 @@ from hf_augment.training.checks import (
     warn_if_hardly_shown,
     weighs_rows,
 )
+from hf_augment.training.filling import FillingMixin
 from hf_augment.training.guard import AugmentationGuard
 from hf_augment.training.loaders import bare_loader, check_loader, order_of, swapped, with_batches
 from hf_augment.training.loss import WeighingMixin
@@ -47,7 +48,7 @@ from hf_augment.training.task import find_task, first_row
 logger = logging.get_logger(__name__)
 
 
-class AugmentingMixin(WeighingMixin):
+class AugmentingMixin(FillingMixin, WeighingMixin):
     """
     Makes a subclass of [`~transformers.Trainer`] blend its training batches with examples from a generator.
 
@@ -198,7 +199,7 @@ class AugmentingMixin(WeighingMixin):
         """The number of synthetic rows scheduled so far, over all processes."""
         return 0 if self._run is None else self._run.scheduled(self.state.global_step) * self.args.world_size
 
-    def _new_blend(self, shape: RunShape) -> Blend:
+    def _new_blend(self, shape: RunShape, world_size: int | None = None) -> Blend:
         generator, dataset, args = self.generator, self.train_dataset, self.args
         assert generator is not None
         check_arguments(args, generator, self.filters)
@@ -214,7 +215,7 @@ class AugmentingMixin(WeighingMixin):
             check_columns(maker, row, self._signature_columns if args.remove_unused_columns else None)
         check_own_loss(self, task.has_classes, type(self).compute_loss is not WeighingMixin.compute_loss)
         shares = class_shares(self.augmentation, task, dataset, generator)
-        blend = Blend(shape, args, self._planned(), generator, self.filters, maker, shares)
+        blend = Blend(shape, args, self._planned(), generator, self.filters, maker, shares, world_size)
         if args.push_to_hub:
             check_shard_folder(blend.shards.folder, str(args.output_dir))
         return blend
@@ -224,10 +225,10 @@ class AugmentingMixin(WeighingMixin):
         names = [field.name for field in fields(AugmentationArguments)]
         return AugmentationArguments(**{name: getattr(self.augmentation, name) for name in names})
 
-    def _shape(self, dataset: Any) -> RunShape:
+    def _shape(self, dataset: Any, world_size: int | None = None) -> RunShape:
         stream = isinstance(dataset, torch_data.IterableDataset)
         ratio = self._planned().synthetic_ratio if self.augments else 0.0
-        return RunShape.find(self.args, None if stream else len(dataset), ratio, self._train_batch_size)
+        return RunShape.find(self.args, None if stream else len(dataset), ratio, self._train_batch_size, world_size)
 
     def _check(self) -> None:
         """Refuses what cannot work: when the trainer is built, and again when it trains, by arguments that changed."""

@@ -20,7 +20,7 @@ SCRIPT = """
     import json, os, pathlib, sys
     import torch.distributed as dist
     from transformers import TrainerCallback
-    from tests.toys import TOYS, Recorder
+    from tests.toys import TOYS, EveryThird, Recorder
 
     toy, folder, options = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2]), json.loads(sys.argv[3])
     rank = int(os.environ["RANK"])
@@ -34,7 +34,8 @@ SCRIPT = """
     generator = toy.generator(fail_at_call=1 if fails else None, log=folder / f"calls-{rank}")
     recorder = Recorder(toy)
     trainer = toy.trainer(folder, generator, train_dataset=toy.dataset(37), data_collator=recorder,
-                          callbacks=[StopAt()], ddp_backend="gloo", **options.get("args", {}))
+                          callbacks=[StopAt()], ddp_backend="gloo",
+                          filters=[EveryThird(toy)] if options.get("filtered") else [], **options.get("args", {}))
     trainer.train(resume_from_checkpoint=options.get("resume"))
     keys = {name: recorder.keys(name == "synthetic") for name in ("real", "synthetic")}
     (folder / f"seen-{rank}.json").write_text(json.dumps(keys))

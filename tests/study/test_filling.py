@@ -1,0 +1,96 @@
+"""`hf_augment fill`: the command of a training but for the verb, after which the training only reads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hf_augment import NearDuplicates
+from hf_augment.cli import main
+from hf_augment.generators.cached import CachedGenerator
+from hf_augment.training.blend import SHARD_FOLDER
+from tests.study.test_own_arm import EASY, MODELS, accepting  # noqa: F401 - a fixture
+from tests.study.test_own_data import tiny  # noqa: F401 - a fixture
+from tests.training.test_ranks import environment
+
+
+#: Forty slots, in five shards.
+SHARDS = ["--max_steps", "20", "--synthetic_reuse", "1", "--synthetic_shard_size", "8"]
+
+
+def command(verb, *more, folder="mine"):
+    return [verb, "tickets.csv", *MODELS, *EASY, *SHARDS, "--output_dir", folder, *more]
+
+
+def arrow(folder):
+    return {path.name: path.read_bytes() for path in (Path(folder) / SHARD_FOLDER).rglob("*.arrow")}
+
+
+def breaks(*_):
+    raise AssertionError("nothing is left to generate")
+
+
+def test_after_it_a_training_only_reads_and_saves_the_same_file(tiny, accepting, monkeypatch, capsys):  # noqa: F811
+    main(command("train", folder="alone"))
+    main(command("fill", "--shards", "1:9"))
+    told = capsys.readouterr().out
+    assert "\n4 shards were made here, 0 by others or before.\n! 4 shards, from number 5 on, are not needed" in told
+    assert "prompted: accuracy" not in told.partition("were made here")[2]
+    assert not Path("mine/model.safetensors").exists()
+    main(command("fill"))
+    assert "\n1 shards were made here, 4 by others or before." in capsys.readouterr().out
+    assert {path.name for path in Path("mine").iterdir()} == {".cache"}
+    monkeypatch.setattr(CachedGenerator, "generate", breaks)
+    main(command("train"))
+    assert arrow("mine") == arrow("alone")
+    one, other = (Path(folder, "model.safetensors").read_bytes() for folder in ("mine", "alone"))
+    assert one == other
+
+
+def test_with_a_memory_candidates_are_filled(tiny, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("hf_augment.study.text.TextFilters.__call__", lambda *_: [NearDuplicates()])
+    # A second attempt would be for what the shards before hold, too.
+    once = ("--synthetic_max_attempts", "1")
+    main(command("fill", *once))
+    assert arrow("mine") == {}
+    monkeypatch.setattr(CachedGenerator, "generate", breaks)
+    main(command("train", *once))
+    assert arrow("mine") != {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["--shards", "7"], "shards='7' must be FIRST:END"),
+        (["--shards", "3:3"], "shards='3:3' must be FIRST:END"),
+        (["--arm", "baseline_same_steps"], "arm='baseline_same_steps' generates nothing"),
+        (["--world_size", "0"], "world_size=0 must be 1 or more"),
+        (["--lapse", "0"], r"lapse=0\.0 is out of range"),
+    ],
+)
+def test_what_cannot_be_filled_is_refused(typed, told, tiny, accepting):  # noqa: F811
+    with pytest.raises(SystemExit, match=told):
+        main(command("fill", *typed))
+
+
+@pytest.mark.slow
+def test_two_that_start_at_once_train_the_generator_once(tiny):  # noqa: F811
+    script = (
+        "import sys; from hf_augment.cli import main; import hf_augment.study.text as text;"
+        "text.TextFilters.__call__ = lambda *_: []; main(sys.argv[1:])"
+    )
+    fillers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, *command("fill", "--arm", "trained")],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    told = [filler.communicate(timeout=280)[0] for filler in fillers]
+    assert [filler.returncode for filler in fillers] == [0, 0], told
+    assert "".join(told).count("train_runtime") == 1
+    assert all("shards were made here" in one for one in told)
