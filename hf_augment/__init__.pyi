@@ -50,9 +50,10 @@ from .study.study import Study
 from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore
 from .training.arguments import AugmentationArguments, AugmentingTrainingArguments
-from .training.blend import baseline_steps
 from .training.guard import AugmentationGuard
 from .training.mixin import AugmentingMixin
+from .training.policies import ClassAllocation, Policy, UncertaintySelection
+from .training.shape import baseline_steps
 from .training.trainer import AugmentingTrainer
 
 __version__: str
@@ -69,6 +70,7 @@ __all__ = [
     "CausalLMGenerator",
     "CausalLMGeneratorTrainer",
     "CausalLMGeneratorTrainingArguments",
+    "ClassAllocation",
     "ClassCoverage",
     "ClassifierFeatures",
     "ClassifierJudge",
@@ -104,6 +106,7 @@ __all__ = [
     "NearestTextFold",
     "OutOfFoldJudge",
     "Perplexity",
+    "Policy",
     "PromptedJudge",
     "RealFeatures",
     "Results",
@@ -115,6 +118,7 @@ __all__ = [
     "Study",
     "TextClassifier",
     "TokenAugmentation",
+    "UncertaintySelection",
     "Verdict",
     "baseline_steps",
     "classification_metrics",

@@ -134,6 +134,7 @@ class Toy(ABC):
                 "eval_dataset",
                 "model",
                 "callbacks",
+                "policies",
                 "data_collator",
                 "args",
             )

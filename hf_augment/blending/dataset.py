@@ -76,6 +76,11 @@ class BlendedDataset(torch_data.Dataset[Any]):
         like = {k: v for k, v in rows[0].items() if self.columns is None or k in self.columns}
         return Batch([_conform(row, like) if isinstance(row, SyntheticRow) else row for row in rows], keys.seed)
 
+    def synthetic(self, slots: list[Slot]) -> list[SyntheticRow]:
+        """The rows of slots alone, with the columns of a real row; not for a stream, which has no row by number."""
+        like = {k: v for k, v in self._real([0])[0].items() if self.columns is None or k in self.columns}
+        return [_conform(row, like) for row in self._synthetic(slots)]
+
     def __getitem__(self, key: Any) -> Any:
         return (self._synthetic([key]) if isinstance(key, Slot) else self._real([key]))[0]
 

@@ -89,6 +89,26 @@ class DrawLayout:
         block, within = divmod(draw, self.draws_per_shard)
         return block * self.world_size + self.rank, *divmod(within, self.shard_size)
 
+    def shown(self, draws: range) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """
+        What draws show: those that show something, the shard of each, and how often its example was shown before;
+        int64 of shape `(number,)` each.
+        """
+        numbers = np.arange(draws.start, max(draws.start, draws.stop))
+        return numbers, *self.locate(numbers)[:2]
+
+    def for_run(self) -> DrawLayout:
+        """The layout for one run, which may add to it."""
+        return self
+
+    def in_order(self, draws: int) -> int:
+        """How many of the first `draws` draws walk through the shards in their order."""
+        return draws
+
+    def done(self, draws: int) -> int:
+        """The number of this rank's shards that are shown for the last time before a draw."""
+        return draws // self.draws_per_shard
+
     def first_draw(self, shard: Any) -> Any:
         """The draw with which this rank begins a shard; of an int, or of each in an array."""
         return shard // self.world_size * self.draws_per_shard
@@ -161,9 +181,8 @@ class BlendProgress:
         """
         rows = self.plan.batch_size * (last - first)
         summary = {"ratio": float(self._shown[first:last].sum() / rows)} if rows else {}
-        if draws := self.draws(first, last):
-            numbers = np.arange(draws.start, draws.stop)
-            shards, times_shown, _ = self.layout.locate(numbers)
+        numbers, shards, times_shown = self.layout.shown(self.draws(first, last))
+        if len(numbers):
             summary["reuse"] = float(np.mean(times_shown + 1))
             begun = self._batches(self.layout.first_draw(shards))
             summary["age"] = float(np.mean(self._batches(numbers) - begun))

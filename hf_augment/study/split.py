@@ -26,7 +26,7 @@ from hf_augment.study.stages import Stages
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentingTrainingArguments
-from hf_augment.training.blend import RunShape
+from hf_augment.training.shape import RunShape
 
 
 #: The arm that the others are compared with: the stock Trainer, with as many steps as the arms with a generator.

@@ -45,6 +45,9 @@ class Producer(ABC):
         if not self.pipeline.remembering:
             self._whole = self.shards.index(shard)
 
+    def expect(self, shard: int) -> None:  # noqa: B027 - who makes shards when they are asked for needs no notice
+        """The shards up to this one will be asked for soon: one that works ahead begins to make them."""
+
     def wait_for(self, shard: int) -> None:
         """Returns when the shard is on disk; raises the error that keeps it from being made."""
         if self.store.has(shard):
@@ -145,6 +148,13 @@ class ThreadProducer(Producer):
         self._asked, self._stopping = -1, False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+
+    def expect(self, shard: int) -> None:
+        """See [`Producer.expect`]."""
+        with self._changed:
+            self._asked = max(self._asked, self.shards.index(shard) - self.ahead)
+            self._start()
+            self._changed.notify_all()
 
     def wait_for(self, shard: int) -> None:
         """As [`Producer.wait_for`]; also what is on disk already moves the thread on."""

@@ -57,6 +57,12 @@ class AugmentationArguments:
             in a run without checkpoints, so that a long run takes no more room than a short one. Accounts stay, and
             [`~Blend.shard`] makes a shard again, as does a resume from an older checkpoint. Not for filters that
             compare with earlier examples, nor for runs that share a folder at the same time.
+        synthetic_feedback (`int`, *optional*, defaults to 0):
+            Optimizer steps between two rounds, in which the trainer's `policies` look at the classifier and choose
+            which of the candidates the next steps show; see [`Feedback`]. 0 shows all, in their order.
+        synthetic_candidates (`float`, *optional*, defaults to 2.0):
+            With feedback, accepted examples that are made for each one that is shown, 1 or more. What is not chosen
+            may be chosen in the round after.
     """
 
     synthetic_ratio: float = field(
@@ -104,6 +110,13 @@ class AugmentationArguments:
         metadata={"help": "Keep every shard, or those since the last checkpoint.", "choices": list(KEEP)},
     )
 
+    synthetic_feedback: int = field(
+        default=0, metadata={"help": "Steps between rounds in which the classifier chooses examples; 0: it does not."}
+    )
+    synthetic_candidates: float = field(
+        default=2.0, metadata={"help": "With feedback, accepted examples for each one that is shown."}
+    )
+
     def __post_init__(self) -> None:
         self.validate()
         # The training arguments that a dataclass joins with these.
@@ -113,7 +126,8 @@ class AugmentationArguments:
 
     def validate(self) -> None:
         """Raises `ValueError` for a value out of its range, or that is no number where one is needed."""
-        for name in ("ratio", "schedule_fraction", "shard_size", "reuse", "max_attempts", "weight", "timeout"):
+        names = ("ratio", "schedule_fraction", "shard_size", "reuse", "max_attempts", "weight", "timeout", "feedback")
+        for name in (*names, "candidates"):
             value = getattr(self, f"synthetic_{name}")
             _check(isinstance(value, numbers.Real), self, f"synthetic_{name}", "a number, without quotes")
         _check(0.0 <= self.synthetic_ratio < 1.0, self, "synthetic_ratio", "a share in [0, 1)")
@@ -121,6 +135,9 @@ class AugmentationArguments:
         _check(self.synthetic_seed is None or self.synthetic_seed >= 0, self, "synthetic_seed", "0 or more, or None")
         for name in ("synthetic_shard_size", "synthetic_reuse", "synthetic_max_attempts"):
             _check(getattr(self, name) >= 1, self, name, "1 or more")
+        whole = self.synthetic_feedback >= 0 and self.synthetic_feedback == int(self.synthetic_feedback)
+        _check(whole, self, "synthetic_feedback", "a number of steps, or 0 for none")
+        _check(self.synthetic_candidates >= 1.0, self, "synthetic_candidates", "1 or more")
         _check(self.synthetic_weight >= 0.0, self, "synthetic_weight", "0 or more")
         _check(self.synthetic_timeout > 0.0, self, "synthetic_timeout", "seconds, more than 0")
         for name in ("schedule", "producer", "labels", "class_balance", "keep"):

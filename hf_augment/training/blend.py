@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from transformers import TrainingArguments
 
+from hf_augment.blending.chosen import ChosenLayout
 from hf_augment.blending.rows import RealRows
 from hf_augment.blending.sampler import BlendedBatchSampler, DrawLayout
-from hf_augment.blending.schedule import BlendPlan, RatioSchedule, batches_per_epoch
+from hf_augment.blending.schedule import BlendPlan, RatioSchedule
 from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.seeding import derive_seed, isolated_rng
@@ -23,99 +23,13 @@ from hf_augment.synthesis.producer import InlineProducer, Producer, ThreadProduc
 from hf_augment.synthesis.shards import Shard, acceptance
 from hf_augment.training.arguments import AugmentationArguments
 from hf_augment.training.preparing import RowMaker
+from hf_augment.training.shape import RunShape, lead_steps
 
 
 #: The shards' folder in `output_dir`. No upload of huggingface_hub takes along what lies below `.cache/huggingface`.
 SHARD_FOLDER = Path(".cache", "huggingface", "hf_augment")
-
-
-@dataclass(frozen=True)
-class RunShape:
-    """
-    The sizes of a run, as the Trainer will count them.
-
-    Args:
-        batch_size (`int`): Rows in a batch of one rank.
-        accumulation (`int`): Batches in an optimizer step.
-        batches_per_epoch (`int`): Batches of one rank in an epoch.
-        total_steps (`int`): Optimizer steps of the run.
-    """
-
-    batch_size: int
-    accumulation: int
-    batches_per_epoch: int
-    total_steps: int
-
-    @classmethod
-    def find(
-        cls,
-        args: TrainingArguments,
-        num_rows: int | None,
-        ratio: float,
-        batch_size: int | None = None,
-        world_size: int | None = None,
-    ) -> RunShape:
-        """
-        Counts as the Trainer will.
-
-        Args:
-            args (`TrainingArguments`): Those of the run.
-            num_rows (`int`, *optional*): Real rows; `None` for a stream, which is one epoch of `max_steps`.
-            ratio (`float`): Share of slots, in `[0, 1)`.
-            batch_size (`int`, *optional*, defaults to `args.train_batch_size`): Rows in a batch of one rank.
-            world_size (`int`, *optional*, defaults to `args.world_size`): Number of ranks.
-
-        Raises:
-            ValueError: If a stream has no `max_steps`, or no batch is left.
-        """
-        accumulation, max_steps = args.gradient_accumulation_steps, int(args.max_steps)
-        batch_size, world_size = batch_size or args.train_batch_size, world_size or args.world_size
-        if num_rows is None:
-            if max_steps <= 0:
-                raise ValueError(f"max_steps={max_steps} for a stream: say how many steps to train.")
-            return cls(batch_size, accumulation, max_steps * accumulation, max_steps)
-        if num_rows == 0:
-            raise ValueError("train_dataset is empty: check the filters and the split it was made with.")
-        batches = batches_per_epoch(num_rows, batch_size, ratio, world_size, args.dataloader_drop_last)
-        if batches == 0:
-            raise ValueError(
-                f"dataloader_drop_last=True leaves no batch of {batch_size} on {world_size} processes from "
-                f"{num_rows} rows: pass False or lower per_device_train_batch_size."
-            )
-        shape = cls(batch_size, accumulation, batches, max_steps)
-        steps = max_steps if max_steps > 0 else int(np.ceil(args.num_train_epochs * shape.steps_per_epoch))
-        return cls(batch_size, accumulation, batches, steps)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps of an epoch; the last may have fewer batches."""
-        return -(-self.batches_per_epoch // self.accumulation)
-
-    def batches_before(self, step: int) -> int:
-        """Batches of one rank that the first `step` optimizer steps take."""
-        epochs, steps = divmod(step, self.steps_per_epoch)
-        return epochs * self.batches_per_epoch + steps * self.accumulation
-
-
-def baseline_steps(args: TrainingArguments, num_rows: int) -> int:
-    """
-    Returns how many optimizer steps an augmented run takes, which an honest baseline needs as well.
-
-    Example:
-
-    ```python
-    >>> from hf_augment import AugmentingTrainingArguments, baseline_steps
-    >>> args = AugmentingTrainingArguments("out", synthetic_ratio=0.5, per_device_train_batch_size=8, use_cpu=True)
-    >>> baseline_steps(args, num_rows=100)  # three epochs, each of 25 batches with 4 real rows
-    75
-    ```
-
-    Args:
-        args (`TrainingArguments`): Those of the augmented run; without arguments of augmentation their defaults count.
-        num_rows (`int`): Real rows of the training set.
-    """
-    augmentation = args if isinstance(args, AugmentationArguments) else AugmentationArguments()
-    return RunShape.find(args, num_rows, augmentation.synthetic_ratio).total_steps
+#: Rounds in which a candidate may be chosen: the one that is the first to know it, and the one after.
+LIFETIME = 2
 
 
 class Blend:
@@ -157,11 +71,8 @@ class Blend:
         self.shape, self.augmentation, self.maker, self.data_seed = shape, augmentation, maker, args.data_seed
         seed = args.seed if augmentation.synthetic_seed is None else augmentation.synthetic_seed
         rank, ranks = (args.process_index, args.world_size) if world_size is None else (0, world_size)
-        size, reuse = augmentation.synthetic_shard_size, augmentation.synthetic_reuse
-        self.layout = DrawLayout(size, reuse, seed, rank, ranks)
-        self.pipeline = SynthesisPipeline(
-            generator, filters, class_weights, seed, self.layout.shard_size, augmentation.synthetic_max_attempts
-        )
+        size, attempts = augmentation.synthetic_shard_size, augmentation.synthetic_max_attempts
+        self.pipeline = SynthesisPipeline(generator, filters, class_weights, seed, size, attempts)
         self.plan = BlendPlan(
             shape.batch_size,
             augmentation.synthetic_ratio,
@@ -170,6 +81,7 @@ class Blend:
             RatioSchedule(augmentation.synthetic_schedule),
             augmentation.synthetic_schedule_fraction,
         )
+        self.layout = self._layout(args, seed, rank, ranks)
         root = Path(augmentation.synthetic_dir or Path(args.output_dir or "trainer_output") / SHARD_FOLDER)
         self.shards = self.pipeline.store(root, maker.task.shard_column, ranks)
         self.drops = augmentation.synthetic_keep == "recent"
@@ -185,6 +97,22 @@ class Blend:
                 f"synthetic_keep='recent' deletes what {type(generator).__name__} would not make again: pass "
                 "synthetic_keep='all'."
             )
+
+    def _layout(self, args: TrainingArguments, seed: int, rank: int, world_size: int) -> DrawLayout:
+        planned = self.augmentation
+        sizes = planned.synthetic_shard_size, planned.synthetic_reuse, seed, rank, world_size
+        if not planned.synthetic_feedback:
+            return DrawLayout(*sizes)
+        period, total = planned.synthetic_feedback, self.shape.total_steps
+        effects = range(period + lead_steps(args), total, period)
+        if not effects:
+            raise ValueError(
+                f"synthetic_feedback={period} leaves no round in {total} steps: a first one after {period} takes "
+                f"effect {lead_steps(args)} steps later. Lower it, or pass 0."
+            )
+        starts = [int(self.plan.first_draw[self.shape.batches_before(step)]) for step in effects]
+        starts = [0, *starts, self.plan.total_draws]
+        return ChosenLayout(*sizes, tuple(starts), planned.synthetic_candidates, LIFETIME)
 
     def settings(self) -> dict[str, Any]:
         """Returns what a resumed run may change, with a warning: it decides which examples are shown, when and how."""
@@ -229,7 +157,7 @@ class BlendedRun:
     """
 
     def __init__(self, blend: Blend, rows: RealRows) -> None:
-        self.blend, self.shape, self.layout, self.plan = blend, blend.shape, blend.layout, blend.plan
+        self.blend, self.shape, self.layout, self.plan = blend, blend.shape, blend.layout.for_run(), blend.plan
         self.store = blend.shards
         shards = self.layout.shards(self.plan.total_draws)
         self.producer: Producer
@@ -241,7 +169,10 @@ class BlendedRun:
         self.prepared = PreparedShards(self.store, blend.maker.prepare)
         self.sampler = BlendedBatchSampler(self.plan, self.layout, rows, self.accepted, epoch=lambda: self.epoch)
         self.epoch, self._next_epoch = 0, 0
+        self._begun = 0  # So many of the first shards will not be asked for.
         self._last: int | None = None
+        #: The rows of the loader, once it is made.
+        self.rows: Any = None
         # So many of the first shards have been given up: their rows, and their files.
         self._freed, self._dropped = 0, 0
         self._since = (0, time.perf_counter(), 0.0)
@@ -249,7 +180,7 @@ class BlendedRun:
     def accepted(self, shard: int) -> np.ndarray:
         """Waits for a shard; returns which of its slots hold an example, bool of shape `(shard_size,)`."""
         if self._last is None:
-            self.producer.begin(shard)
+            self.producer.begin(self.producer.shards[self._begun])
         if shard != self._last:
             self.producer.wait_for(shard)
             self._last = shard
@@ -259,14 +190,15 @@ class BlendedRun:
         """Training starts at this optimizer step: what epoch comes next, and what stretch [`log`] reports first."""
         self._next_epoch = step // self.shape.steps_per_epoch
         self.sampler.first_batch = self.shape.batches_before(step)
+        self._begun = self._shards_done(step)
         self._since = (step, time.perf_counter(), self.producer.waited_seconds)
 
-    def check_kept(self, last: int) -> None:
+    def check_kept(self, *shards: int) -> None:
         """
         Checks that a checkpoint's shards are there which could not be made again.
 
         Args:
-            last (`int`): The last shard that was shown.
+            shards (`int`): The last shard that was shown, or those of which some may be.
 
         Raises:
             ValueError: If one of them is lost.
@@ -274,8 +206,9 @@ class BlendedRun:
         pipeline = self.blend.pipeline
         if pipeline.generator.replayable:
             return
+        last = max(shards)
         earlier = [shard for shard in self.producer.shards if shard < last] if pipeline.remembering else []
-        for shard in (*earlier, last):
+        for shard in dict.fromkeys([*earlier, *shards]):
             if not self.store.has(shard):
                 raise ValueError(
                     f"Synthetic shard {shard}, which the checkpoint was trained on, is not in {self.store.folder}, "
@@ -307,20 +240,22 @@ class BlendedRun:
     def acceptance(self, since: int, step: int) -> dict[str, float]:
         """Shares accepted in the shards that this rank showed from step `since` to `step`; empty if there are none."""
         draws = self.sampler.progress.draws(self.shape.batches_before(since), self.shape.batches_before(step))
-        shards = np.unique(self.layout.locate(np.arange(draws.start, draws.stop))[0]).tolist()
+        shards = np.unique(self.layout.shown(draws)[1]).tolist()
         return acceptance([self.store.account(shard) for shard in shards if self.store.was_made(shard)])
 
     def shown_share(self, step: int) -> float:
         """The share of the synthetic rows scheduled before optimizer step `step` that this rank was shown."""
-        batches = self.shape.batches_before(step)
-        done, draws = self._shards_done(step), self.sampler.progress.draws(0, batches)
+        draws = self.sampler.progress.draws(0, self.shape.batches_before(step))
+        in_order = self.layout.in_order(draws.stop)
+        done = in_order // self.layout.draws_per_shard
         # With another ratio before a resume, not all of those that this plan names were.
         whole = [self.store.account(shard) for shard in self.producer.shards[:done] if self.store.was_made(shard)]
         shown = self.layout.reuse * sum(account.candidates - sum(account.rejected.values()) for account in whole)
-        begun = range(done * self.layout.draws_per_shard, draws.stop)
-        for shard, places in self.layout.slots(begun):
+        for shard, places in self.layout.slots(range(done * self.layout.draws_per_shard, in_order)):
             if self.store.has(shard):
-                shown += int(self.prepared.accepted(shard)[places].sum())
+                shown += int(self.store.accepted(self.store.read(shard))[places].sum())
+        # What was chosen was accepted.
+        shown += len(self.layout.shown(range(in_order, draws.stop))[0])
         return shown / max(self.scheduled(step), 1)
 
     def scheduled(self, step: int) -> int:
@@ -347,8 +282,7 @@ class BlendedRun:
 
     def _shards_done(self, step: int) -> int:
         """The number of this rank's shards that are shown for the last time before the end of a step."""
-        draw = self.sampler.progress.first_draw[self.shape.batches_before(step)]
-        return int(draw) // self.layout.draws_per_shard
+        return self.layout.done(int(self.sampler.progress.first_draw[self.shape.batches_before(step)]))
 
     def scale(self, step: int, factor: float) -> None:
         """After optimizer step `step`, so much of the live slots stays live; see [`BlendProgress.scale`]."""

@@ -19,6 +19,7 @@ from hf_augment.generators.base import Generator
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.training.arguments import AugmentationArguments
 from hf_augment.training.loss import ROW_INPUTS, parameters_of
+from hf_augment.training.policies import Policy
 from hf_augment.training.preparing import RowMaker
 from hf_augment.training.task import Task
 
@@ -215,6 +216,37 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
             f"{asked}, but labels are no classes here: pass a compute_loss_func with a parameter row_weights, or use "
             "weight 1."
         )
+
+
+def check_feedback(trainer: Any) -> None:
+    """
+    Refuses feedback that cannot work.
+
+    Args:
+        trainer (`Trainer`): With its `augmentation`, `augments`, `policies`, `guard` and datasets.
+
+    Raises:
+        ValueError: With the argument and the remedy.
+    """
+    period, policies = trainer.augmentation.synthetic_feedback, trainer.policies
+    if policies and not period:
+        raise ValueError(f"policies={list(policies)} decide nothing with synthetic_feedback=0: pass its steps.")
+    if not period or not trainer.augments:
+        return
+    for policy in policies or ():
+        if not isinstance(policy, Policy):
+            raise ValueError(f"policies holds {policy!r}, which is no Policy: subclass hf_augment.Policy.")
+        if policy.needs_validation and trainer.eval_dataset is None:
+            raise ValueError(f"{type(policy).__name__} looks at validation rows: pass eval_dataset, or leave it out.")
+    for task in ("class_shares", "score"):
+        who = [type(p).__name__ for p in policies or () if getattr(type(p), task) is not getattr(Policy, task)]
+        if len(who) > 1:
+            raise ValueError(f"policies has {' and '.join(who)}, and each decides {task}: leave one of them out.")
+    said = f"synthetic_feedback={period}"
+    if trainer.guard is not None:
+        raise ValueError(f"{said} does not go with an AugmentationGuard, which changes the draws: leave one out.")
+    if isinstance(trainer.train_dataset, torch_data.IterableDataset):
+        raise ValueError(f"{said} needs training rows that have numbers, and this is a stream: pass 0.")
 
 
 def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, generator: Generator) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import Any
 
 from hf_augment.synthesis.claims import LAPSE
 from hf_augment.synthesis.filling import Filled, fill_shards
-from hf_augment.training.blend import Blend, RunShape
+from hf_augment.training.blend import Blend
+from hf_augment.training.shape import RunShape
 
 
 class FillingMixin:

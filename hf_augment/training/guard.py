@@ -12,13 +12,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.utils import logging
 
 from hf_augment.training.blend import BlendedRun
+from hf_augment.training.shape import lead_steps
 
 
 logger = logging.get_logger(__name__)
-
-#: Batches from a decision to its effect. The loader has handed out 1 + workers * prefetch_factor beyond the training
-#: step; a constant above that makes the effect, and so the weights, the same for any usual number of workers.
-LEAD = 16
 
 
 def _fisher_p_value(table: list[list[int]]) -> float:
@@ -349,9 +346,8 @@ class AugmentationGuard(TrainerCallback):
             )
 
     def _effect(self, args: TrainingArguments, step: int) -> int:
-        """The steps done when a decision made after `step` takes effect: no batch after them has been handed out."""
-        ahead = 1 + args.dataloader_num_workers * (args.dataloader_prefetch_factor or 2)
-        return step + math.ceil(max(LEAD, ahead) / args.gradient_accumulation_steps)
+        """The steps done when a decision made after `step` takes effect."""
+        return step + lead_steps(args)
 
     def _warmup_end(self, state: TrainerState) -> int:
         steps = self.warmup_steps

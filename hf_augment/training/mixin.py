@@ -10,7 +10,7 @@ from typing import Any
 
 import datasets
 import torch.utils.data as torch_data
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, RemoveColumnsCollator, get_last_checkpoint
 from transformers.utils import logging
 
@@ -22,26 +22,29 @@ from hf_augment.generators.base import Generator
 from hf_augment.seeding import derive_seed
 from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.arguments import AugmentationArguments
-from hf_augment.training.blend import Blend, BlendedRun, RunShape, find_run
+from hf_augment.training.blend import Blend, BlendedRun, find_run
+from hf_augment.training.callback import BlendProgressCallback
 from hf_augment.training.checks import (
     CHECKPOINT_FILE,
     check_arguments,
     check_checkpoint,
     check_columns,
+    check_feedback,
     check_own_loss,
     check_shard_folder,
-    check_unchanged,
     class_shares,
     last_whole_checkpoint,
-    row_inputs,
     warn_if_hardly_shown,
-    weighs_rows,
 )
+from hf_augment.training.feedback import NO_FEEDBACK, Feedback
 from hf_augment.training.filling import FillingMixin
 from hf_augment.training.guard import AugmentationGuard
 from hf_augment.training.loaders import bare_loader, check_loader, order_of, swapped, with_batches
 from hf_augment.training.loss import WeighingMixin
+from hf_augment.training.policies import Policy, UncertaintySelection
 from hf_augment.training.preparing import Preprocess, RowMaker
+from hf_augment.training.scoring import Scorer
+from hf_augment.training.shape import RunShape
 from hf_augment.training.task import find_task, first_row
 
 
@@ -95,6 +98,8 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             synthetic rows too, or where the collator takes raw columns.
         train_collator (`Callable`, *optional*, defaults to the trainer's `data_collator`):
             Collates training batches alone, such as one that augments; evaluation and prediction keep `data_collator`.
+        policies (`Sequence[Policy]`, *optional*, defaults to `[UncertaintySelection()]`):
+            With `synthetic_feedback`, decide which candidates are shown. Without any they are drawn at random.
 
     Attributes:
         blend (`Blend`, *optional*): The plan, the producer and the shards; `None` where nothing is blended.
@@ -128,21 +133,23 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         filters: Sequence[Filter] = (),
         preprocess: Preprocess | None = None,
         train_collator: Callable[[list[Any]], Any] | None = None,
+        policies: Sequence[Policy] | None = None,
         **kwargs: Any,
     ) -> None:
         given = [value for value in (*args, *kwargs.values()) if isinstance(value, TrainingArguments)]
         if generator is not None:
             check_arguments(given[0] if given else TrainingArguments(), generator, filters)
         self.generator, self.filters, self.preprocess = generator, tuple(filters), preprocess
-        self.train_collator = train_collator
+        self.train_collator, self.policies = train_collator, policies
         # Every loader has a run of its own; the one that is trained on is `_run`.
         self._runs: list[BlendedRun] = []
         self._run: BlendedRun | None = None
+        self._feedback: Feedback | None = None
         self._saved: dict[str, Any] = {}
         self._blends: dict[Any, tuple[Blend, Any]] = {}
         super().__init__(*args, **kwargs)
         self._check()
-        self.add_callback(_Progress(self))
+        self.add_callback(BlendProgressCallback(self))
 
     # What there is to blend.
 
@@ -213,6 +220,8 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             if args.remove_unused_columns:
                 self._set_signature_columns_if_needed()
             check_columns(maker, row, self._signature_columns if args.remove_unused_columns else None)
+        if self.augmentation.synthetic_feedback and not task.has_classes:
+            raise ValueError("synthetic_feedback is for rows whose label is one class: pass 0.")
         check_own_loss(self, task.has_classes, type(self).compute_loss is not WeighingMixin.compute_loss)
         shares = class_shares(self.augmentation, task, dataset, generator)
         blend = Blend(shape, args, self._planned(), generator, self.filters, maker, shares, world_size)
@@ -232,6 +241,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
 
     def _check(self) -> None:
         """Refuses what cannot work: when the trainer is built, and again when it trains, by arguments that changed."""
+        check_feedback(self)
         if self.guard is not None:
             self.guard.check(self.args, self.augments, self.eval_dataset, self.compute_metrics is not None)
         if self.augments and self.train_dataset is not None:
@@ -259,6 +269,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             soft_labels=soft,
             columns=collate.signature_columns if isinstance(collate, RemoveColumnsCollator) else None,
         )
+        run.rows = blended
         num_labels = len(self.blend.pipeline.generator.label_names)
         weight = self.augmentation.synthetic_weight
         collate = BlendingCollator(collate, weight, num_labels, soft, self.label_names)
@@ -311,7 +322,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
                 "generator would be left out: call super().get_train_dataloader() there, or put AugmentingMixin "
                 "before the class that defines it."
             )
-        self._run = run
+        self._run, self._feedback = run, None
         if run is None:
             return
         # What a try with larger batches left.
@@ -320,6 +331,13 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         run.start(state.global_step)
         if self.guard is not None:
             self.guard.start(run, args, state, self._saved.get("guard"))
+        if self.augmentation.synthetic_feedback:
+            policies = [UncertaintySelection()] if self.policies is None else self.policies
+            scorer = Scorer(self, run.rows, len(run.blend.pipeline.generator.label_names))
+            self._feedback = Feedback(run, policies, scorer, args)
+            self._feedback.start(self._saved.get("feedback", NO_FEEDBACK) if self._saved else None)
+        elif "feedback" in self._saved:
+            raise ValueError("The checkpoint was trained with synthetic_feedback, and now it is 0: pass what it was.")
         before = self._saved.get("prepared")
         if before is not None:
             run.check_kept(before["shard"])
@@ -337,6 +355,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         """As [`~transformers.Trainer.log`]; with a training loss goes what [`BlendedRun.log`] says."""
         if self._run is not None and "loss" in logs:
             logs |= self._run.log(self.state.global_step)
+            logs |= {} if self._feedback is None else self._feedback.figures()
             if self.guard is not None:
                 logs["synthetic_guard"] = self.guard.factor(self.state.global_step)
         super().log(logs, *args, **kwargs)
@@ -357,43 +376,6 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             state["prepared"] = self._run.prepared_digest()
         if self.guard is not None:
             plan["guard"], state["guard"] = self.guard.settings(), self.guard.state()
+        if self._feedback is not None:
+            state["feedback"] = self._feedback.state()
         return state
-
-
-class _Progress(TrainerCallback):
-    """Tells the trainer at which step training starts, which only the loaded state knows, and when an epoch begins."""
-
-    def __init__(self, trainer: AugmentingMixin) -> None:
-        self.trainer = trainer
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self.trainer._begin(kwargs["train_dataloader"], args, state)
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if self.trainer._run is not None:
-            self.trainer._run.start_epoch()
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        run = self.trainer._run
-        if run is not None:
-            planned = run.blend.augmentation
-            check_unchanged(vars(planned) | {"gradient_accumulation_steps": run.shape.accumulation}, args)
-            if weighs_rows(planned):
-                self.trainer._check_read(row_inputs(planned))
-            run.leave(state.global_step, saved=False)
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.trainer._run is not None:
-            self.trainer._run.leave(state.global_step, saved=True)
-
-    def on_push_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        if self.trainer.shards is not None:
-            check_shard_folder(self.trainer.shards.folder, str(args.output_dir))

@@ -20,8 +20,9 @@ from transformers import (
 from hf_augment.filters.near_duplicates import NearDuplicates
 from hf_augment.generators.base import Generator
 from hf_augment.training.arguments import AugmentationArguments
-from hf_augment.training.blend import SHARD_FOLDER, baseline_steps
+from hf_augment.training.blend import SHARD_FOLDER
 from hf_augment.training.mixin import AugmentingMixin
+from hf_augment.training.shape import baseline_steps
 from hf_augment.training.trainer import AugmentingTrainer
 from tests.fake_hub import FakeHub
 from tests.tiny import tiny_tokenizer

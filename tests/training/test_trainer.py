@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from hf_augment import AugmentingTrainer, Filter, Generator, Verdict
+from hf_augment import AugmentingTrainer, ClassAllocation, Filter, Generator, UncertaintySelection, Verdict
 from hf_augment.blending.dataset import SyntheticRow
 from tests.toys import (
     IMAGE,
@@ -264,6 +264,13 @@ def test_what_chance_changes_is_the_same_with_any_number_of_workers(tmp_path, to
 
 # --- resume ------------------------------------------------------------------------------------------------------
 
+
+def feedback(toy):
+    """Rounds with all policies: one before the first cut has taken effect, others later."""
+    policies = [UncertaintySelection(), ClassAllocation()]
+    return {"synthetic_feedback": 2, "policies": policies, "eval_dataset": toy.dataset(20, seed=3)}
+
+
 CASES = {
     "plain": lambda toy: {},
     "accumulation": lambda toy: {"gradient_accumulation_steps": 2},
@@ -277,6 +284,20 @@ CASES = {
         "synthetic_schedule": "cosine_decay",
     },
     "weights": lambda toy: {"synthetic_weight": 0.3, "gradient_accumulation_steps": 2},
+    "feedback": feedback,
+    "feedback, inline, filters, reuse": lambda toy: {
+        **feedback(toy),
+        "synthetic_producer": "inline",
+        "filters": [EveryThird(toy)],
+        "synthetic_reuse": 2,
+        "synthetic_max_attempts": 1,
+    },
+    "feedback, workers and accumulation": lambda toy: {
+        **feedback(toy),
+        "dataloader_num_workers": 2,
+        "gradient_accumulation_steps": 2,
+    },
+    "feedback, chance": lambda toy: feedback(toy) | toy.augmentation(36),
     "chance": lambda toy: toy.augmentation(36),
     "chance in workers": lambda toy: toy.augmentation(36) | {"dataloader_num_workers": 2},
     "length-grouped": lambda toy: {"train_sampling_strategy": "group_by_length"},

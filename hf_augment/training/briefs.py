@@ -1,0 +1,70 @@
+"""Briefs: what a round decided, as a file, before anything uses it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hf_augment.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Brief:
+    """
+    What a round decided.
+
+    Args:
+        number (`int`): The round, from 1.
+        key (`str`): Identifies what it was decided from: the briefs before it, the classifier's weights, the policies.
+        step (`int`): Optimizer steps after which it was decided.
+        from_step (`int`): Optimizer steps done when it takes effect.
+        class_shares (`list[float]`): Shares of the classes among what it chose.
+        chosen (`list[list[int]]`): By rank, the slots that it chose.
+        left (`list[list[tuple[int, float | None]]]`):
+            By rank, the candidates that a later round may choose, each with its score; `None` where it is not one to
+            choose.
+        figures (`dict[str, float]`, *optional*, defaults to `{}`):
+            What there is to tell: `validation_accuracy`, where a policy asks; where one scores, `entropy` of the
+            classifier on new candidates, and `entropy_chosen` on those of them that were chosen, as shares of the
+            largest.
+    """
+
+    number: int
+    key: str
+    step: int
+    from_step: int
+    class_shares: list[float]
+    chosen: list[list[int]]
+    left: list[list[tuple[int, float | None]]]
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Brief:
+        """Returns the brief that `dataclasses.asdict` made values of, also by way of JSON."""
+        left = [[(slot, score) for slot, score in rank] for rank in values["left"]]
+        return cls(**values | {"left": left})
+
+
+def brief_key(before: Iterable[Brief], weights: str, policies: Iterable[str]) -> str:
+    """Returns the key of the brief that follows on others."""
+    parts = [*(brief.key for brief in before), weights, *policies]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def read_brief(folder: Path, number: int, key: str) -> Brief | None:
+    """Returns a brief that was written before, such as by a run that was killed; `None` if there is none."""
+    path = _path(folder, number, key)
+    return Brief.from_dict(read_json(path, f"Delete {path}: it is decided again")) if path.exists() else None
+
+
+def write_brief(folder: Path, brief: Brief) -> None:
+    """Writes a brief, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(_path(folder, brief.number, brief.key), asdict(brief))
+
+
+def _path(folder: Path, number: int, key: str) -> Path:
+    return folder / f"brief-{number:04d}-{key}.json"

@@ -1,0 +1,50 @@
+"""What tells an augmenting trainer how far its training is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from hf_augment.training.checks import check_shard_folder, check_unchanged, row_inputs, weighs_rows
+
+
+class BlendProgressCallback(TrainerCallback):
+    """Tells the trainer at which step training starts, which only the loaded state knows, and when an epoch begins."""
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.trainer._begin(kwargs["train_dataloader"], args, state)
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.trainer._run is not None:
+            self.trainer._run.start_epoch()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        run = self.trainer._run
+        if run is not None:
+            planned = run.blend.augmentation
+            check_unchanged(vars(planned) | {"gradient_accumulation_steps": run.shape.accumulation}, args)
+            if weighs_rows(planned):
+                self.trainer._check_read(row_inputs(planned))
+            if self.trainer._feedback is not None:
+                self.trainer._feedback.step(state.global_step)
+            run.leave(state.global_step, saved=False)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self.trainer._run is not None:
+            self.trainer._run.leave(state.global_step, saved=True)
+
+    def on_push_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self.trainer.shards is not None:
+            check_shard_folder(self.trainer.shards.folder, str(args.output_dir))

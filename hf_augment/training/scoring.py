@@ -1,0 +1,95 @@
+"""A classifier in the middle of its training, asked about rows: nothing of the training changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from hf_augment.blending.dataset import BlendedDataset, label_input
+from hf_augment.blending.sampler import Slot
+from hf_augment.fingerprints import weights_fingerprint
+from hf_augment.seeding import isolated_rng
+from hf_augment.training.loaders import bare_loader
+
+
+class Scorer:
+    """
+    Asks the classifier of a trainer about synthetic examples and validation rows, as in an evaluation: without
+    dropout, augmentation, gradients or a trace in the random state.
+
+    Args:
+        trainer (`Trainer`): The trainer.
+        rows (`BlendedDataset`): The rows of its training.
+        num_labels (`int`): Number of classes.
+    """
+
+    def __init__(self, trainer: Any, rows: BlendedDataset, num_labels: int) -> None:
+        self.trainer, self.rows, self.num_labels = trainer, rows, num_labels
+
+    def weights(self) -> str:
+        """Returns what identifies the classifier as it is now."""
+        return weights_fingerprint(self.trainer.model)
+
+    def of_slots(self, slots: Sequence[int], seed: int) -> np.ndarray:
+        """
+        Returns the probabilities of the classes, float32 of shape `(n, num_labels)`.
+
+        Args:
+            slots (`Sequence[int]`): Slots of examples that are prepared.
+            seed (`int`): Seed of a random transform, if the rows have one.
+        """
+        collate = self.trainer._get_collator_with_removed_columns(self.trainer.data_collator, "candidates")
+        found = np.empty((len(slots), self.num_labels), dtype=np.float32)
+        with isolated_rng(seed), self._evaluating():
+            rows = self.rows.synthetic([Slot(slot) for slot in slots])
+            # Rows of like length, so that little is padded.
+            order = sorted(range(len(rows)), key=lambda i: (_length(rows[i]), i))
+            size = self.trainer.args.eval_batch_size
+            for start in range(0, len(rows), size):
+                places = order[start : start + size]
+                found[places] = self._ask(collate([rows[i] for i in places]))[0]
+        return found
+
+    def of_validation(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Returns the probabilities of the classes for `eval_dataset`, float32 of shape `(n, num_labels)`, and the
+        labels, int64 of shape `(n,)`. Each rank asks about all rows.
+        """
+        trainer = self.trainer
+        with isolated_rng(seed), self._evaluating():
+            loader = bare_loader(trainer.accelerator, lambda: trainer.get_eval_dataloader(trainer.eval_dataset))
+            asked = [self._ask(batch) for batch in loader]
+        probabilities, labels = zip(*asked, strict=True)
+        return np.concatenate(probabilities), np.concatenate(labels)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        model = self.trainer.model
+        training = model.training
+        model.eval()
+        try:
+            with torch.no_grad(), self.trainer.compute_loss_context_manager():
+                yield
+        finally:
+            model.train(training)
+
+    def _ask(self, batch: Any) -> tuple[np.ndarray, np.ndarray]:
+        inputs = dict(self.trainer._prepare_inputs(batch))
+        labels = inputs.pop(label_input(inputs, self.trainer.label_names))
+        outputs = self.trainer.model(**inputs)
+        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
+        if logits.shape != (len(labels), self.num_labels):
+            raise ValueError(
+                f"synthetic_feedback needs the logits of {self.num_labels} classes for each of {len(labels)} rows, "
+                f"but {type(self.trainer.model).__name__} gives an array of shape {tuple(logits.shape)}: pass 0."
+            )
+        return logits.float().softmax(-1).cpu().numpy(), labels.cpu().numpy()
+
+
+def _length(row: dict[str, Any]) -> int:
+    tokens = row.get("input_ids")
+    return 0 if tokens is None else len(tokens)

@@ -1,0 +1,284 @@
+"""Rounds in a run: that they change nothing but what they choose, and that nothing is scored twice."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+from transformers import TrainerCallback
+
+from hf_augment import AugmentationGuard, ClassAllocation, Policy, UncertaintySelection
+from hf_augment.training.briefs import Brief, brief_key, read_brief, write_brief
+from tests.toys import (
+    TEXT,
+    EveryThird,
+    Recorder,
+    assert_equal_weights,
+    each_toy,  # noqa: F401 - the fixture `toy`
+    weights,
+)
+from tests.training.test_ranks import launch_script
+
+
+class Counting(UncertaintySelection):
+    """Counts the candidates that it was asked about; prefers what the classifier gets wrong."""
+
+    def __init__(self, log=None):
+        super().__init__(random_share=0.2)
+        self.log, self.asked = log, []
+
+    def score(self, round, candidates):
+        self.asked += candidates.slots.tolist()
+        if self.log is not None:
+            with open(self.log, "a") as file:
+                file.write(f"{round.number}\n")
+        return super().score(round, candidates)
+
+
+def train(folder, toy, resume=None, policies=(), **options):
+    values = {"synthetic_feedback": 4, "num_train_epochs": 2, "eval_dataset": toy.dataset(20, seed=3)} | options
+    trainer = toy.trainer(folder, toy.generator(), policies=list(policies), **values)
+    trainer.train(resume_from_checkpoint=resume)
+    return trainer
+
+
+def test_all_is_shown_once_of_candidates_that_were_scored_once(tmp_path, toy):
+    recorder, policy = Recorder(toy), Counting()
+    trainer = train(tmp_path, toy, policies=[policy], train_collator=recorder, filters=[EveryThird(toy)])
+    shown = recorder.keys(synthetic=True)
+    assert len(set(shown)) == len(shown)
+    assert set(shown) <= set(map(toy.key, trainer.shards.dataset()))
+    assert len(policy.asked) == len(set(policy.asked)) > 0
+    # Steps 20 + 24, 28, ... of 40; two rows in each.
+    layout = trainer._feedback.layout
+    assert layout.starts == (0, 40, 48, 56, 64, 72, 80)
+    # Candidates for all that is shown were made, and no more than the last shard needs.
+    assert len(trainer.shards.indices()) == -(-2 * 80 // 8)
+    assert trainer.shown_share == len(shown) / 80
+    assert [brief.number for brief in trainer._feedback.briefs] == [1, 2, 3, 4, 5]
+    chosen = [slot for brief in trainer._feedback.briefs for slot in brief.chosen[0]]
+    assert len(chosen) == len(set(chosen)) == 40
+    assert not set(chosen) & layout.walked()
+
+
+def test_what_is_chosen_has_a_higher_entropy_than_the_rest(tmp_path):
+    policy = UncertaintySelection(random_share=0.0, max_entropy=1.0)
+    # A classifier that is unsure of some: few steps, and a candidate is chosen out of four.
+    options = {"learning_rate": 1e-3, "synthetic_candidates": 4.0, "num_train_epochs": 4, "synthetic_feedback": 10}
+    trainer = train(tmp_path, TEXT, policies=[policy], **options)
+    figures = [brief.figures for brief in trainer._feedback.briefs]
+    assert np.mean([f["entropy_chosen"] - f["entropy"] for f in figures if "entropy_chosen" in f]) > 0
+    last = [log for log in trainer.state.log_history if "loss" in log][-1]
+    assert last["synthetic_round"] == len(figures)
+    assert last["synthetic_entropy"] == round(figures[-1]["entropy"], 4)
+
+
+def test_live_and_static_show_as_many_of_the_same_candidates(tmp_path, toy):
+    recorders, runs = [], []
+    for policies in ([], [UncertaintySelection()]):
+        recorders.append(Recorder(toy))
+        values = {"synthetic_dir": str(tmp_path / "shards"), "train_collator": recorders[-1]}
+        runs.append(train(tmp_path / str(len(runs)), toy, policies=policies, **values))
+    static, live = runs
+    assert live.generator.calls == []
+    assert static.shards.folder == live.shards.folder
+    shown = [recorder.keys(synthetic=True) for recorder in recorders]
+    assert len(shown[0]) == len(shown[1])
+    # The first period knows nothing of a classifier.
+    assert shown[0][:40] == shown[1][:40]
+    assert shown[0][40:] != shown[1][40:]
+
+
+def test_shares_of_classes_are_those_of_the_policy(tmp_path, toy):
+    class Only(Policy):
+        name = "only_one_class"
+
+        def class_shares(self, round):
+            return np.array([0.25, 0.75])
+
+    recorder = Recorder(toy)
+    trainer = train(tmp_path, toy, policies=[Only()], synthetic_candidates=4.0, train_collator=recorder)
+    labels = trainer.blend.pipeline.labels
+    for brief in trainer._feedback.briefs:
+        assert brief.class_shares == [0.25, 0.75]
+        classes = [labels(slot // 8)[slot % 8] for slot in brief.chosen[0]]
+        assert (len(classes), sum(classes)) == (8, 6)
+
+
+def test_thread_inline_and_workers_train_alike(tmp_path, toy):
+    ways = ({}, {"synthetic_producer": "inline"}, {"dataloader_num_workers": 2})
+    runs = [
+        train(tmp_path / str(i), toy, policies=[Counting(), ClassAllocation()], **way) for i, way in enumerate(ways)
+    ]
+    for run in runs[1:]:
+        assert_equal_weights(weights(run.model), weights(runs[0].model))
+        assert run._feedback.briefs == runs[0]._feedback.briefs
+
+
+class StopAt(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop = state.global_step >= 10
+
+
+def test_a_checkpoint_of_other_rounds_is_refused(tmp_path):
+    cut = {"save_strategy": "steps", "save_steps": 10}
+    train(tmp_path, TEXT, callbacks=[StopAt()], **cut)
+    for change, told in (
+        ({"synthetic_feedback": 5}, r"trained with feedback of starts=\[0, 40, 48.*and now it is \[0, 42, 52"),
+        ({"policies": [UncertaintySelection()]}, r"feedback of policies=\[\], and now it is \['uncertainty_selection"),
+        ({"synthetic_feedback": 0}, "was trained with synthetic_feedback, and now it is 0"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            train(tmp_path, TEXT, resume=True, **cut | change)
+    train(tmp_path / "off", TEXT, synthetic_feedback=0, callbacks=[StopAt()], **cut)
+    with pytest.raises(ValueError, match="trained with feedback of starts=None, and now it is"):
+        train(tmp_path / "off", TEXT, resume=True, **cut)
+
+
+def test_a_lost_shard_that_would_not_be_made_again_is_refused(tmp_path):
+    cut = {"save_strategy": "steps", "save_steps": 10}
+    trainer = train(tmp_path, TEXT, callbacks=[StopAt()], **cut)
+    pool = trainer._feedback.layout.pool(2)[0]
+    (trainer.shards.folder / f"shard-{pool[0]:06d}.arrow").unlink()
+    TEXT.generator().__class__.replayable = False
+    try:
+        with pytest.raises(ValueError, match=f"Synthetic shard {pool[0]}, which the checkpoint was trained on"):
+            train(tmp_path, TEXT, resume=True, **cut)
+    finally:
+        del TEXT.generator().__class__.replayable
+
+
+REFUSED = {
+    "no steps": ({"synthetic_feedback": -1}, "synthetic_feedback=-1 is out of range"),
+    "half a step": ({"synthetic_feedback": 2.5}, "synthetic_feedback=2.5 is out of range"),
+    "fewer": ({"synthetic_candidates": 0.5}, "synthetic_candidates=0.5 is out of range: pass 1 or more"),
+    "too late": (
+        {"synthetic_feedback": 30},
+        "synthetic_feedback=30 leaves no round in 40 steps: a first one after 30",
+    ),
+    "policies alone": ({"synthetic_feedback": 0, "policies": [UncertaintySelection()]}, "decide nothing with"),
+    "no policy": ({"policies": ["entropy"]}, "policies holds 'entropy', which is no Policy"),
+    "two": ({"policies": [Counting(), UncertaintySelection()]}, "Counting and UncertaintySelection, and each decides"),
+    "no rows": ({"policies": [ClassAllocation()], "eval_dataset": None}, "ClassAllocation looks at validation rows"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_work_is_refused_when_the_trainer_is_built(tmp_path, case):
+    options, told = REFUSED[case]
+    values = {"synthetic_feedback": 4, "num_train_epochs": 2, "eval_dataset": TEXT.dataset(20)} | options
+    with pytest.raises(ValueError, match=told):
+        TEXT.trainer(tmp_path, TEXT.generator(), **values)
+
+
+def test_streams_and_guards_are_refused(tmp_path):
+    values = {"synthetic_feedback": 4, "max_steps": 40, "synthetic_class_balance": "uniform"}
+    with pytest.raises(ValueError, match="synthetic_feedback=4 needs training rows that have numbers"):
+        TEXT.trainer(tmp_path, TEXT.generator(), train_dataset=TEXT.stream(), **values)
+    guarded = {"callbacks": [AugmentationGuard()], "eval_dataset": TEXT.dataset(20), "eval_strategy": "epoch"}
+    with pytest.raises(ValueError, match="does not go with an AugmentationGuard"):
+        TEXT.trainer(tmp_path, TEXT.generator(), synthetic_feedback=4, num_train_epochs=2, **guarded)
+
+
+def test_briefs_are_files_that_are_known_by_what_they_rest_on(tmp_path):
+    brief = Brief(1, "", 4, 20, [0.5, 0.5], [[3, 1]], [[(2, 0.25), (5, None)]], {"entropy": 0.5})
+    brief = dataclasses.replace(brief, key=brief_key([], "weights", ["policy"]))
+    write_brief(tmp_path, brief)
+    assert read_brief(tmp_path, 1, brief.key) == brief
+    assert read_brief(tmp_path, 2, brief.key) is None
+    others = [
+        brief_key([brief], "weights", ["policy"]),
+        brief_key([], "others", ["policy"]),
+        brief_key([], "weights", []),
+    ]
+    assert len({brief.key, *others}) == 4
+    assert Brief.from_dict(json.loads(json.dumps(dataclasses.asdict(brief)))) == brief
+
+
+KILLED = """
+    import os, pathlib, sys
+    from tests.toys import TOYS
+    from tests.training.test_feedback import Counting
+    from hf_augment import ClassAllocation
+    from transformers import TrainerCallback
+
+    class Kill(TrainerCallback):
+        def on_step_begin(self, args, state, control, **kwargs):
+            if state.global_step == 14 and "kill" in sys.argv:
+                os.kill(os.getpid(), 9)
+
+    toy, folder = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2])
+    trainer = toy.trainer(folder, toy.generator(log=folder.with_suffix(".calls")), callbacks=[Kill()],
+                          policies=[Counting(folder.with_suffix(".scored")), ClassAllocation()],
+                          eval_dataset=toy.dataset(20, seed=3), num_train_epochs=2, save_strategy="steps",
+                          save_steps=10, dataloader_num_workers=2, synthetic_feedback=3)
+    trainer.train(resume_from_checkpoint=True if (folder / "checkpoint-10").exists() else None)
+    trainer.save_model(str(folder / "final"))
+"""
+
+
+def run_killed(*arguments):
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
+
+
+@pytest.mark.slow
+def test_a_killed_process_scores_nothing_a_second_time(tmp_path, toy):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run_killed(toy.name, whole).returncode == 0
+    assert run_killed(toy.name, cut, "kill").returncode == -signal.SIGKILL
+    # The rounds at steps 3, 6, 9 are in the checkpoint; that at step 12 is only on disk.
+    assert cut.with_suffix(".scored").read_text().split() == ["1", "2", "3", "4"]
+    result = run_killed(toy.name, cut)
+    assert result.returncode == 0, result.stderr
+    assert (whole / "final/model.safetensors").read_bytes() == (cut / "final/model.safetensors").read_bytes()
+    rounds = whole.with_suffix(".scored").read_text().split()
+    assert cut.with_suffix(".scored").read_text().split() == rounds == [str(n + 1) for n in range(7)]
+    calls = cut.with_suffix(".calls").read_text().split()
+    # But for the shard that was being made.
+    assert len(calls) - len(set(calls)) <= 1
+
+    def files(folder, kind):
+        return {path.name: path.read_bytes() for path in folder.rglob(kind)}
+
+    assert files(whole, "*.arrow") == files(cut, "*.arrow")
+    assert files(whole, "brief-*.json") == files(cut, "brief-*.json")
+
+
+RANKS = """
+    import json, os, pathlib, sys
+    import torch.distributed as dist
+    from tests.toys import TOYS, Recorder
+    from tests.training.test_feedback import Counting, StopAt
+    from hf_augment import ClassAllocation
+
+    toy, folder, how = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2]), sys.argv[3]
+    recorder = Recorder(toy)
+    trainer = toy.trainer(folder, toy.generator(), train_dataset=toy.dataset(37), train_collator=recorder,
+                          policies=[Counting(), ClassAllocation()], eval_dataset=toy.dataset(20, seed=3),
+                          callbacks=[StopAt()] if how == "cut" else [], ddp_backend="gloo", max_steps=40,
+                          save_strategy="steps", save_steps=10, synthetic_feedback=4)
+    trainer.train(resume_from_checkpoint=how == "resume")
+    (folder / f"seen-{os.environ['RANK']}.json").write_text(json.dumps(recorder.keys(synthetic=True)))
+    if os.environ["RANK"] == "0":
+        trainer.model.save_pretrained(folder / "final")
+    dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_choose_by_one_brief_and_resume_exactly(tmp_path, toy):
+    for name, how in (("whole", "whole"), ("cut", "cut"), ("cut", "resume")):
+        done = launch_script(RANKS, tmp_path / name, toy.name, str(tmp_path / name), how)
+        assert done.returncode == 0, done.stderr[-2000:]
+    assert_equal_weights(*(load_file(tmp_path / name / "final/model.safetensors") for name in ("whole", "cut")))
+    shown = [key for rank in (0, 1) for key in json.loads((tmp_path / f"whole/seen-{rank}.json").read_text())]
+    assert len(set(shown)) == len(shown) == 160
+    briefs = sorted((tmp_path / "whole").rglob("brief-*.json"))
+    assert [path.name for path in briefs] == sorted(path.name for path in (tmp_path / "cut").rglob("brief-*.json"))
+    assert all([len(rank) for rank in json.loads(path.read_text())["chosen"]] == [8, 8] for path in briefs)

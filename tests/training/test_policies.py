@@ -1,0 +1,117 @@
+"""What policies make of figures, and which candidates are chosen, beside a naive account."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hf_augment import ClassAllocation, UncertaintySelection
+from hf_augment.training.policies import Candidates, Policy, Round, choose, entropy_of
+
+
+def look(probabilities, labels, shares=(0.5, 0.5)):
+    asked = []
+
+    def predict():
+        asked.append(1)
+        return np.asarray(probabilities, dtype=np.float32), np.asarray(labels)
+
+    return Round(1, 10, ["neg", "pos"], np.asarray(shares), predict), asked
+
+
+def test_a_class_with_more_errors_gets_more_and_none_gets_next_to_nothing():
+    # Of four rows of each class: one error, three errors.
+    says = [[0.9, 0.1]] * 3 + [[0.1, 0.9]] + [[0.9, 0.1]] * 3 + [[0.1, 0.9]]
+    seen, asked = look(says, [0] * 4 + [1] * 4)
+    policy = ClassAllocation(shrinkage=0, least=0)
+    assert policy.class_shares(seen).tolist() == [0.25, 0.75]
+    assert ClassAllocation(shrinkage=4, least=0).class_shares(seen) == pytest.approx([3 / 8, 5 / 8])
+    assert ClassAllocation(shrinkage=0, least=0.5).class_shares(seen) == pytest.approx([0.375, 0.625])
+    assert ClassAllocation(shrinkage=0, least=1).class_shares(seen).tolist() == [0.5, 0.5]
+    assert asked == [1]
+    assert seen.was_asked
+
+
+def test_without_an_error_or_a_row_shares_stay():
+    for labels in ([0, 0], []):
+        seen, _ = look(np.tile([0.9, 0.1], (len(labels), 1)), np.asarray(labels, dtype=np.int64), (0.3, 0.7))
+        assert ClassAllocation().class_shares(seen).tolist() == [0.3, 0.7]
+
+
+def test_a_class_without_a_row_has_the_mean_error():
+    seen, _ = look([[0.1, 0.9]] * 2, [0, 0])
+    assert ClassAllocation(shrinkage=2, least=0).class_shares(seen) == pytest.approx([0.5, 0.5])
+
+
+def test_the_score_is_entropy_where_the_judge_agrees():
+    says = np.array([[1, 0], [0.8, 0.2], [0.5, 0.5], [0.8, 0.2]], dtype=np.float32)
+    candidates = Candidates(np.arange(4), np.zeros(4, int), says, np.array([1, 1, 1, 0.5]))
+    h = -(0.8 * np.log2(0.8) + 0.2 * np.log2(0.2))
+    assert UncertaintySelection().score(None, candidates) == pytest.approx([0, h, -np.inf, h / 2], abs=1e-6)
+    assert UncertaintySelection(max_entropy=1).score(None, candidates)[2] == pytest.approx(1)
+    assert entropy_of(np.full((1, 4), 0.25)) == pytest.approx([1])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 2), max_size=30),
+    count=st.integers(0, 35),
+    shares=st.sampled_from([(0.5, 0.5, 0.0), (0.2, 0.3, 0.5), (0, 0, 1)]),
+    share=st.sampled_from([0.0, 0.3, 1.0]),
+    scored=st.booleans(),
+    seed=st.integers(0, 3),
+)
+def test_as_many_as_asked_for_by_class_and_the_best_of_each(labels, count, shares, share, scored, seed):
+    labels, shares = np.array(labels, dtype=np.int64), np.asarray(shares, dtype=np.float64)
+    scores = np.random.default_rng(seed).permutation(len(labels)).astype(float) if scored else None
+    chosen = choose(labels, scores, shares, count, share, np.random.default_rng(seed))
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    assert len(chosen) == min(count, len(labels))
+    for label in range(3):
+        mine, there = chosen[labels[chosen] == label], np.flatnonzero(labels == label)
+        # Systematic sampling: the share rounded down or up; no less unless there are none, more where others lack.
+        assert len(mine) >= min(np.floor(shares[label] * count + 1e-9), len(there))
+        if scored and share == 0 and len(mine):
+            left = np.setdiff1d(there, mine)
+            assert scores[mine].min() > max(scores[left], default=-1)
+
+
+def test_without_scores_every_candidate_is_as_likely():
+    labels, shares = np.array([0, 1] * 10), np.array([0.5, 0.5])
+    counts = np.zeros(20)
+    for seed in range(400):
+        counts[choose(labels, None, shares, 5, 0.0, np.random.default_rng(seed))] += 1
+    # 100 expected, deviation 8.7.
+    assert abs(counts - 100).max() < 40
+
+
+def test_those_that_no_policy_would_choose_come_last():
+    labels, scores = np.zeros(4, int), np.array([-np.inf, 1.0, -np.inf, 0.5])
+    for count, must in ((1, {1}), (2, {1, 3}), (3, {1, 3})):
+        chosen = choose(labels, scores, np.array([1.0]), count, 0.0, np.random.default_rng(0))
+        assert must <= set(chosen.tolist())
+        assert len(chosen) == count
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: ClassAllocation(shrinkage=-1), "`shrinkage` must be a number of at least 0"),
+        (lambda: ClassAllocation(least=2), "`least` must be a number between 0 and 1"),
+        (lambda: UncertaintySelection(random_share=2), "`random_share` must be a number between 0 and 1"),
+        (lambda: UncertaintySelection(max_entropy=0), "`max_entropy` must be a number between"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(make, told):
+    with pytest.raises(ValueError, match=told):
+        make()
+
+
+def test_fingerprints_tell_settings():
+    class Mine(Policy):
+        name = "mine"
+
+    assert Mine().fingerprint() == "mine"
+    assert Mine().class_shares(None) is Mine().score(None, None) is None
+    assert ClassAllocation().fingerprint() != ClassAllocation(least=0.1).fingerprint()
+    assert UncertaintySelection().fingerprint() != UncertaintySelection(max_entropy=0.5).fingerprint()
