@@ -14,9 +14,11 @@ from hf_augment.generators.base import Generator
 from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.generators.ensemble import GeneratorEnsemble
 from hf_augment.reporting.results import REAL_ROWS
-from hf_augment.study.identity import identity_of
+from hf_augment.study.identity import FEEDBACK, arguments, identity_of
 from hf_augment.study.split import REFERENCE, Basis, Split
+from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.checks import check_generator
+from hf_augment.training.policies import Policy, UncertaintySelection
 
 
 class Source(ABC):
@@ -220,6 +222,9 @@ class Arm:
         probe (`bool` or `str`, *optional*, defaults to `False`):
             Whether the pretrained model stays as it is, and a linear classifier learns from its features (of images,
             from pixels). The name of an arm with a source: it learns from what that arm is shown, too.
+        policies (`Sequence[Policy]`, *optional*):
+            What chooses, every `synthetic_feedback` steps, which of its candidates the classifier is shown next; none
+            of them, `[]`, is choosing at random. Defaults to no choice: all examples are shown, in their order.
     """
 
     name: str
@@ -229,6 +234,7 @@ class Arm:
     augment: str | None = None
     same_steps: bool = True
     probe: bool | str = False
+    policies: Sequence[Policy] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Generator):
@@ -253,6 +259,13 @@ class Arm:
             return identity_of("filters", self.filters)
         return {"filters": str([f.fingerprint() for f in self.filters])}
 
+    def policies_identity(self, training: AugmentingTrainingArguments) -> dict[str, str]:
+        """Returns the values that what is chosen depends on; none where nothing is."""
+        if self.policies is None:
+            return {}
+        policies = {"policies": str([policy.fingerprint() for policy in self.policies])}
+        return policies | arguments(training, FEEDBACK)
+
     def make_filters(self, split: Split, generator: Generator) -> list[Filter]:
         """Returns the filters for a split."""
         if not callable(self.filters):
@@ -265,22 +278,30 @@ class Arm:
 BASELINES = (Arm("baseline", same_steps=False), Arm(REFERENCE))
 
 #: What the end of an arm's name on a command line stands for.
-VARIANTS: dict[str, dict[str, Any]] = {"": {}, "_unfiltered": {"filters": ()}, "_guarded": {"guarded": True}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "": {},
+    "_unfiltered": {"filters": ()},
+    "_guarded": {"guarded": True},
+    "_live": {"policies": (UncertaintySelection(),)},
+    "_static": {"policies": ()},
+}
+#: Of these, those of real rows, which nothing filters.
+OF_REAL_ROWS = ("", "_live", "_static")
+
+
+def variants_of(source: Source, filters: Filters) -> list[Arm]:
+    """Returns the arms of a source: with these filters and without, guarded, with feedback and with chance in it."""
+    known = OF_REAL_ROWS if source.real else VARIANTS
+    plain = Arm(source.name, source, () if source.real else filters)
+    return [dataclasses.replace(plain, name=source.name + name, **VARIANTS[name]) for name in known]
 
 
 def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:
     """
-    Returns arms by the names that a command line gives them: each source, those of generators also without filters and
-    with a guard, and real rows. Raises a `ValueError` if a name is none of these.
+    Returns arms by the names that a command line gives them: each source with its variants, and real rows. Raises a
+    `ValueError` if a name is none of these.
     """
-    arms: dict[str, Arm] = {}
-    for source in (RealRows(), *sources):
-        if source.real:
-            arms[source.name] = Arm(source.name, source)
-            continue
-        for variant, how in VARIANTS.items():
-            name = source.name + variant
-            arms[name] = dataclasses.replace(Arm(name, source, filters), **how)
+    arms = {arm.name: arm for source in (RealRows(), *sources) for arm in variants_of(source, filters)}
     if unknown := sorted(set(names) - arms.keys()):
         raise ValueError(f"generators has {unknown}: it must be some of {list(arms)}.")
     return [arms[name] for name in names]

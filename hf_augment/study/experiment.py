@@ -13,7 +13,7 @@ from hf_augment.data.opening import Data, open_data
 from hf_augment.data.splits import sample_rows
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, read_prompt
 from hf_augment.generators.sampling import SamplingConfig
-from hf_augment.study.arms import Arm, Filters, Source
+from hf_augment.study.arms import Arm, Filters, Source, variants_of
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.pseudo_labels import Asked, PseudoLabels
@@ -131,8 +131,8 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
 
 
 def _with_probe(source: Source, filters: Filters = ()) -> list[Arm]:
-    """The arm of a source, and a probe of what it is shown."""
-    return [Arm(source.name, source, filters), Arm(f"probe_{source.name}", probe=source.name)]
+    """The arms of a source, and a probe of what it is shown."""
+    return [*variants_of(source, filters), Arm(f"probe_{source.name}", probe=source.name)]
 
 
 def _of_unlabelled(rows: LabelledData, asked: Asked | None = None) -> list[Arm]:

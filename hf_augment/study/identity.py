@@ -37,6 +37,8 @@ SYNTHESIS = (
     *("synthetic_shard_size", "synthetic_reuse", "synthetic_weight", "synthetic_labels"),
     *("synthetic_class_balance", "synthetic_max_attempts"),
 )
+#: Which of the synthetic rows that there are.
+FEEDBACK = ("synthetic_feedback", "synthetic_candidates")
 
 
 def arguments(args: Any, names: Iterable[str]) -> dict[str, str]:

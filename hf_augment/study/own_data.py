@@ -183,8 +183,13 @@ def work_of(study: Study) -> Work:
     steps, train = study.augmented_steps(), len(study.split(0).train)
     rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
-    sources = {arm.source.name for arm in trained if arm.source is not None and not arm.source.real}
-    examples = slots / study.training.synthetic_reuse * len(sources)
+    # Of those that are chosen among, more are made.
+    shares: dict[str, float] = {}
+    for arm in trained:
+        if arm.source is not None and not arm.source.real:
+            made = 1.0 if arm.policies is None else study.training.synthetic_candidates
+            shares[arm.source.name] = max(made, shares.get(arm.source.name, 0.0))
+    examples = slots / study.training.synthetic_reuse * sum(shares.values())
     learned = tuple(source.name for source in study.sources() if isinstance(source, LearnedSource))
     return Work(steps * len(trained), rows, round(examples), learned)
 

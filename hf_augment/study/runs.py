@@ -22,6 +22,7 @@ from hf_augment.metrics.classification import classification_metrics
 from hf_augment.seeding import derive_rng
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.stages import last_checkpoint
+from hf_augment.training.policies import Policy
 from hf_augment.training.trainer import AugmentingTrainer
 
 
@@ -40,6 +41,7 @@ def run_arm(
     validation: datasets.Dataset | None = None,
     robustness_rows: int = 0,
     callbacks: Sequence[Any] = (),
+    policies: Sequence[Policy] | None = None,
     probe: Sequence[datasets.Dataset] | None = None,
     **augmentation: Any,
 ) -> dict[str, Any]:
@@ -60,7 +62,19 @@ def run_arm(
     model = classifier.begin(seed, train) if probe is None else classifier.probe(seed, train, *probe)
     changed = augmentation | ({"max_steps": max_steps} if max_steps is not None else {})
     trainer = make_trainer(
-        folder, classifier, model, args, train, seed, generator, filters, augment, validation, callbacks, **changed
+        folder,
+        classifier,
+        model,
+        args,
+        train,
+        seed,
+        generator,
+        filters,
+        augment,
+        validation,
+        callbacks,
+        policies,
+        **changed,
     )
     if probe is None:
         trainer.train(resume_from_checkpoint=last_checkpoint(folder))
@@ -85,6 +99,7 @@ def make_trainer(
     augment: str | None = None,
     validation: datasets.Dataset | None = None,
     callbacks: Sequence[Any] = (),
+    policies: Sequence[Policy] | None = None,
     **changed: Any,
 ) -> AugmentingTrainer:
     """Returns the trainer of a run; see [`run_arm`]. `changed` are values in the place of those of `args`."""
@@ -104,6 +119,7 @@ def make_trainer(
         generator=generator,
         filters=filters,
         preprocess=classifier.preprocess if generator is not None else None,
+        policies=policies,
     )
 
 

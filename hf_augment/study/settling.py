@@ -227,7 +227,11 @@ def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> l
     size = chosen | {name: typed[name] for name in chosen.keys() & typed.keys()}
     examples = examples_of(size)
     quarter = "a quarter of these, 16 to 64, so that training soon begins"
+    rounds = []
+    if any(arm.endswith(("_live", "_static")) for arm in typed.get("arms", ())):
+        rounds = [Choice("synthetic_feedback", max(1, size["max_steps"] // 10), "a tenth of the steps between rounds")]
     return [
+        *rounds,
         *training,
         Choice("synthetic_ratio", 0.5, "half of each batch"),
         Choice("synthetic_reuse", REUSE, f"how often an example is shown, so {examples} have to be accepted"),

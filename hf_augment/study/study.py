@@ -19,6 +19,7 @@ from hf_augment.reporting.results import Results
 from hf_augment.seeding import derive_seed
 from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
+from hf_augment.study.checks import check_kind, check_policies
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.jobs import run_jobs
 from hf_augment.study.labelled import LabelledData
@@ -134,7 +135,8 @@ class Study(Basis):
         if arm.source is None:
             return found | ({"max_steps": str(self.augmented_steps())} if arm.same_steps else {})
         synthesis = identity.arguments(self.training, identity.SYNTHESIS)
-        return found | synthesis | arm.source.identity() | arm.filters_identity()
+        chosen = arm.policies_identity(self.training)
+        return found | synthesis | arm.source.identity() | arm.filters_identity() | chosen
 
     # What cannot work is refused before anything is trained.
 
@@ -154,7 +156,7 @@ class Study(Basis):
             self.classifier.check(name, rows)
         if (known := list(self.classifier.label_names)) != names:
             raise ValueError(f"classifier has label_names={known}, but the rows have {names}: pass data.label_names.")
-        self._check_kind()
+        check_kind(self)
         first = self.split(0)
         first.check_folds(1)
         for arm in arms:
@@ -166,6 +168,7 @@ class Study(Basis):
                 raise ValueError(
                     f"The arm {arm.name!r} learns from all examples: pass synthetic_keep='all', or leave it out."
                 )
+            check_policies(arm, self.arms, training)
             if arm.guarded and training.eval_strategy == "no":
                 raise ValueError(
                     f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps."
@@ -187,25 +190,6 @@ class Study(Basis):
                 elif hasattr(arm.filters, "check"):
                     arm.filters.check(self, arm.source)
                 arm.source.check(self)
-
-    def _check_kind(self) -> None:
-        """Refuses what does not go with pairs of texts, or several labels in a row."""
-        if self.classifier.pairs != self.data.pairs:
-            raise ValueError(
-                f"classifier has pairs={self.classifier.pairs}, and the rows have pairs={self.data.pairs}: pass "
-                "TextClassifier(..., pairs=data.pairs)."
-            )
-        labels, training = self.data.labels, self.training
-        if (known := self.classifier.labels) != labels and list(known or ()) != list(labels or ()):
-            raise ValueError(
-                f"classifier has labels={known}, but the rows have {labels}: pass TextClassifier(..., "
-                "labels=data.labels). Several labels in a row are not supported for other kinds of classifiers."
-            )
-        if labels is not None and (training.synthetic_labels, training.synthetic_weight) != ("hard", 1.0):
-            raise ValueError(
-                f"synthetic_labels={training.synthetic_labels!r} and synthetic_weight={training.synthetic_weight} are "
-                "not supported for several labels in a row: pass 'hard' and 1."
-            )
 
     # The runs.
 
@@ -244,7 +228,8 @@ class Study(Basis):
             arm = self.arms[name]
             result = self.train(index, name, seed)
             self.runs.append(as_run(name, index, seed, result, self.robustness_rows))
-            if index == seed == 0 and arm.source is not None:
+            # Of candidates among which a run chose it is not known here which were shown.
+            if index == seed == 0 and arm.source is not None and arm.policies is None:
                 self.stores[name] = ShardStore.open(self._shards(self.split(0), arm) / result["shards"])
             say(f"Run {len(self.runs) - begun} of {total}: {self._in_words(self.runs[-1])}")
 
@@ -360,6 +345,8 @@ class Study(Basis):
             # One synthetic stream for all seeds of a split: generation is paid for once.
             "synthetic_dir": str(self._shards(split, arm)),
             "synthetic_seed": derive_seed(split.seed, "synthetic", *counters) % 2**31,
+            "synthetic_feedback": 0 if arm.policies is None else self.training.synthetic_feedback,
+            "policies": arm.policies,
         }
 
     def _shards(self, split: Split, arm: Arm) -> Path:

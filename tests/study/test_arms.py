@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from hf_augment import Generator, NearDuplicates
-from hf_augment.study.arms import Arm, Given, Mixture, Source, arms_by_name
+from hf_augment.study.arms import Arm, Given, Mixture, RealRows, Source, arms_by_name
 
 
 class Says(Generator):
@@ -51,12 +51,18 @@ def test_a_generator_that_is_shown_examples_may_repeat_them():
 
 
 def test_the_command_line_names_arms_in_one_place():
-    unlabelled = SimpleNamespace(name="unlabelled", real=True)
+    unlabelled = RealRows("unlabelled")
     sources = [Given(Says("so"), "given"), unlabelled, Learned()]
-    variants = ("", "_unfiltered", "_guarded")
-    names = ["real", "unlabelled", *(source.name + variant for source in sources[::2] for variant in variants)]
+    variants = ("", "_unfiltered", "_guarded", "_live")
+    names = [
+        "real",
+        "unlabelled",
+        "unlabelled_static",
+        *(source.name + variant for source in sources[::2] for variant in variants),
+    ]
     arms = arms_by_name(names, sources, filters)
-    assert {arm.name: (arm.source.name, arm.filtered, arm.guarded) for arm in arms} == {
+    plain = {arm.name: (arm.source.name, arm.filtered, arm.guarded) for arm in arms if arm.policies is None}
+    assert plain == {
         "real": ("real", False, False),
         "unlabelled": ("unlabelled", False, False),
         "given": ("given", True, False),
@@ -66,6 +72,8 @@ def test_the_command_line_names_arms_in_one_place():
         "learned_unfiltered": ("learned", False, False),
         "learned_guarded": ("learned", True, True),
     }
+    chosen = {arm.name: (arm.filtered, len(arm.policies)) for arm in arms if arm.policies is not None}
+    assert chosen == {"unlabelled_static": (False, 0), "given_live": (True, 1), "learned_live": (True, 1)}
 
 
 def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
@@ -74,7 +82,7 @@ def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
         "real",
         "learned",
     ]
-    known = r"\['real', 'learned', 'learned_unfiltered', 'learned_guarded'\]"
+    known = r"\['real', 'real_live', 'real_static', 'learned', .*'learned_static'\]"
     with pytest.raises(ValueError, match=rf"generators has \['given'\]: it must be some of {known}"):
         arms_by_name(["given", "real"], [Learned()], filters)
 

@@ -10,11 +10,20 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainingArguments
 
-from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, NearDuplicates, Study, TextClassifier, Verdict
+from hf_augment import (
+    Arm,
+    AugmentingTrainingArguments,
+    ClassAllocation,
+    LabelledData,
+    NearDuplicates,
+    Study,
+    TextClassifier,
+    Verdict,
+)
 from hf_augment.data.splits import sample_per_class
 from hf_augment.reporting.tables import arm_table, cost_table
 from hf_augment.study import identity
-from hf_augment.study.arms import RealRows
+from hf_augment.study.arms import Given, RealRows, variants_of
 from hf_augment.study.split import classifier_seed
 from tests.tiny import tiny_classifier, tiny_tokenizer
 from tests.toys import TEXT, ToyGenerator, assert_equal_weights
@@ -43,7 +52,14 @@ SAVING = ("save_strategy", "save_steps")
 
 def test_of_every_argument_of_the_trainer_it_is_known_whether_results_depend_on_it():
     """A new one of transformers has to be put into one of the lists."""
-    depends = {*identity.TRAINING, *identity.DEVICE, *identity.WATCHING, *identity.SYNTHESIS, *SAVING}
+    depends = {
+        *identity.TRAINING,
+        *identity.DEVICE,
+        *identity.WATCHING,
+        *identity.SYNTHESIS,
+        *identity.FEEDBACK,
+        *SAVING,
+    }
     assert not depends & set(NOTHING_DEPENDS_ON)
     fields = {field.name for field in dataclasses.fields(AugmentingTrainingArguments)}
     assert fields - depends == fields & set(NOTHING_DEPENDS_ON)
@@ -104,6 +120,43 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     again.run(go_on=lambda seeds: asked.append(seeds) or seeds < 2)
     assert (len(again.stages.reused), again.seeds, asked) == (6, 2, [1, 2])
     assert "at most 9 runs" in capsys.readouterr().out
+
+
+def test_live_and_static_arms_show_candidates_of_one_stream(make):
+    generator = TEXT.generator()
+    arms = variants_of(Given(generator, "said"), [NearDuplicates()])
+    arms = [arm for arm in arms if arm.name in ("said_live", "said_static")]
+    feedback = {"synthetic_feedback": 4, "max_steps": 30, "synthetic_shard_size": 8, "logging_steps": 10}
+    study = make(arms, feedback)
+    runs = {run.arm: run for run in study.run()}
+    assert runs["said_live"].shown == runs["said_static"].shown > 0.9
+    live, static = (study.train(0, name, 0) for name in ("said_live", "said_static"))
+    assert live["shards"] == static["shards"]
+    assert live["curve"] != static["curve"]
+    # Twice as many candidates as there are draws; none is made for the second arm.
+    assert len(generator.calls) == len(set(generator.calls)) >= 2 * 60 // 8
+    assert "policies" not in study.arm_identity(Arm("said", Given(generator, "said")))
+    report = study.report()
+    assert report.samples == {}
+    # Other rounds are another run.
+    with pytest.raises(ValueError, match="was made with synthetic_feedback='4', and now it is '3'"):
+        make(arms, feedback | {"synthetic_feedback": 3}).run()
+
+
+@pytest.mark.parametrize(
+    ("how", "training", "message"),
+    [
+        ({"policies": []}, {}, "'said' chooses in rounds: pass synthetic_feedback"),
+        ({"policies": [], "source": None}, {"synthetic_feedback": 1}, "'said' has policies, which need a source"),
+        ({"policies": [ClassAllocation()]}, {"synthetic_feedback": 1}, "looks at validation rows: pass eval_strategy"),
+    ],
+)
+def test_arms_that_cannot_choose_are_refused(make, how, training, message):
+    with pytest.raises(ValueError, match=message):
+        make([Arm("said", **{"source": TEXT.generator()} | how)], training)
+    arms = [Arm("said", TEXT.generator(), policies=[]), Arm("probe_said", probe="said")]
+    with pytest.raises(ValueError, match="'probe_said' would learn all candidates of 'said'"):
+        make(arms, {"synthetic_feedback": 1})
 
 
 def test_nothing_is_published_of_real_rows_and_no_example_that_no_filter_saw(make):

@@ -1,0 +1,47 @@
+"""What a study refuses before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hf_augment.study.arms import Arm
+from hf_augment.study.split import Basis
+from hf_augment.training.arguments import AugmentingTrainingArguments
+
+
+def check_policies(arm: Arm, arms: Mapping[str, Arm], training: AugmentingTrainingArguments) -> None:
+    """Raises `ValueError` for an arm that chooses what it is shown where it cannot; `arms` are those of the study."""
+    if arm.policies is None:
+        if isinstance(arm.probe, str) and arms[arm.probe].policies is not None:
+            raise ValueError(f"The arm {arm.name!r} would learn all candidates of {arm.probe!r}: leave it out.")
+        return
+    if arm.source is None or arm.guarded:
+        raise ValueError(f"The arm {arm.name!r} has policies, which need a source, and no guard: leave them out.")
+    if not training.synthetic_feedback:
+        raise ValueError(f"The arm {arm.name!r} chooses in rounds: pass synthetic_feedback, the steps between them.")
+    if training.eval_strategy == "no" and any(policy.needs_validation for policy in arm.policies):
+        raise ValueError(f"A policy of the arm {arm.name!r} looks at validation rows: pass eval_strategy=steps.")
+
+
+def check_kind(study: Basis) -> None:
+    """Raises `ValueError` for what does not go with pairs of texts, or several labels in a row."""
+    data, classifier, training = study.data, study.classifier, study.training
+    if classifier.pairs != data.pairs:
+        raise ValueError(
+            f"classifier has pairs={classifier.pairs}, and the rows have pairs={data.pairs}: pass "
+            "TextClassifier(..., pairs=data.pairs)."
+        )
+    labels = data.labels
+    if (known := classifier.labels) != labels and list(known or ()) != list(labels or ()):
+        raise ValueError(
+            f"classifier has labels={known}, but the rows have {labels}: pass TextClassifier(..., "
+            "labels=data.labels). Several labels in a row are not supported for other kinds of classifiers."
+        )
+    if labels is None:
+        return
+    if (training.synthetic_labels, training.synthetic_weight) != ("hard", 1.0) or training.synthetic_feedback:
+        raise ValueError(
+            f"synthetic_labels={training.synthetic_labels!r}, synthetic_weight={training.synthetic_weight} and "
+            f"synthetic_feedback={training.synthetic_feedback} are not supported for several labels in a row: pass "
+            "'hard', 1 and 0."
+        )
