@@ -15,6 +15,7 @@ from hf_augment.seeding import derive_seed, isolated_rng
 
 # What the collator adds for the loss; no model or collator has inputs of these names.
 SAMPLE_WEIGHT, LABEL_PROBABILITIES = "hf_augment.sample_weight", "hf_augment.label_probabilities"
+AGREEMENT = "hf_augment.agreement"
 
 
 class SlotReader(Protocol):
@@ -127,7 +128,9 @@ class BlendingCollator:
     Collates with the user's collator, whose randomness it seeds, and adds what the loss needs of synthetic rows.
 
     With another weight than 1 or soft labels it adds `SAMPLE_WEIGHT`, float32 of shape `(batch,)`, and with
-    `soft_labels` also `LABEL_PROBABILITIES`, float32 of shape `(batch, num_labels)`, one-hot for real rows.
+    `soft_labels` also `LABEL_PROBABILITIES`, float32 of shape `(batch, num_labels)`, one-hot for real rows. With
+    `agreement` it adds `AGREEMENT`, float32 of shape `(batch,)`: the probability of a synthetic row's label by the
+    filter that judges it, NaN for a real row.
 
     Args:
         collator (`Callable`): The user's collator; it sees neither column.
@@ -136,6 +139,7 @@ class BlendingCollator:
         soft_labels (`bool`, *optional*, defaults to `False`): Whether to add the probabilities.
         label_names (`Sequence[str]`, *optional*, defaults to `("labels",)`):
             The label is in the first of these that the collator returns.
+        agreement (`bool`, *optional*, defaults to `False`): Whether to add that.
     """
 
     def __init__(
@@ -145,32 +149,42 @@ class BlendingCollator:
         num_labels: int,
         soft_labels: bool = False,
         label_names: Sequence[str] = ("labels",),
+        agreement: bool = False,
     ) -> None:
-        self.label_names = label_names
+        self.label_names, self.agreement = label_names, agreement
         self.collator, self.synthetic_weight = collator, synthetic_weight
         self.num_labels, self.soft_labels = num_labels, soft_labels
 
     def __call__(self, rows: Batch) -> Any:
         with isolated_rng(derive_seed(rows.seed, "collate")):
             batch = self.collator(rows)
-        if self.synthetic_weight == 1.0 and not self.soft_labels:
+        if self.synthetic_weight == 1.0 and not (self.soft_labels or self.agreement):
             return batch
         weights = [self.synthetic_weight if isinstance(row, SyntheticRow) else 1.0 for row in rows]
         batch[SAMPLE_WEIGHT] = torch.tensor(weights, dtype=torch.float32)
-        if self.soft_labels:
-            labels = batch[label_input(batch, self.label_names)]
-            if labels.is_floating_point() or labels.numel() != len(rows):
-                raise ValueError(
-                    f"synthetic_labels='soft' needs one class for each of {len(rows)} rows, but the collator gives "
-                    f"labels of type {labels.dtype} and shape {tuple(labels.shape)}: give the classes, or pass 'hard'."
-                )
-            # A row of class -100 does not count, whatever stands here.
-            probabilities = F.one_hot(labels.view(-1).clamp(min=0), self.num_labels).float()
-            for i, row in enumerate(rows):
-                if isinstance(row, SyntheticRow) and row.label_probabilities is not None:
-                    probabilities[i] = torch.tensor(row.label_probabilities)
-            batch[LABEL_PROBABILITIES] = probabilities
+        if self.soft_labels or self.agreement:
+            labels = self._classes(batch, len(rows))
+            judged = [row.label_probabilities if isinstance(row, SyntheticRow) else None for row in rows]
+            if self.soft_labels:
+                batch[LABEL_PROBABILITIES] = F.one_hot(labels, self.num_labels).float()
+                for i, probabilities in enumerate(judged):
+                    if probabilities is not None:
+                        batch[LABEL_PROBABILITIES][i] = torch.tensor(probabilities)
+            if self.agreement:
+                pairs = zip(judged, labels.tolist(), strict=True)
+                batch[AGREEMENT] = torch.tensor([float("nan") if p is None else p[label] for p, label in pairs])
         return batch
+
+    def _classes(self, batch: Any, rows: int) -> torch.Tensor:
+        """The classes of a batch; a row of class -100 does not count, whatever stands for it."""
+        labels = batch[label_input(batch, self.label_names)]
+        if labels.is_floating_point() or labels.numel() != rows:
+            asked = "synthetic_labels='soft'" if self.soft_labels else "synthetic_weighting='dynamic'"
+            raise ValueError(
+                f"{asked} needs one class for each of {rows} rows, but the collator gives labels of type "
+                f"{labels.dtype} and shape {tuple(labels.shape)}: give the classes, or pass another value."
+            )
+        return labels.view(-1).clamp(min=0)
 
 
 def label_input(inputs: Any, label_names: Sequence[str]) -> str:

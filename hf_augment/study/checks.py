@@ -39,9 +39,9 @@ def check_kind(study: Basis) -> None:
         )
     if labels is None:
         return
-    if (training.synthetic_labels, training.synthetic_weight) != ("hard", 1.0) or training.synthetic_feedback:
-        raise ValueError(
-            f"synthetic_labels={training.synthetic_labels!r}, synthetic_weight={training.synthetic_weight} and "
-            f"synthetic_feedback={training.synthetic_feedback} are not supported for several labels in a row: pass "
-            "'hard', 1 and 0."
-        )
+    plain = {"labels": "hard", "weight": 1.0, "weighting": "constant", "feedback": 0}
+    for name, value in plain.items():
+        if (given := getattr(training, f"synthetic_{name}")) != value:
+            raise ValueError(
+                f"synthetic_{name}={given!r} is not supported for several labels in a row: pass {value!r}."
+            )

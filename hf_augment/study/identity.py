@@ -34,7 +34,8 @@ WATCHING = (
 #: The synthetic rows that a classifier is shown.
 SYNTHESIS = (
     *("synthetic_ratio", "synthetic_schedule", "synthetic_schedule_fraction", "synthetic_seed"),
-    *("synthetic_shard_size", "synthetic_reuse", "synthetic_weight", "synthetic_labels"),
+    *("synthetic_shard_size", "synthetic_reuse", "synthetic_weight", "synthetic_weighting"),
+    *("synthetic_labels",),
     *("synthetic_class_balance", "synthetic_max_attempts"),
 )
 #: Which of the synthetic rows that there are.

@@ -13,6 +13,7 @@ from hf_augment.blending.schedule import RatioSchedule
 CLASS_BALANCES = ("dataset", "uniform", "rare_first")
 PRODUCERS = ("thread", "inline")
 KEEP = ("all", "recent")
+WEIGHTINGS = ("constant", "dynamic")
 
 
 @dataclass
@@ -40,6 +41,10 @@ class AugmentationArguments:
         synthetic_weight (`float`, *optional*, defaults to 1.0):
             Weight of a synthetic row in the loss, 0 or more; a real row has 1. The loss is the weighted mean of a
             batch.
+        synthetic_weighting (`str`, *optional*, defaults to `"constant"`):
+            `"constant"`: all synthetic rows weigh alike. `"dynamic"`: those weigh more whose class a filter such as
+            [`LabelAgreement`] finds likely and the classifier does not yet, by [`dynamic_weights`];
+            `synthetic_weight` is then their mean in a batch.
         synthetic_labels (`str`, *optional*, defaults to `"hard"`):
             `"hard"`: the class asked for. `"soft"`: the probabilities that a filter such as [`LabelAgreement`] gave.
         synthetic_class_balance (`str`, *optional*, defaults to `"dataset"`):
@@ -86,6 +91,10 @@ class AugmentationArguments:
     )
     synthetic_weight: float = field(
         default=1.0, metadata={"help": "Weight of a synthetic row in the loss; a real row has 1."}
+    )
+    synthetic_weighting: str = field(
+        default="constant",
+        metadata={"help": "All synthetic rows weigh alike, or by what they teach.", "choices": list(WEIGHTINGS)},
     )
     synthetic_labels: str = field(
         default="hard",
@@ -140,7 +149,7 @@ class AugmentationArguments:
         _check(self.synthetic_candidates >= 1.0, self, "synthetic_candidates", "1 or more")
         _check(self.synthetic_weight >= 0.0, self, "synthetic_weight", "0 or more")
         _check(self.synthetic_timeout > 0.0, self, "synthetic_timeout", "seconds, more than 0")
-        for name in ("schedule", "producer", "labels", "class_balance", "keep"):
+        for name in ("schedule", "producer", "labels", "class_balance", "keep", "weighting"):
             name = f"synthetic_{name}"
             choices = self.__dataclass_fields__[name].metadata["choices"]
             _check(getattr(self, name) in choices, self, name, f"one of {', '.join(choices)}")

@@ -116,7 +116,7 @@ class Blend:
 
     def settings(self) -> dict[str, Any]:
         """Returns what a resumed run may change, with a warning: it decides which examples are shown, when and how."""
-        names = ("ratio", "schedule", "schedule_fraction", "reuse", "weight", "labels")
+        names = ("ratio", "schedule", "schedule_fraction", "reuse", "weight", "weighting", "labels")
         settings = {f"synthetic_{name}": getattr(self.augmentation, f"synthetic_{name}") for name in names}
         return settings | {
             "world_size": self.layout.world_size,

@@ -60,10 +60,13 @@ def check_arguments(args: TrainingArguments, generator: Generator, filters: Sequ
             f"synthetic_producer='thread' cannot run {type(generator).__name__}, which draws from the global random "
             "state that training uses: pass synthetic_producer='inline'."
         )
-    if augmentation.synthetic_labels == "soft" and not any(f.gives_label_probabilities for f in filters):
-        raise ValueError(
-            "synthetic_labels='soft' needs a filter that gives label probabilities: add LabelAgreement to filters."
-        )
+    for name, value in (("labels", "soft"), ("weighting", "dynamic")):
+        asked = getattr(augmentation, f"synthetic_{name}") == value
+        if asked and not any(f.gives_label_probabilities for f in filters):
+            raise ValueError(
+                f"synthetic_{name}={value!r} needs a filter that gives label probabilities: add LabelAgreement to "
+                "filters."
+            )
     if max_slots(args.train_batch_size, augmentation.synthetic_ratio) >= args.train_batch_size:
         raise ValueError(
             f"synthetic_ratio={augmentation.synthetic_ratio} leaves batches of {args.train_batch_size} without a real "
@@ -114,7 +117,8 @@ def warn_if_hardly_shown(share: float | None) -> None:
 
 def row_inputs(augmentation: AugmentationArguments) -> list[str]:
     """What a loss has to heed, of [`ROW_INPUTS`]."""
-    heeded = (augmentation.synthetic_weight != 1.0, augmentation.synthetic_labels == "soft")
+    weighs = augmentation.synthetic_weight != 1.0 or augmentation.synthetic_weighting == "dynamic"
+    heeded = (weighs, augmentation.synthetic_labels == "soft")
     return [name for name, needed in zip(ROW_INPUTS, heeded, strict=True) if needed]
 
 
@@ -200,6 +204,11 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
     asked = f"synthetic_weight={augmentation.synthetic_weight} and synthetic_labels={augmentation.synthetic_labels!r}"
     if augmentation.synthetic_labels == "soft" and not has_classes:
         raise ValueError(f"{asked}: soft labels are for rows whose label is one class: pass 'hard'.")
+    if augmentation.synthetic_weighting == "dynamic" and (func is not None or overridden or not has_classes):
+        raise ValueError(
+            "synthetic_weighting='dynamic' looks at the logits of the stock loss of one class for each row, and this "
+            "trainer has another loss: pass 'constant'."
+        )
     if trainer.args.label_smoothing_factor:
         raise ValueError(
             f"{asked} do not go with label_smoothing_factor: leave it out, or use weight 1 and hard labels."

@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from transformers import Trainer
 
-from hf_augment.blending.dataset import LABEL_PROBABILITIES, SAMPLE_WEIGHT, label_input
+from hf_augment.blending.dataset import AGREEMENT, LABEL_PROBABILITIES, SAMPLE_WEIGHT, label_input
 from hf_augment.training.loaders import swapped
 
 
 #: What a loss of one's own is given of each row, as parameters or attributes of these names.
 ROW_INPUTS = ("row_weights", "label_probabilities")
+#: The largest ratio of the judge's probability to the classifier's: beyond, an example is more likely mislabelled.
+MOST_WEIGHT = 4.0
 #: The class of a row that cross-entropy leaves out.
 IGNORED = -100
 
@@ -33,11 +35,14 @@ class RowWeights:
             1 for a real row, `synthetic_weight` for a synthetic one; float32.
         probabilities (`torch.Tensor` of shape `(batch, num_labels)`, *optional*):
             Soft labels, float32; one-hot for rows without one.
+        agreement (`torch.Tensor` of shape `(batch,)`, *optional*):
+            The probability of each synthetic row's class by the filter that judged it, float32; NaN for others.
         read (`set[str]`, *optional*, defaults to none): Names of those that a loss has asked for.
     """
 
     weights: torch.Tensor
     probabilities: torch.Tensor | None = None
+    agreement: torch.Tensor | None = None
     read: set[str] = field(default_factory=set)
 
     @classmethod
@@ -45,7 +50,7 @@ class RowWeights:
         """Takes them out of a batch, so that no model meets them; `None` where the collator gave none."""
         if not isinstance(inputs, dict | UserDict) or SAMPLE_WEIGHT not in inputs:
             return None
-        return cls(inputs.pop(SAMPLE_WEIGHT), inputs.pop(LABEL_PROBABILITIES, None))
+        return cls(inputs.pop(SAMPLE_WEIGHT), inputs.pop(LABEL_PROBABILITIES, None), inputs.pop(AGREEMENT, None))
 
     def look(self, *names: str) -> RowWeights:
         """Returns itself, and remembers what a loss has asked for."""
@@ -65,6 +70,35 @@ def parameters_of(function: Callable[..., Any]) -> Collection[str]:
     # The `__call__` of a module, or of a compiled one, says nothing.
     module = getattr(function, "_orig_mod", function)
     return inspect.signature(module.forward if isinstance(module, torch.nn.Module) else function).parameters
+
+
+def dynamic_weights(logits: torch.Tensor, labels: torch.Tensor, agreement: torch.Tensor) -> torch.Tensor:
+    """
+    Weights of synthetic rows by what they teach: the judge's probability of the class over the classifier's own (Kuo
+    et al. 2025, *Not all LLM-generated data are equal*, arXiv 2410.21526, the DIMP loss), at most [`MOST_WEIGHT`], and
+    then divided by their mean in the batch.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from hf_augment.training.loss import dynamic_weights
+    >>> logits = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]])
+    >>> dynamic_weights(logits, torch.tensor([0, 0, 1]), torch.tensor([0.9, 0.9, float("nan")]))
+    tensor([1.3116, 0.6884, 1.0000])
+    ```
+
+    Args:
+        logits (`torch.Tensor` of shape `(batch, num_labels)`): Of the classifier.
+        labels (`torch.Tensor` of shape `(batch,)`): The classes.
+        agreement (`torch.Tensor` of shape `(batch,)`): The judge's probabilities of them; NaN for a real row.
+
+    Returns:
+        `torch.Tensor` of shape `(batch,)`: float32; 1 for a real row.
+    """
+    own = logits.float().softmax(-1).gather(1, labels.clamp(min=0).view(-1, 1)).view(-1)
+    ratio = (agreement / own).clamp(max=MOST_WEIGHT)
+    return torch.where(ratio.isnan(), 1.0, ratio / ratio.nanmean().clamp(min=1e-6))
 
 
 def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, rows: RowWeights) -> torch.Tensor:
@@ -91,8 +125,11 @@ def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, r
     scale = torch.where((scale - 1).abs() < 0.02, 1.0, scale)
     targets = labels if rows.probabilities is None else rows.probabilities
     losses = F.cross_entropy(logits, targets, reduction="none")
+    weights = rows.weights
+    if rows.agreement is not None:
+        weights = weights * dynamic_weights(logits.detach(), labels, rows.agreement)
     # Rows that a mean leaves out count neither above nor below.
-    weights = rows.weights * (labels != IGNORED)
+    weights = weights * (labels != IGNORED)
     return scale * (weights * losses).sum() / weights.sum()
 
 

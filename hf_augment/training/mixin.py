@@ -260,19 +260,20 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         run = self.blend.open(self._real_rows(loader))
         self._runs.append(run)
         soft = self.augmentation.synthetic_labels == "soft"
+        dynamic = self.augmentation.synthetic_weighting == "dynamic"
         collate: Any = loader.collate_fn
         streams = isinstance(loader.dataset, torch_data.IterableDataset)
         blended = BlendedDataset(
             None if streams else loader.dataset,
             run.prepared.reader,
             self.blend.maker.transform(loader.dataset),
-            soft_labels=soft,
+            soft_labels=soft or dynamic,
             columns=collate.signature_columns if isinstance(collate, RemoveColumnsCollator) else None,
         )
         run.rows = blended
         num_labels = len(self.blend.pipeline.generator.label_names)
         weight = self.augmentation.synthetic_weight
-        collate = BlendingCollator(collate, weight, num_labels, soft, self.label_names)
+        collate = BlendingCollator(collate, weight, num_labels, soft, self.label_names, dynamic)
         seed = derive_seed(self.args.seed, "workers")
         return self.accelerator.prepare(with_batches(loader, blended, run.sampler, collate, seed))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hf_augment.training.loss import RowWeights, parameters_of, weigh_loss
+from hf_augment.training.loss import RowWeights, dynamic_weights, parameters_of, weigh_loss
 
 
 LOGITS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.5, 0.0]])
@@ -47,6 +47,39 @@ def test_a_row_that_the_loss_leaves_out_does_not_weigh(soft):
     )
     losses = F.cross_entropy(LOGITS, LABELS, reduction="none")
     assert weighed == pytest.approx(((losses[1] + 0.5 * losses[2]) / 1.5).item())
+
+
+def test_dynamic_weights_by_hand():
+    own = LOGITS.softmax(-1)
+    agreement = torch.tensor([0.9, float("nan"), 0.8])
+    first, last = 0.9 / own[0, 0].item(), 0.8 / own[2, 1].item()
+    mean = (first + last) / 2
+    found = dynamic_weights(LOGITS, LABELS, agreement)
+    assert found.tolist() == pytest.approx([first / mean, 1.0, last / mean])
+    # Never more than MOST_WEIGHT for one, so that what is most likely mislabelled does not outweigh the rest.
+    wrong = torch.tensor([[0.0, 9.0], [0.0, 0.0]])
+    assert dynamic_weights(wrong, torch.tensor([0, 0]), torch.ones(2)).tolist() == pytest.approx([4 / 3, 2 / 3])
+    assert dynamic_weights(LOGITS, LABELS, torch.full((3,), float("nan"))).tolist() == [1.0] * 3
+    assert dynamic_weights(LOGITS, torch.tensor([-100, 1, 1]), agreement).isfinite().all()
+
+
+def test_dynamic_weights_come_on_top_of_the_constant_one():
+    agreement = torch.tensor([0.9, float("nan"), 0.8])
+    losses = F.cross_entropy(LOGITS, LABELS, reduction="none")
+    weights = torch.tensor([0.5, 1.0, 0.5]) * dynamic_weights(LOGITS, LABELS, agreement)
+    weighed = weigh_loss(PLAIN, LOGITS, LABELS, RowWeights(torch.tensor([0.5, 1.0, 0.5]), agreement=agreement))
+    assert weighed == pytest.approx(((weights * losses).sum() / weights.sum()).item())
+
+
+def test_no_gradient_flows_through_weights():
+    logits = LOGITS.clone().requires_grad_()
+    agreement = torch.tensor([0.9, float("nan"), 0.8])
+    loss = weigh_loss(PLAIN, logits, LABELS, RowWeights(torch.ones(3), agreement=agreement))
+    loss.backward()
+    fixed = LOGITS.clone().requires_grad_()
+    weights = dynamic_weights(LOGITS, LABELS, agreement)
+    ((weights * F.cross_entropy(fixed, LABELS, reduction="none")).sum() / weights.sum()).backward()
+    torch.testing.assert_close(logits.grad, fixed.grad)
 
 
 def test_weights_are_taken_out_of_a_batch_once():

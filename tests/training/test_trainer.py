@@ -221,6 +221,21 @@ def test_weighted_and_soft_losses_against_a_naive_one(tmp_path, toy):
     trainer._close_runs(wait=True)
 
 
+def test_a_dynamic_weight_looks_at_the_judge_and_at_the_classifier(tmp_path, toy):
+    trainer = toy.trainer(tmp_path, toy.generator(), filters=[EveryThird(toy)], synthetic_weighting="dynamic")
+    batch = next(iter(trainer.get_train_dataloader()))
+    trainer.model.eval()
+    p = trainer.model(**{name: batch[name] for name in toy.inputs}).logits.softmax(-1)
+    own = p[torch.arange(4), batch["labels"]]
+    # The filter gives 0.75 to each class that was asked for.
+    ratio = (0.75 / own[2:]).clamp(max=4.0)
+    weights = torch.cat([torch.ones(2), ratio / ratio.mean()]).detach()
+    inputs = trainer._prepare_inputs(dict(batch))
+    found = trainer.compute_loss(trainer.model, inputs)
+    torch.testing.assert_close(found, (weights * -own.log()).sum() / weights.sum())
+    trainer._close_runs(wait=True)
+
+
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_weights_change_neither_the_scale_of_the_loss_nor_that_of_the_gradient(tmp_path, toy, accumulation):
     """Some heads ignore the number of items of a step, so their loss is multiplied (transformers#47688)."""
@@ -284,6 +299,7 @@ CASES = {
         "synthetic_schedule": "cosine_decay",
     },
     "weights": lambda toy: {"synthetic_weight": 0.3, "gradient_accumulation_steps": 2},
+    "dynamic weights": lambda toy: {"synthetic_weighting": "dynamic", "filters": [EveryThird(toy)]},
     "feedback": feedback,
     "feedback, inline, filters, reuse": lambda toy: {
         **feedback(toy),
@@ -578,6 +594,14 @@ REFUSALS = {
     "ratio 1": (
         lambda toy: {"synthetic_ratio": 1.0},
         r"synthetic_ratio=1\.0 is out of range: pass a share in \[0, 1\)",
+    ),
+    "weighting": (
+        lambda toy: {"synthetic_weighting": "steep"},
+        "synthetic_weighting='steep' is out of range: pass one of constant, dynamic",
+    ),
+    "dynamic without a judge": (
+        lambda toy: {"synthetic_weighting": "dynamic"},
+        "synthetic_weighting='dynamic' needs a filter that gives label probabilities: add LabelAgreement",
     ),
     "ratio -0.1": (lambda toy: {"synthetic_ratio": -0.1}, r"synthetic_ratio=-0\.1 is out of range"),
     "reuse 0": (lambda toy: {"synthetic_reuse": 0}, "synthetic_reuse=0 is out of range: pass 1 or more"),
