@@ -32,12 +32,16 @@ class Source(ABC):
             Whether the generator learns the labelled rows, so that a classifier of these rows would confirm copies.
         shared (`bool`, defaults to `False`): Whether all splits have one generator, and so one stream of examples.
         real (`bool`, defaults to `False`): Whether the examples are real rows, which are not filtered or published.
+        reuse (`int`, *optional*):
+            How often each example is shown where that is not for `synthetic_reuse` to say, which spares examples that
+            cost something.
     """
 
     name: str
     learns: ClassVar[bool] = False
     shared: ClassVar[bool] = False
     real: ClassVar[bool] = False
+    reuse: ClassVar[int | None] = None
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -136,7 +136,8 @@ class Study(Basis):
             return found | ({"max_steps": str(self.augmented_steps())} if arm.same_steps else {})
         synthesis = identity.arguments(self.training, identity.SYNTHESIS)
         chosen = arm.policies_identity(self.training)
-        return found | synthesis | arm.source.identity() | arm.filters_identity() | chosen
+        reuse = {} if arm.source.reuse is None else {"reuse": str(arm.source.reuse)}
+        return found | synthesis | arm.source.identity() | reuse | arm.filters_identity() | chosen
 
     # What cannot work is refused before anything is trained.
 
@@ -347,6 +348,7 @@ class Study(Basis):
             "synthetic_seed": derive_seed(split.seed, "synthetic", *counters) % 2**31,
             "synthetic_feedback": 0 if arm.policies is None else self.training.synthetic_feedback,
             "policies": arm.policies,
+            "synthetic_reuse": arm.source.reuse or self.training.synthetic_reuse,
         }
 
     def _shards(self, split: Split, arm: Arm) -> Path:

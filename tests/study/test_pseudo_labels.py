@@ -30,6 +30,7 @@ def study(tmp_path):
             max_steps=6,
             save_strategy="no",
             synthetic_shard_size=8,
+            synthetic_reuse=3,
             use_cpu=True,
             remove_unused_columns=kind is TEXT,
         )
@@ -48,6 +49,8 @@ def test_rows_without_a_label_are_shown_with_the_one_that_the_probe_gives_them(k
     made.run()
     (run,) = [run for run in made.runs if run.arm == "pseudo_labels"]
     assert run.shown == 1.0
+    # Each once, whatever is said of examples that cost something.
+    assert len(set(map(str, made.stores["pseudo_labels"].dataset()[made.classifier.kind]))) > 12
     whole, _, _ = made.split(0).probes
     shown = made.stores["pseudo_labels"].dataset()
     values = [{made.classifier.kind: value} for value in made.classifier.values(shown)]

@@ -1,0 +1,151 @@
+"""
+What does feedback do with a generator whose labels are wrong in one class?
+
+    python recipes/benchmarks/wrong_labels.py SetFit/sst2 --text_column text --label_column label_text
+
+A stand-in for a generator draws real rows that are not labelled. Of those that it gives out as the first class, half
+are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), chosen by
+entropy alone, and chosen by entropy where a judge of the labelled rows agrees, with weights and shares of the classes
+that follow the classifier, too. Printed are accuracy, and recall of each class, beside the Trainer with as many steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+from rich.console import Console
+
+from hf_augment import (
+    Arm,
+    AugmentingTrainingArguments,
+    ClassAllocation,
+    DatasetGenerator,
+    LabelAgreement,
+    LabelledData,
+    Study,
+    TextClassifier,
+    UncertaintySelection,
+    load_texts,
+)
+from hf_augment.generators.base import Generator
+from hf_augment.progress import one_line_errors
+from hf_augment.reporting.terminal import print_table
+from hf_augment.seeding import derive_rng
+from hf_augment.study.arms import Source
+from hf_augment.study.settling import CLASSIFIER
+from hf_augment.study.split import REFERENCE, Split
+
+
+#: Steps of a training, and its batches, of which three in four rows are drawn.
+STEPS, BATCH, RATIO = 128, 16, 0.75
+#: The share of what is given out as the first class that is of another one.
+WRONG = 0.5
+
+
+class WrongInOneClass(Source):
+    """Rows that a split does not label, of which some are given out as of the first class."""
+
+    name, real = "wrong", True
+
+    def identity(self) -> dict[str, str]:
+        return {"wrong": str(WRONG)}
+
+    def open(self, split: Split) -> Generator:
+        rows = split.apart[1]
+        labels, names = np.array(rows["label"][:]), split.study.data.label_names
+        rng = derive_rng(split.seed, "wrong_labels", split.index)
+        right = np.flatnonzero(labels == 0)
+        # As many wrong ones beside the right ones as make this share.
+        count = round(len(right) * WRONG / (1 - WRONG))
+        labels[rng.permutation(np.flatnonzero(labels != 0))[:count]] = 0
+        given = rows.remove_columns("label").add_column("label", labels)
+        return DatasetGenerator(given.cast_column("label", datasets.ClassLabel(names=names)))
+
+
+def judged(split: Split, source: Source, generator: Generator) -> list[LabelAgreement]:
+    """The judge of the labelled rows, which rejects nothing: what is chosen, and weights, go by what it says."""
+    return [LabelAgreement(split.probes[0], 0.0, label_names=list(generator.label_names))]
+
+
+def arms() -> list[Arm]:
+    """What is compared."""
+    entropy, everything = UncertaintySelection(max_entropy=1.0), [UncertaintySelection(), ClassAllocation()]
+    source = WrongInOneClass()
+    return [
+        Arm("static", source, policies=[]),
+        Arm("entropy alone", source, policies=[entropy]),
+        Arm("entropy, judge", source, judged, policies=[UncertaintySelection()]),
+        Arm("entropy, judge, shares", source, judged, policies=everything),
+    ]
+
+
+def build(options: argparse.Namespace, folder: str, weighting: str, chosen: Sequence[Arm]) -> Study:
+    """A study of some arms; weights are the same for all arms of one."""
+    columns = {"text_column": options.text_column, "label_column": options.label_column}
+    data = LabelledData(
+        load_texts(options.dataset, options.train_split, **columns),
+        {"test": load_texts(options.dataset, options.test_split, **columns)},
+        options.dataset,
+    )
+    training = AugmentingTrainingArguments(
+        folder,
+        max_steps=STEPS,
+        warmup_steps=STEPS // 10,
+        learning_rate=1e-4,
+        per_device_train_batch_size=BATCH,
+        synthetic_ratio=RATIO,
+        synthetic_shard_size=64,
+        synthetic_feedback=STEPS // 8,
+        synthetic_weighting=weighting,
+        eval_strategy="steps",
+        eval_steps=STEPS,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    classifier = TextClassifier(options.model, data.label_names, max_length=48)
+    study = Study(data, classifier, training, chosen, train_per_class=32, splits=options.splits, seeds=1)
+    del study.arms["baseline"]
+    return study
+
+
+def main() -> None:
+    """Trains, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], allow_abbrev=False)
+    parser.add_argument("dataset", help="Hub id or folder of labelled texts with a test split")
+    parser.add_argument("--text_column", default="text", help="column of the texts")
+    parser.add_argument("--label_column", default="label", help="column of the labels")
+    parser.add_argument("--train_split", default="train", help="split to draw labelled rows from")
+    parser.add_argument("--test_split", default="validation", help="split to test on")
+    parser.add_argument("--model", default=CLASSIFIER, help="classifier")
+    parser.add_argument("--splits", type=int, default=3, help="draws of the labelled rows")
+    options = parser.parse_args()
+    runs: list[Any] = []
+    names: list[str] = []
+    plain = arms()
+    weighed = [Arm("entropy, judge, shares, weights", plain[-1].source, judged, policies=plain[-1].policies)]
+    for weighting, chosen in (("constant", plain), ("dynamic", weighed)):
+        with tempfile.TemporaryDirectory() as folder:
+            study = build(options, folder, weighting, chosen)
+            names = study.data.label_names
+            if weighting == "dynamic":
+                del study.arms[REFERENCE]
+            runs += study.run()
+    rows = []
+    for arm in dict.fromkeys(run.arm for run in runs):
+        of = [run for run in runs if run.arm == arm]
+        figures = [[run.metrics["test"]["accuracy"] for run in of]]
+        figures += [[run.classes["test"][name]["recall"] for run in of] for name in names]
+        rows.append([arm, *(f"{np.mean(f):.3f} ({min(f):.3f} to {max(f):.3f})" for f in figures)])
+    header = ["arm", "accuracy", *(f"recall of {name}" for name in names)]
+    print_table(Console(width=140), f"{options.splits} draws, mean and range", header, rows)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
