@@ -245,8 +245,10 @@ def check_feedback(trainer: Any) -> None:
     for policy in policies or ():
         if not isinstance(policy, Policy):
             raise ValueError(f"policies holds {policy!r}, which is no Policy: subclass hf_augment.Policy.")
-        if policy.needs_validation and trainer.eval_dataset is None:
-            raise ValueError(f"{type(policy).__name__} looks at validation rows: pass eval_dataset, or leave it out.")
+        if policy.needs_validation and (trainer.eval_dataset is None or isinstance(trainer.eval_dataset, dict)):
+            raise ValueError(
+                f"{type(policy).__name__} looks at validation rows: pass one dataset as eval_dataset, or leave it out."
+            )
     for task in ("class_shares", "score"):
         who = [type(p).__name__ for p in policies or () if getattr(type(p), task) is not getattr(Policy, task)]
         if len(who) > 1:
@@ -254,6 +256,8 @@ def check_feedback(trainer: Any) -> None:
     said = f"synthetic_feedback={period}"
     if trainer.guard is not None:
         raise ValueError(f"{said} does not go with an AugmentationGuard, which changes the draws: leave one out.")
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise ValueError(f"{said} asks a whole model on each process, and this one is sharded: pass 0.")
     if isinstance(trainer.train_dataset, torch_data.IterableDataset):
         raise ValueError(f"{said} needs training rows that have numbers, and this is a stream: pass 0.")
 

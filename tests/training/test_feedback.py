@@ -164,6 +164,10 @@ REFUSED = {
     "policies alone": ({"synthetic_feedback": 0, "policies": [UncertaintySelection()]}, "decide nothing with"),
     "no policy": ({"policies": ["entropy"]}, "policies holds 'entropy', which is no Policy"),
     "two": ({"policies": [Counting(), UncertaintySelection()]}, "Counting and UncertaintySelection, and each decides"),
+    "several sets": (
+        {"policies": [ClassAllocation()], "eval_dataset": {"a": TEXT.dataset(20)}},
+        "ClassAllocation looks at validation rows: pass one dataset",
+    ),
     "no rows": ({"policies": [ClassAllocation()], "eval_dataset": None}, "ClassAllocation looks at validation rows"),
 }
 
@@ -174,6 +178,13 @@ def test_what_cannot_work_is_refused_when_the_trainer_is_built(tmp_path, case):
     values = {"synthetic_feedback": 4, "num_train_epochs": 2, "eval_dataset": TEXT.dataset(20)} | options
     with pytest.raises(ValueError, match=told):
         TEXT.trainer(tmp_path, TEXT.generator(), **values)
+
+
+def test_a_model_that_is_sharded_is_refused(tmp_path, monkeypatch):
+    trainer = TEXT.trainer(tmp_path, TEXT.generator(), synthetic_feedback=4, num_train_epochs=2)
+    monkeypatch.setattr(trainer, "is_fsdp_enabled", True)
+    with pytest.raises(ValueError, match="asks a whole model on each process, and this one is sharded"):
+        trainer.train()
 
 
 def test_streams_and_guards_are_refused(tmp_path):
