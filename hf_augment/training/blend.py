@@ -169,7 +169,7 @@ class BlendedRun:
         self.prepared = PreparedShards(self.store, blend.maker.prepare)
         self.sampler = BlendedBatchSampler(self.plan, self.layout, rows, self.accepted, epoch=lambda: self.epoch)
         self.epoch, self._next_epoch = 0, 0
-        self._begun = 0  # So many of the first shards will not be asked for.
+        self._first_step = 0
         self._last: int | None = None
         #: The rows of the loader, once it is made.
         self.rows: Any = None
@@ -180,7 +180,8 @@ class BlendedRun:
     def accepted(self, shard: int) -> np.ndarray:
         """Waits for a shard; returns which of its slots hold an example, bool of shape `(shard_size,)`."""
         if self._last is None:
-            self.producer.begin(self.producer.shards[self._begun])
+            # Only now, since a guard that goes on has changed the draws.
+            self.producer.begin(self.producer.shards[self._shards_done(self._first_step)])
         if shard != self._last:
             self.producer.wait_for(shard)
             self._last = shard
@@ -190,7 +191,7 @@ class BlendedRun:
         """Training starts at this optimizer step: what epoch comes next, and what stretch [`log`] reports first."""
         self._next_epoch = step // self.shape.steps_per_epoch
         self.sampler.first_batch = self.shape.batches_before(step)
-        self._begun = self._shards_done(step)
+        self._first_step = step
         self._since = (step, time.perf_counter(), self.producer.waited_seconds)
 
     def check_kept(self, *shards: int) -> None:
