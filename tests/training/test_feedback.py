@@ -1,6 +1,5 @@
 """Rounds in a run: that they change nothing but what they choose, and that nothing is scored twice."""
 
-import dataclasses
 import json
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from hf_augment import AugmentationGuard, ClassAllocation, Policy, UncertaintySelection
-from hf_augment.training.briefs import Brief, brief_key, read_brief, write_brief
 from tests.toys import (
     TEXT,
     EveryThird,
@@ -194,21 +192,6 @@ def test_streams_and_guards_are_refused(tmp_path):
     guarded = {"callbacks": [AugmentationGuard()], "eval_dataset": TEXT.dataset(20), "eval_strategy": "epoch"}
     with pytest.raises(ValueError, match="does not go with an AugmentationGuard"):
         TEXT.trainer(tmp_path, TEXT.generator(), synthetic_feedback=4, num_train_epochs=2, **guarded)
-
-
-def test_briefs_are_files_that_are_known_by_what_they_rest_on(tmp_path):
-    brief = Brief(1, "", 4, 20, [0.5, 0.5], [[3, 1]], [[(2, 0.25), (5, None)]], {"entropy": 0.5})
-    brief = dataclasses.replace(brief, key=brief_key([], "weights", ["policy"]))
-    write_brief(tmp_path, brief)
-    assert read_brief(tmp_path, 1, brief.key) == brief
-    assert read_brief(tmp_path, 2, brief.key) is None
-    others = [
-        brief_key([brief], "weights", ["policy"]),
-        brief_key([], "others", ["policy"]),
-        brief_key([], "weights", []),
-    ]
-    assert len({brief.key, *others}) == 4
-    assert Brief.from_dict(json.loads(json.dumps(dataclasses.asdict(brief)))) == brief
 
 
 KILLED = """
