@@ -19,6 +19,7 @@ from .filters.near_duplicates import EvaluationOverlap, Memorization, NearDuplic
 from .generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
 from .generator_trainers.gan import GANTrainer, GANTrainingArguments
 from .generators.base import Generator
+from .generators.cached import CachedGenerator
 from .generators.causal_lm import CausalLMGenerator
 from .generators.connection import Endpoint
 from .generators.dataset import DatasetGenerator
@@ -67,6 +68,7 @@ __all__ = [
     "AugmentingMixin",
     "AugmentingTrainer",
     "AugmentingTrainingArguments",
+    "CachedGenerator",
     "CausalLMGenerator",
     "CausalLMGeneratorTrainer",
     "CausalLMGeneratorTrainingArguments",

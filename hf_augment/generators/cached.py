@@ -16,9 +16,25 @@ from hf_augment.generators.base import Generator
 
 class CachedGenerator(Generator):
     """
-    A generator that looks up in a folder what it has made before. Arms, splits and processes that ask for the same
-    labels with the same seed share the cost; what filters make of the candidates is their own. The examples must be
-    JSON serialisable, as texts are.
+    A generator that looks up in a folder what it has made before. Runs, arms, splits and processes that ask for the
+    same labels with the same seed share the cost; what filters make of the candidates is their own.
+
+    Example:
+
+    ```python
+    >>> import datasets
+    >>> from hf_augment import CachedGenerator, DatasetGenerator
+
+    >>> rows = datasets.Dataset.from_dict({"text": ["Dull.", "Moving."], "label": [0, 1]})
+    >>> rows = rows.cast_column("label", datasets.ClassLabel(names=["negative", "positive"]))
+    >>> generator = CachedGenerator(DatasetGenerator(rows), "candidates")
+    >>> generator.generate([1], seed=0)  # and from then on without asking again
+    [{'text': 'Moving.'}]
+    ```
+
+    Args:
+        generator ([`Generator`]): Makes what is not there, examples that are JSON serialisable, as texts are.
+        folder (`str` or `Path`): Where they are kept, by fingerprint, labels and seed; generators may share it.
     """
 
     def __init__(self, generator: Generator, folder: str | Path) -> None:
