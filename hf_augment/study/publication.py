@@ -19,6 +19,7 @@ from accelerate import PartialState
 from rich.console import Console
 from rich.text import Text
 
+from hf_augment.evaluation.comparison import ArmRun, compare_all
 from hf_augment.files import read_json
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
@@ -90,8 +91,8 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     sources = {name: arm.source for name, arm in arms.items() if arm.source is not None}
     name, classifier = short_names([data.name, study.classifier.name])
-    if data.labels is not None:
-        more = more | {"notes": [SEVERAL_LABELS, *more.get("notes", [])]}
+    notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_live_beside_static(study.runs)]
+    more = more | {"notes": [*notes, *more.get("notes", [])]}
     return Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
         settings={key: _shown(value) for key, value in shown.items()},
@@ -118,6 +119,14 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         },
         **more,
     )
+
+
+def _live_beside_static(runs: Sequence[ArmRun]) -> list[str]:
+    """Returns what choosing while training brings beside chance that draws from the same candidates, by source."""
+    arms = dict.fromkeys(run.arm for run in runs)
+    sources = [arm.removesuffix("_live") for arm in arms if arm.endswith("_live")]
+    pairs = [(f"{source}_live", f"{source}_static") for source in sources if f"{source}_static" in arms]
+    return [compare_all(runs, static, "test", [live])[0].describe() for live, static in pairs]
 
 
 def _judge_accuracy(study: Basis) -> float | None:

@@ -138,6 +138,7 @@ def test_live_and_static_arms_show_candidates_of_one_stream(make):
     assert "policies" not in study.arm_identity(Arm("said", Given(generator, "said")))
     report = study.report()
     assert report.samples == {}
+    assert report.notes[0].startswith("said_live against said_static on test: ")
     # Other rounds are another run.
     with pytest.raises(ValueError, match="was made with synthetic_feedback='4', and now it is '3'"):
         make(arms, feedback | {"synthetic_feedback": 3}).run()
