@@ -103,15 +103,21 @@ def generate(options: argparse.Namespace) -> Path:
         pipeline, store = study.stream(0, name)
     with working(f"Generating {options.examples} examples"):
         accounts = fill(pipeline, store, options.examples, limit, _Progress(options.examples))
+    # Before anything is said of what passed them, which may be nothing.
+    print_table(Console(), "What the filters did", ["filter", "candidates", "rejected"], filter_rows(accounts))
+    made = sum(account.candidates for account in accounts)
+    if made == sum(sum(account.rejected.values()) for account in accounts):
+        raise ValueError(
+            f"Of {made} candidates filters accepted none, so there is nothing to write: pass another "
+            "--generator_model, --descriptions of the classes, or more labelled rows for the judge."
+        )
     rows = as_opened(study.data, store, options.examples)
     (source,) = (source for source in study.sources() if source.name == name)
     with working(f"Writing {folder}"):
         write_examples(folder, study.data.name, source.models, rows, accounts, store)
     counts = count_classes(rows)
     print_table(Console(), f"{len(rows)} examples", ["class", "examples"], [[n, str(c)] for n, c in counts.items()])
-    print_table(Console(), "What the filters did", ["filter", "candidates", "rejected"], filter_rows(accounts))
     if len(rows) < options.examples:
-        made = sum(account.candidates for account in accounts)
         say(
             f"! {options.examples - len(rows)} of {options.examples} examples are missing: of {made} candidates, "
             f"{limit} or more (--max_candidates), filters accepted no more."

@@ -104,6 +104,24 @@ def test_what_is_missing_and_why_is_said_and_rejects_are_kept(tiny, monkeypatch,
     assert set(rejected["reason"]) == {"odd"}
 
 
+def test_of_nothing_that_is_accepted_it_is_said_what_rejected_it(tiny, monkeypatch, capsys):  # noqa: F811
+    class Strict(Filter):
+        name = "strict"
+
+        def judge(self, examples, labels):
+            return [Verdict(False, 0.0, "never") for _ in examples]
+
+        def fingerprint(self):
+            return "strict"
+
+    monkeypatch.setattr("hf_augment.study.text.TextFilters.__call__", lambda *_: [Strict()])
+    with pytest.raises(SystemExit, match="Of 96 candidates filters accepted none, so there is nothing to write"):
+        main(["generate", "tickets.csv", *MODELS, "--out", "made", "--examples", "4", "--max_candidates", "60"])
+    told = capsys.readouterr().out
+    assert re.search(r"strict\W+96\W+96", told)
+    assert {path.name for path in Path("made").iterdir()} == {".cache"}
+
+
 def test_sets_of_labels_are_written_as_they_are_read(tiny, accepting):  # noqa: F811
     texts = [f"{text} {i}" for i, text in enumerate(TEXT.rows(60)["text"][:])]
     with open("several.csv", "w", newline="") as file:
