@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
@@ -55,19 +55,34 @@ class ChosenLayout(DrawLayout):
     @cached_property
     def _ends(self) -> tuple[int, ...]:
         """For each period the number of this rank's shards that it can show, ascending."""
-        walked = -(-self.starts[1] // self.draws_per_shard)
-        ends, wanted = [walked], self.wanted(0)
+        ends, wanted = [-(-self.starts[1] // self.draws_per_shard)], self.wanted(0)
         for period in self.rounds:
             wanted += self.wanted(period)
-            # The tiny addend: what adds up to 10 may be just above.
-            ends.append(max(ends[-1], math.ceil(self.candidates * wanted / self.shard_size - 1e-9)))
+            end = ends[-1]
+            if self.wanted(period):
+                # The tiny addend: what adds up to 10 may be just above.
+                end = max(end, math.ceil(self.candidates * wanted / self.shard_size - 1e-9))
+                # Slots that rounds before may have taken, of shards that this one knows.
+                begin = self._begin_of(period, ends)
+                taken = sum(self.wanted(earlier) for earlier in range(max(1, period - self.lifetime + 1), period))
+                taken += self._walked_behind(begin)
+                end = max(end, begin - (-(self.wanted(period) + taken) // self.shard_size))
+            ends.append(end)
         return tuple(ends)
 
     def _begin(self, period: int) -> int:
         """The number of this rank's shards that no period from this one on shows."""
+        return self._begin_of(period, self._ends)
+
+    def _begin_of(self, period: int, ends: Sequence[int]) -> int:
         # The last shard that is walked through in the first period may have slots left.
         left = self.starts[1] // self.draws_per_shard if period else 0
-        return max(left, self._ends[period - self.lifetime]) if period > self.lifetime else left
+        return max(left, ends[period - self.lifetime]) if period > self.lifetime else left
+
+    def _walked_behind(self, begin: int) -> int:
+        """The number of slots, of shards from `begin` on, that the first period shows."""
+        whole, more = divmod(self.starts[1], self.draws_per_shard)
+        return min(more, self.shard_size) if begin <= whole else 0
 
     def pool(self, number: int) -> tuple[range, range]:
         """The shards of this rank of which a round chooses, and those of them that no round before it knew."""

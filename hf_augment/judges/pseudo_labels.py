@@ -79,11 +79,13 @@ def pseudo_label(
     for label in range(len(label_names)):
         rows = np.flatnonzero(labels == label)
         # Stable, so that among equals the first are kept.
-        surest = rows[np.argsort(-sureness[rows], kind="stable")][: math.ceil(confident_share * len(rows))]
+        # The tiny addend: what is 7 may be just above.
+        count = math.ceil(confident_share * len(rows) - 1e-9)
+        surest = rows[np.argsort(-sureness[rows], kind="stable")][:count]
         kept.append(surest[sureness[surest] >= min_probability])
     chosen = np.sort(np.concatenate(kept))
     found = dataset.select(chosen)
-    found = found.add_column(LABEL, labels[chosen]).cast_column(LABEL, datasets.ClassLabel(names=list(label_names)))
+    found = found.add_column(LABEL, labels[chosen], feature=datasets.ClassLabel(names=list(label_names)))
     return found.add_column(PROBABILITY, sureness[chosen])
 
 
@@ -98,6 +100,11 @@ def _judged(dataset: datasets.Dataset, judge: Judge, classes: int) -> np.ndarray
                 raise ValueError(
                     f"judge returned an array of shape {part.shape} for {len(rows)} rows and {classes} label_names: "
                     "give a judge of these classes."
+                )
+            # Written so that NaN fails too.
+            if not ((part >= 0) & (part <= 1)).all():
+                raise ValueError(
+                    f"judge returned {part[0].round(3).tolist()} first, which are no probabilities: apply a softmax."
                 )
             parts.append(part)
             progress.update(len(rows))

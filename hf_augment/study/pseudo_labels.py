@@ -19,7 +19,7 @@ from hf_augment.study.split import Basis, Split
 
 
 #: The column of a row's number.
-_ROW = "row"
+_ROW = "hf_augment.row"
 
 
 class Asked(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from dataclasses import dataclass, field
 
@@ -144,9 +145,9 @@ class AugmentationArguments:
         _check(self.synthetic_seed is None or self.synthetic_seed >= 0, self, "synthetic_seed", "0 or more, or None")
         for name in ("synthetic_shard_size", "synthetic_reuse", "synthetic_max_attempts"):
             _check(getattr(self, name) >= 1, self, name, "1 or more")
-        whole = self.synthetic_feedback >= 0 and self.synthetic_feedback == int(self.synthetic_feedback)
-        _check(whole, self, "synthetic_feedback", "a number of steps, or 0 for none")
-        _check(self.synthetic_candidates >= 1.0, self, "synthetic_candidates", "1 or more")
+        whole = isinstance(self.synthetic_feedback, int) and self.synthetic_feedback >= 0
+        _check(whole, self, "synthetic_feedback", "a whole number of steps, or 0 for none")
+        _check(1.0 <= self.synthetic_candidates < math.inf, self, "synthetic_candidates", "1 or more")
         _check(self.synthetic_weight >= 0.0, self, "synthetic_weight", "0 or more")
         _check(self.synthetic_timeout > 0.0, self, "synthetic_timeout", "seconds, more than 0")
         for name in ("schedule", "producer", "labels", "class_balance", "keep", "weighting"):

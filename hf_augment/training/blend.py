@@ -169,7 +169,9 @@ class BlendedRun:
         self.prepared = PreparedShards(self.store, blend.maker.prepare)
         self.sampler = BlendedBatchSampler(self.plan, self.layout, rows, self.accepted, epoch=lambda: self.epoch)
         self.epoch, self._next_epoch = 0, 0
-        self._first_step = 0
+        self._first_step, self._begun = 0, False
+        # Of shards whose examples are dropped: which of their slots hold one.
+        self._masks: dict[int, np.ndarray] = {}
         self._last: int | None = None
         #: The rows of the loader, once it is made.
         self.rows: Any = None
@@ -179,13 +181,20 @@ class BlendedRun:
 
     def accepted(self, shard: int) -> np.ndarray:
         """Waits for a shard; returns which of its slots hold an example, bool of shape `(shard_size,)`."""
-        if self._last is None:
-            # Only now, since a guard that goes on has changed the draws.
-            self.producer.begin(self.producer.shards[self._shards_done(self._first_step)])
+        self.begin()
         if shard != self._last:
             self.producer.wait_for(shard)
             self._last = shard
-        return self.prepared.accepted(shard)
+        accepted = self.prepared.accepted(shard)
+        if self.blend.drops and self.layout.in_order(self.plan.total_draws) < self.plan.total_draws:
+            self._masks[shard] = accepted
+        return accepted
+
+    def begin(self) -> None:
+        """Tells the producer which shards will not be asked for; not before a guard that goes on has changed draws."""
+        if not self._begun:
+            self._begun = True
+            self.producer.begin(self.producer.shards[self._shards_done(self._first_step)])
 
     def start(self, step: int) -> None:
         """Training starts at this optimizer step: what epoch comes next, and what stretch [`log`] reports first."""
@@ -205,7 +214,7 @@ class BlendedRun:
             ValueError: If one of them is lost.
         """
         pipeline = self.blend.pipeline
-        if pipeline.generator.replayable:
+        if pipeline.generator.replayable or not shards:
             return
         last = max(shards)
         earlier = [shard for shard in self.producer.shards if shard < last] if pipeline.remembering else []
@@ -253,8 +262,9 @@ class BlendedRun:
         whole = [self.store.account(shard) for shard in self.producer.shards[:done] if self.store.was_made(shard)]
         shown = self.layout.reuse * sum(account.candidates - sum(account.rejected.values()) for account in whole)
         for shard, places in self.layout.slots(range(done * self.layout.draws_per_shard, in_order)):
-            if self.store.has(shard):
-                shown += int(self.store.accepted(self.store.read(shard))[places].sum())
+            if shard in self._masks or self.store.has(shard):
+                mask = self._masks.get(shard)
+                shown += int((self.store.accepted(self.store.read(shard)) if mask is None else mask)[places].sum())
         # What was chosen was accepted.
         shown += len(self.layout.shown(range(in_order, draws.stop))[0])
         return shown / max(self.scheduled(step), 1)

@@ -48,9 +48,9 @@ class Brief:
         return cls(**values | {"left": left})
 
 
-def brief_key(before: Iterable[Brief], weights: str, policies: Iterable[str]) -> str:
-    """Returns the key of the brief that follows on others."""
-    parts = [*(brief.key for brief in before), weights, *policies]
+def brief_key(before: Iterable[Brief], weights: str, facts: str) -> str:
+    """Returns the key of the brief that follows on others; `facts` are whatever else it is decided from."""
+    parts = [*(brief.key for brief in before), weights, facts]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

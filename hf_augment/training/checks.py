@@ -67,7 +67,13 @@ def check_arguments(args: TrainingArguments, generator: Generator, filters: Sequ
                 f"synthetic_{name}={value!r} needs a filter that gives label probabilities: add LabelAgreement to "
                 "filters."
             )
-    if max_slots(args.train_batch_size, augmentation.synthetic_ratio) >= args.train_batch_size:
+    slots = max_slots(args.train_batch_size, augmentation.synthetic_ratio)
+    if augmentation.synthetic_weighting == "dynamic" and slots < 2:
+        raise ValueError(
+            "synthetic_weighting='dynamic' weighs the synthetic rows of a batch against each other, and "
+            f"synthetic_ratio={augmentation.synthetic_ratio} leaves one: raise it, or pass 'constant'."
+        )
+    if slots >= args.train_batch_size:
         raise ValueError(
             f"synthetic_ratio={augmentation.synthetic_ratio} leaves batches of {args.train_batch_size} without a real "
             "row: lower synthetic_ratio or raise per_device_train_batch_size."
@@ -238,6 +244,8 @@ def check_feedback(trainer: Any) -> None:
         ValueError: With the argument and the remedy.
     """
     period, policies = trainer.augmentation.synthetic_feedback, trainer.policies
+    if policies is not None and not isinstance(policies, Sequence):
+        raise ValueError(f"policies={policies!r} must be a list of them: pass [{type(policies).__name__}()].")
     if policies and not period:
         raise ValueError(f"policies={list(policies)} decide nothing with synthetic_feedback=0: pass its steps.")
     if not period or not trainer.augments:
@@ -245,6 +253,10 @@ def check_feedback(trainer: Any) -> None:
     for policy in policies or ():
         if not isinstance(policy, Policy):
             raise ValueError(f"policies holds {policy!r}, which is no Policy: subclass hf_augment.Policy.")
+        if not isinstance(getattr(policy, "name", None), str) or not 0 <= policy.random_share <= 1:
+            raise ValueError(
+                f"{type(policy).__name__} needs a name, and a random_share in [0, 1]: it is {policy.random_share!r}."
+            )
         if policy.needs_validation and (trainer.eval_dataset is None or isinstance(trainer.eval_dataset, dict)):
             raise ValueError(
                 f"{type(policy).__name__} looks at validation rows: pass one dataset as eval_dataset, or leave it out."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +16,15 @@ from hf_augment.blending.chosen import ChosenLayout
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.training.blend import BlendedRun
 from hf_augment.training.briefs import Brief, brief_key, read_brief, write_brief
-from hf_augment.training.policies import Candidates, Policy, Round, choose, entropy_of
+from hf_augment.training.policies import (
+    Candidates,
+    Policy,
+    Round,
+    checked_scores,
+    checked_shares,
+    choose,
+    entropy_of,
+)
 from hf_augment.training.scoring import Scorer
 from hf_augment.training.shape import lead_steps
 
@@ -49,12 +59,10 @@ class Feedback:
 
     def settings(self) -> dict[str, Any]:
         """Returns what briefs depend on beside the classifier, JSON serialisable."""
-        return {
-            "starts": list(self.layout.starts),
-            "candidates": self.layout.candidates,
-            "lifetime": self.layout.lifetime,
-            "policies": [policy.fingerprint() for policy in self.policies],
-        }
+        names = ("starts", "reuse", "shard_size", "world_size", "candidates", "lifetime")
+        settings: dict[str, Any] = {name: getattr(self.layout, name) for name in names}
+        policies = [[policy.fingerprint(), policy.random_share] for policy in self.policies]
+        return settings | {"starts": list(self.layout.starts), "policies": policies}
 
     def state(self) -> dict[str, Any]:
         """Returns what a checkpoint keeps, JSON serialisable."""
@@ -70,14 +78,13 @@ class Feedback:
         if saved is not None:
             for name, now in self.settings().items():
                 if (was := saved["settings"].get(name)) != now:
-                    raise ValueError(
-                        f"The checkpoint was trained with feedback of {name}={was}, and now it is {now}: pass what it "
-                        "was, or start a new run in another output_dir."
-                    )
+                    raise ValueError(_differs(name, was, now))
             for values in saved["briefs"]:
                 self._hold(Brief.from_dict(values))
-        if self.briefs:
-            self.run.check_kept(*self.layout.pool(len(self.briefs))[0])
+        # What takes effect later is not shown yet, so that the rounds before count, too.
+        last = len(self.briefs)
+        rounds = range(max(1, last - math.ceil(self.lead / self.period)), last + 1)
+        self.run.check_kept(*(shard for number in rounds for shard in self.layout.pool(number)[0]))
         self._look_ahead()
 
     def step(self, step: int) -> None:
@@ -104,12 +111,13 @@ class Feedback:
 
     def _look_ahead(self) -> None:
         """The producer makes what the next round will choose from."""
-        if (following := len(self.briefs) + 1) in self.layout.rounds:
-            self.run.producer.expect(self.layout.pool(following)[0][-1])
+        if (following := len(self.briefs) + 1) in self.layout.rounds and (pool := self.layout.pool(following)[0]):
+            self.run.begin()
+            self.run.producer.expect(pool[-1])
 
     def _decided(self, number: int, step: int) -> Brief:
         new = self._new(number)
-        key = brief_key(self.briefs, self.scorer.weights(), self.settings()["policies"]) if self.rank == 0 else ""
+        key = self._key() if self.rank == 0 else ""
         known = [read_brief(self.folder, number, key) if self.rank == 0 else None]
         # All ranks go by what the first one knows.
         broadcast_object_list(known)
@@ -131,6 +139,13 @@ class Feedback:
             write_brief(self.folder, brief)
         return brief
 
+    def _key(self) -> str:
+        """Identifies what a brief is decided from."""
+        facts = self.settings()
+        if any(policy.needs_validation for policy in self.policies):
+            facts["validation"] = self.scorer.validation_identity()
+        return brief_key(self.briefs, self.scorer.weights(), json.dumps(facts, sort_keys=True))
+
     def _new(self, number: int) -> np.ndarray:
         """Waits for the shards that this round is the first to know; returns their slots that may be chosen."""
         slots: list[int] = []
@@ -148,7 +163,11 @@ class Feedback:
         asked = derive_seed(self.layout.seed, "feedback", number, rank)
         names, usual = pipeline.generator.label_names, np.asarray(pipeline.class_weights)
         look = Round(number, step, names, usual, lambda: self.scorer.of_validation(asked))
-        found = [shares for policy in self.policies if (shares := policy.class_shares(look)) is not None]
+        found = [
+            checked_shares(shares, policy, len(names))
+            for policy in self.policies
+            if (shares := policy.class_shares(look)) is not None
+        ]
         # Those of the first rank: another one may round otherwise.
         shares = np.asarray(broadcast_object_list([[*found, usual][0].tolist()])[0])
         scores, entropy = self._scores(look, new, asked)
@@ -156,7 +175,7 @@ class Feedback:
         slots = np.concatenate([np.array([slot for slot, _ in left], dtype=np.int64), new])
         every = None
         if scores is not None:
-            every = np.concatenate([[-np.inf if score is None else score for _, score in left], scores])
+            every = np.concatenate([np.array([-np.inf if s is None else s for _, s in left]), scores])
         at_random = max((policy.random_share for policy in self.policies), default=0.0)
         rng = derive_rng(self.layout.seed, "choose", number, rank)
         places = choose(self._labels(slots), every, shares, self.layout.wanted(number), at_random, rng)
@@ -178,15 +197,20 @@ class Feedback:
 
     def _scores(self, look: Round, new: np.ndarray, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         """The scores of new candidates, and the classifier's entropy on them; `None` if no policy scores."""
-        if not any(type(policy).score is not Policy.score for policy in self.policies):
+        scoring = next((policy for policy in self.policies if type(policy).score is not Policy.score), None)
+        if scoring is None:
             return None, None
+        if not len(new):
+            return np.empty(0), np.empty(0)
         labels = self._labels(new)
         probabilities = self.scorer.of_slots(new.tolist(), seed)
         judged = [self.run.prepared.reader.label_probabilities(slot) for slot in new.tolist()]
-        agreement = np.array([1.0 if p is None else p[label] for p, label in zip(judged, labels, strict=True)])
-        candidates = Candidates(new, labels, probabilities, agreement)
-        scores = next(s for policy in self.policies if (s := policy.score(look, candidates)) is not None)
-        return np.asarray(scores, dtype=np.float64), entropy_of(probabilities)
+        agreement = np.array([np.nan if p is None else p[label] for p, label in zip(judged, labels, strict=True)])
+        # Whom no filter judged is neither better nor worse than the others.
+        known = agreement[~np.isnan(agreement)]
+        agreement[np.isnan(agreement)] = known.mean() if len(known) else 1.0
+        scores = scoring.score(look, Candidates(new, labels, probabilities, agreement))
+        return checked_scores(scores, scoring, len(new)), entropy_of(probabilities)
 
     def _left(self, number: int) -> list[tuple[int, float | None]]:
         """The candidates of earlier rounds that this one may choose."""
@@ -200,3 +224,16 @@ class Feedback:
         asked = {shard: self.run.blend.pipeline.labels(shard) for shard in np.unique(shards).tolist()}
         pairs = zip(shards.tolist(), places.tolist(), strict=True)
         return np.array([asked[shard][place] for shard, place in pairs], dtype=np.int64)
+
+
+def _differs(name: str, was: Any, now: Any) -> str:
+    """What to say of a checkpoint of other rounds."""
+    if name == "starts":
+        return (
+            "The checkpoint was trained with other rounds, or without any: pass the synthetic_feedback, ratio, "
+            "schedule, steps, batch size and loader workers that it had, or start a new run in another output_dir."
+        )
+    return (
+        f"The checkpoint was trained with feedback of {name}={was}, and now it is {now}: pass what it was, or start a "
+        "new run in another output_dir."
+    )

@@ -97,7 +97,7 @@ def dynamic_weights(logits: torch.Tensor, labels: torch.Tensor, agreement: torch
         `torch.Tensor` of shape `(batch,)`: float32; 1 for a real row.
     """
     own = logits.float().softmax(-1).gather(1, labels.clamp(min=0).view(-1, 1)).view(-1)
-    ratio = (agreement / own).clamp(max=MOST_WEIGHT)
+    ratio = (agreement.masked_fill(labels == IGNORED, torch.nan) / own.clamp(min=1e-12)).clamp(max=MOST_WEIGHT)
     return torch.where(ratio.isnan(), 1.0, ratio / ratio.nanmean().clamp(min=1e-6))
 
 
@@ -130,7 +130,8 @@ def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, r
         weights = weights * dynamic_weights(logits.detach(), labels, rows.agreement)
     # Rows that a mean leaves out count neither above nor below.
     weights = weights * (labels != IGNORED)
-    return scale * (weights * losses).sum() / weights.sum()
+    # Where no row counts there is no loss, nor anything to divide it by.
+    return scale * (weights * losses).sum() / weights.sum().clamp(min=1e-12)
 
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ from hf_augment.training.loss import WeighingMixin
 from hf_augment.training.policies import Policy, UncertaintySelection
 from hf_augment.training.preparing import Preprocess, RowMaker
 from hf_augment.training.scoring import Scorer
-from hf_augment.training.shape import RunShape
+from hf_augment.training.shape import RunShape, lead_steps
 from hf_augment.training.task import find_task, first_row
 
 
@@ -175,7 +175,14 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         if not self.augments or self.train_dataset is None:
             return None
         shape, made_of = self._shape(self.train_dataset), (self.train_dataset, self.generator, *self.filters)
-        key = (shape, self.args.output_dir, self.args.seed, *astuple(augmentation), *map(id, made_of))
+        key = (
+            shape,
+            self.args.output_dir,
+            self.args.seed,
+            lead_steps(self.args),
+            *astuple(augmentation),
+            *map(id, made_of),
+        )
         if key not in self._blends:
             # What it was made of is kept, since another object may get the same id later.
             self._blends = {key: (self._new_blend(shape), made_of)}

@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -107,7 +107,7 @@ class Policy(ABC):
         return None
 
     def fingerprint(self) -> str:
-        """Identifies the policy with its settings, like [`Generator.fingerprint`]."""
+        """Identifies the policy with its settings but `random_share`, like [`Generator.fingerprint`]."""
         return self.name
 
 
@@ -217,6 +217,28 @@ def entropy_of(probabilities: np.ndarray) -> np.ndarray:
     return -(p * np.log(np.maximum(p, 1e-12))).sum(1) / np.log(p.shape[1])
 
 
+def checked_shares(shares: Any, policy: Policy, classes: int) -> np.ndarray:
+    """Shares that a policy returned, `(classes,)`; raises `ValueError` if they are none."""
+    found = np.asarray(shares, dtype=np.float64)
+    if found.shape != (classes,) or not (found >= 0).all() or not abs(found.sum() - 1) < 1e-6:
+        raise ValueError(
+            f"{type(policy).__name__}.class_shares returned {shares!r:.200}: return {classes} shares, 0 or more, that "
+            "add up to 1."
+        )
+    return found
+
+
+def checked_scores(scores: Any, policy: Policy, candidates: int) -> np.ndarray:
+    """Scores that a policy returned, `(candidates,)`; raises `ValueError` if they are none."""
+    found = np.asarray(np.nan if scores is None else scores, dtype=np.float64)
+    if found.shape != (candidates,) or np.isnan(found).any() or (found == np.inf).any():
+        raise ValueError(
+            f"{type(policy).__name__}.score returned {scores!r:.200}: return {candidates} numbers, one for each "
+            "candidate, finite or -inf."
+        )
+    return found
+
+
 def choose(
     labels: np.ndarray,
     scores: np.ndarray | None,
@@ -249,8 +271,9 @@ def choose(
     points = (np.arange(count) + rng.random()) / max(count, 1)
     wanted = np.bincount(np.searchsorted(np.cumsum(shares)[:-1], points, side="right"), minlength=len(shares))
     taken = np.zeros(len(labels), dtype=bool)
-    for label, number in enumerate(wanted.tolist()):
-        by_chance = round(random_share * number) if scores is not None else 0
+    # The same over classes: of each of many, one alone may be wanted.
+    chance = np.floor(np.cumsum([0, *wanted]) * (0.0 if scores is None else random_share) + rng.random())
+    for label, (number, by_chance) in enumerate(zip(wanted.tolist(), np.diff(chance).astype(int), strict=True)):
         _take(taken, at_random[labels[at_random] == label], by_chance)
         best = order[labels[order] == label]
         best = best if scores is None else best[np.isfinite(scores[best])]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from hf_augment.blending.dataset import BlendedDataset, label_input
+from hf_augment.blending.dataset import BlendedDataset
 from hf_augment.blending.sampler import Slot
 from hf_augment.fingerprints import weights_fingerprint
 from hf_augment.seeding import isolated_rng
-from hf_augment.training.loaders import bare_loader
+from hf_augment.training.loaders import bare_loader, swapped
 
 
 class Scorer:
@@ -60,11 +60,26 @@ class Scorer:
         labels, int64 of shape `(n,)`. Each rank asks about all rows.
         """
         trainer = self.trainer
-        with isolated_rng(seed), self._evaluating():
+        # A loader of its own: the trainer's would be kept, and is for a part of the rows.
+        own = swapped(trainer, _eval_dataloaders={})
+        whole = swapped(trainer.args, dataloader_persistent_workers=False, dataloader_drop_last=False)
+        with isolated_rng(seed), self._evaluating(), own, whole:
             loader = bare_loader(trainer.accelerator, lambda: trainer.get_eval_dataloader(trainer.eval_dataset))
             asked = [self._ask(batch) for batch in loader]
-        probabilities, labels = zip(*asked, strict=True)
-        return np.concatenate(probabilities), np.concatenate(labels)
+        probabilities = np.concatenate([np.empty((0, self.num_labels), np.float32), *(p for p, _ in asked)])
+        labels = np.concatenate([np.empty(0, np.int64), *(found for _, found in asked)])
+        # A label of -100 is none.
+        counted = (labels >= 0) & (labels < self.num_labels)
+        if not counted.any():
+            raise ValueError(
+                f"eval_dataset has no label in {self.num_labels} classes, so that no policy can look at it."
+            )
+        return probabilities[counted], labels[counted]
+
+    def validation_identity(self) -> str:
+        """Returns what identifies the validation rows, as far as it is known."""
+        rows = self.trainer.eval_dataset
+        return f"{getattr(rows, '_fingerprint', type(rows).__name__)} {len(rows) if hasattr(rows, '__len__') else ''}"
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -79,13 +94,17 @@ class Scorer:
 
     def _ask(self, batch: Any) -> tuple[np.ndarray, np.ndarray]:
         inputs = dict(self.trainer._prepare_inputs(batch))
-        labels = inputs.pop(label_input(inputs, self.trainer.label_names))
+        name = next((name for name in (*self.trainer.label_names, "labels") if name in inputs), None)
+        if name is None:
+            raise ValueError(f"synthetic_feedback needs labels, and a batch has the inputs {list(inputs)}: pass 0.")
+        labels = inputs.pop(name).view(-1)
         outputs = self.trainer.model(**inputs)
-        logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
-        if logits.shape != (len(labels), self.num_labels):
+        logits = outputs.get("logits") if isinstance(outputs, dict) else outputs[0]
+        shape = None if logits is None else tuple(logits.shape)
+        if logits is None or shape != (len(labels), self.num_labels):
             raise ValueError(
                 f"synthetic_feedback needs the logits of {self.num_labels} classes for each of {len(labels)} rows, "
-                f"but {type(self.trainer.model).__name__} gives an array of shape {tuple(logits.shape)}: pass 0."
+                f"but {type(self.trainer.model).__name__} gives an array of shape {shape}: pass 0."
             )
         return logits.float().softmax(-1).cpu().numpy(), labels.cpu().numpy()
 

@@ -53,7 +53,16 @@ def test_rows_are_judged_in_parts_and_equals_keep_their_order():
 
 
 def test_without_a_row_there_is_none():
-    assert len(pseudo_label(rows(0), judge, NAMES)) == 0
+    for kept in (pseudo_label(rows(0), judge, NAMES), pseudo_label(rows(), judge, NAMES, min_probability=1)):
+        assert len(kept) == 0
+        assert kept.features["label"].names == NAMES
+
+
+def test_a_share_that_is_whole_is_not_rounded_up():
+    def same(examples):
+        return np.tile([0.3, 0.7], (len(examples), 1))
+
+    assert len(pseudo_label(rows(100), same, NAMES, confident_share=0.07)) == 7
 
 
 def test_arrays_stay_arrays():
@@ -79,6 +88,8 @@ def test_arrays_stay_arrays():
         ({"confident_share": 1.5}, "`confident_share` must be a number between 0 and 1"),
         ({"min_probability": -1}, "`min_probability` must be a number between 0 and 1"),
         ({"dataset": rows(label=[0] * 7)}, r"dataset has the columns \['label'\], which are added"),
+        ({"judge": lambda examples: np.full((7, 2), np.nan)}, "which are no probabilities: apply a softmax"),
+        ({"judge": lambda examples: np.full((7, 2), 5.0)}, r"judge returned \[5.0, 5.0\] first, which are no"),
         ({"label_names": ["a", "b", "c"]}, r"judge returned an array of shape \(7, 2\) for 7 rows and 3 label_names"),
     ],
 )

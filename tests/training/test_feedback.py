@@ -1,5 +1,6 @@
 """Rounds in a run: that they change nothing but what they choose, and that nothing is scored twice."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -118,6 +119,87 @@ def test_thread_inline_and_workers_train_alike(tmp_path, toy):
         assert run._feedback.briefs == runs[0]._feedback.briefs
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"synthetic_schedule": "stop_after"},
+        {"synthetic_schedule": "cosine_decay", "synthetic_reuse": 2},
+        {"synthetic_schedule": "linear_warmup"},
+        {"synthetic_shard_size": 64},
+        {"synthetic_candidates": 1.0, "synthetic_shard_size": 16, "synthetic_keep": "recent"},
+        {"synthetic_shard_size": 32, "synthetic_keep": "recent"},
+    ],
+)
+def test_all_that_is_scheduled_is_shown_with_shards_and_schedules_of_any_kind(tmp_path, options):
+    recorder = Recorder(TEXT)
+    trainer = train(tmp_path, TEXT, policies=[Counting()], train_collator=recorder, num_train_epochs=3, **options)
+    shown = recorder.keys(synthetic=True)
+    assert len(shown) == trainer.blend.plan.total_draws
+    assert trainer.shown_share == 1.0
+
+
+def test_a_brief_is_read_again_only_by_a_run_that_would_decide_alike(tmp_path):
+    shared = {"synthetic_dir": str(tmp_path / "shards")}
+    first = train(tmp_path / "0", TEXT, policies=[Counting(), ClassAllocation()], **shared)
+    changes = (
+        {"eval_dataset": TEXT.dataset(30, seed=9)},
+        {"synthetic_candidates": 4.0},
+        {"synthetic_schedule": "stop_after", "synthetic_schedule_fraction": 0.9},
+    )
+    for i, change in enumerate(changes, start=1):
+        policy = Counting()
+        trainer = train(tmp_path / str(i), TEXT, policies=[policy, ClassAllocation()], **shared | change)
+        assert policy.asked
+        assert trainer._feedback.briefs[0].key != first._feedback.briefs[0].key
+    again = Counting()
+    trainer = train(tmp_path / "again", TEXT, policies=[again, ClassAllocation()], **shared)
+    assert again.asked == []
+    assert trainer._feedback.briefs == first._feedback.briefs
+    # Chance has another share in it.
+    again.random_share = 0.9
+    trainer = train(tmp_path / "more", TEXT, policies=[again, ClassAllocation()], **shared)
+    assert again.asked
+
+
+def test_all_validation_rows_are_looked_at_however_the_trainer_loads_them(tmp_path):
+    seen = []
+
+    class Looks(Policy):
+        name, needs_validation = "looks", True
+
+        def class_shares(self, round):
+            seen.append(len(round.validation[1]))
+            return np.array([0.5, 0.5])
+
+    rows = {"dataloader_drop_last": True, "eval_dataset": TEXT.dataset(10, seed=3), "per_device_eval_batch_size": 8}
+    workers = {"dataloader_num_workers": 1, "dataloader_persistent_workers": True}
+    evaluated = {"eval_strategy": "steps", "eval_steps": 3}
+    trainer = train(tmp_path, TEXT, policies=[Looks()], **rows, **workers, **evaluated)
+    assert seen == [10] * 5
+    assert len(trainer.predict(trainer.eval_dataset).label_ids) == 8
+
+
+def test_candidates_that_no_filter_judged_are_neither_better_nor_worse(tmp_path, monkeypatch):
+    agreements = []
+
+    class Notes(Policy):
+        name = "notes"
+
+        def score(self, round, candidates):
+            agreements.extend(candidates.agreement.tolist())
+            return np.zeros(len(candidates.slots))
+
+    judge = EveryThird.judge
+
+    def partly(self, examples, labels):
+        verdicts = judge(self, examples, labels)
+        return [dataclasses.replace(v, label_probabilities=None) if i % 2 else v for i, v in enumerate(verdicts)]
+
+    monkeypatch.setattr(EveryThird, "judge", partly)
+    train(tmp_path, TEXT, policies=[Notes()], filters=[EveryThird(TEXT)])
+    assert set(agreements) == {0.75}
+
+
 class StopAt(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         control.should_training_stop = state.global_step >= 10
@@ -127,14 +209,15 @@ def test_a_checkpoint_of_other_rounds_is_refused(tmp_path):
     cut = {"save_strategy": "steps", "save_steps": 10}
     train(tmp_path, TEXT, callbacks=[StopAt()], **cut)
     for change, told in (
-        ({"synthetic_feedback": 5}, r"trained with feedback of starts=\[0, 40, 48.*and now it is \[0, 42, 52"),
-        ({"policies": [UncertaintySelection()]}, r"feedback of policies=\[\], and now it is \['uncertainty_selection"),
+        ({"synthetic_feedback": 5}, "trained with other rounds, or without any: pass the synthetic_feedback"),
+        ({"policies": [UncertaintySelection()]}, r"feedback of policies=\[\], and now it is \[\['uncertainty_selec"),
+        ({"synthetic_reuse": 2}, "feedback of reuse=1, and now it is 2"),
         ({"synthetic_feedback": 0}, "was trained with synthetic_feedback, and now it is 0"),
     ):
         with pytest.raises(ValueError, match=told):
             train(tmp_path, TEXT, resume=True, **cut | change)
     train(tmp_path / "off", TEXT, synthetic_feedback=0, callbacks=[StopAt()], **cut)
-    with pytest.raises(ValueError, match="trained with feedback of starts=None, and now it is"):
+    with pytest.raises(ValueError, match="trained with other rounds, or without any"):
         train(tmp_path / "off", TEXT, resume=True, **cut)
 
 
@@ -151,7 +234,15 @@ def test_a_lost_shard_that_would_not_be_made_again_is_refused(tmp_path):
         del TEXT.generator().__class__.replayable
 
 
+class Wild(Policy):
+    name, random_share = "wild", 3
+
+
 REFUSED = {
+    "no list": ({"policies": UncertaintySelection()}, r"must be a list of them: pass \[UncertaintySelection\(\)\]"),
+    "all at random": ({"policies": [Wild()]}, r"Wild needs a name, and a random_share in \[0, 1\]: it is 3"),
+    "ten": ({"synthetic_feedback": 10.0}, "synthetic_feedback=10.0 is out of range: pass a whole number"),
+    "for ever": ({"synthetic_candidates": float("inf")}, "synthetic_candidates=inf is out of range"),
     "no steps": ({"synthetic_feedback": -1}, "synthetic_feedback=-1 is out of range"),
     "half a step": ({"synthetic_feedback": 2.5}, "synthetic_feedback=2.5 is out of range"),
     "fewer": ({"synthetic_candidates": 0.5}, "synthetic_candidates=0.5 is out of range: pass 1 or more"),

@@ -60,7 +60,16 @@ def test_dynamic_weights_by_hand():
     wrong = torch.tensor([[0.0, 9.0], [0.0, 0.0]])
     assert dynamic_weights(wrong, torch.tensor([0, 0]), torch.ones(2)).tolist() == pytest.approx([4 / 3, 2 / 3])
     assert dynamic_weights(LOGITS, LABELS, torch.full((3,), float("nan"))).tolist() == [1.0] * 3
-    assert dynamic_weights(LOGITS, torch.tensor([-100, 1, 1]), agreement).isfinite().all()
+    # A row that does not count has no part in the mean, and what is nowhere likely has no weight.
+    assert dynamic_weights(LOGITS, torch.tensor([-100, 1, 1]), agreement).tolist() == [1.0, 1.0, 1.0]
+    sure = torch.tensor([[0.0, 200.0], [0.0, 0.0]])
+    assert dynamic_weights(sure, torch.tensor([0, 0]), torch.tensor([0.0, 0.5])).tolist() == [0.0, 2.0]
+
+
+def test_a_batch_in_which_no_row_counts_has_no_loss():
+    labels = torch.tensor([-100, 1, 1])
+    loss = F.cross_entropy(LOGITS, labels)
+    assert weigh_loss(loss, LOGITS, labels, rows(1.0, 0.0, 0.0)) == 0
 
 
 def test_dynamic_weights_come_on_top_of_the_constant_one():

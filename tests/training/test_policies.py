@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hf_augment import ClassAllocation, UncertaintySelection
-from hf_augment.training.policies import Candidates, Policy, Round, choose, entropy_of
+from hf_augment.training.policies import (
+    Candidates,
+    Policy,
+    Round,
+    checked_scores,
+    checked_shares,
+    choose,
+    entropy_of,
+)
 
 
 def look(probabilities, labels, shares=(0.5, 0.5)):
@@ -74,6 +82,38 @@ def test_as_many_as_asked_for_by_class_and_the_best_of_each(labels, count, share
         if scored and share == 0 and len(mine):
             left = np.setdiff1d(there, mine)
             assert scores[mine].min() > max(scores[left], default=-1)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_as_many_are_drawn_at_random_as_said_also_of_many_classes(share):
+    labels, scores = np.repeat(np.arange(50), 20), np.tile(np.arange(20.0), 50)
+    shares, by_chance = np.full(50, 1 / 50), 0
+    for seed in range(20):
+        chosen = choose(labels, scores, shares, 50, share, np.random.default_rng(seed))
+        by_chance += int((scores[chosen] < 19).sum())
+    # Of 1,000, and one in twenty of those drawn at random is the best.
+    assert abs(by_chance - 950 * share) < 60
+
+
+class Returns(Policy):
+    name = "returns"
+
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize("value", [[np.nan, 1], [-1, 2], [0, 0], [2, 1], [0.1, 0.1], [1.0], [[0.5, 0.5]]])
+def test_shares_that_are_none_are_refused(value):
+    with pytest.raises(ValueError, match=r"Returns.class_shares returned .*: return 2 shares"):
+        checked_shares(value, Returns(value), 2)
+    assert checked_shares([0.25, 0.75], Returns(value), 2).tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("value", [None, 1.0, [1.0], [1.0, np.nan], [1.0, np.inf], [[1.0, 2.0]], [1.0, 2.0, 3.0]])
+def test_scores_that_are_none_are_refused(value):
+    with pytest.raises(ValueError, match=r"Returns.score returned .*: return 2 numbers"):
+        checked_scores(value, Returns(value), 2)
+    assert checked_scores([1, -np.inf], Returns(value), 2).tolist() == [1, -np.inf]
 
 
 def test_without_scores_every_candidate_is_as_likely():

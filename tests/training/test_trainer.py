@@ -603,6 +603,10 @@ REFUSALS = {
         lambda toy: {"synthetic_weighting": "dynamic"},
         "synthetic_weighting='dynamic' needs a filter that gives label probabilities: add LabelAgreement",
     ),
+    "dynamic alone": (
+        lambda toy: {"synthetic_weighting": "dynamic", "synthetic_ratio": 0.25, "filters": [EveryThird(toy)]},
+        "synthetic_ratio=0.25 leaves one: raise it",
+    ),
     "ratio -0.1": (lambda toy: {"synthetic_ratio": -0.1}, r"synthetic_ratio=-0\.1 is out of range"),
     "reuse 0": (lambda toy: {"synthetic_reuse": 0}, "synthetic_reuse=0 is out of range: pass 1 or more"),
     "schedule": (
