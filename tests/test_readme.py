@@ -75,6 +75,11 @@ def script_diff():
     return "\n".join(["```diff", *(line.rstrip() for line in lines), "```"])
 
 
+def live_beside_static(name):
+    """What a comparison says of choosing beside chance."""
+    return next(note for note in results(name)["notes"] if note.startswith("instruct_live against instruct_static"))
+
+
 def last_screen(name):
     """What a quickstart says at its end."""
     run = Path("runs", name)
@@ -100,6 +105,9 @@ def generated():
         (MEASURED, "sst2"): table(
             ["per class", *header[:-1], "needed for 80 % power", verdict],
             few_shot,
+        ),
+        (MEASURED, "sst2_live"): "\n\n".join(
+            [table(header, rows(results("sst2_32_live"))), live_beside_static("sst2_32_live")]
         ),
         (MEASURED, "imdb"): table(
             ["arm", "steps", "test", against, verdict, "sst2", against, verdict], rows(results("imdb_small"))
