@@ -18,7 +18,9 @@ class Brief:
 
     Args:
         number (`int`): The round, from 1.
-        key (`str`): Identifies what it was decided from: the briefs before it, the classifier's weights, the policies.
+        key (`str`):
+            Identifies what it was decided from: the briefs before it, the classifier's weights, settings, policies and
+            validation rows.
         step (`int`): Optimizer steps after which it was decided.
         from_step (`int`): Optimizer steps done when it takes effect.
         class_shares (`list[float]`): Shares of the classes among what it chose.

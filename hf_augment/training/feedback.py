@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -55,7 +54,6 @@ class Feedback:
         self.period, self.lead = run.blend.augmentation.synthetic_feedback, lead_steps(args)
         self.rank, self.folder = args.process_index, run.store.folder / "briefs"
         self.briefs: list[Brief] = []
-        self.seconds = 0.0
 
     def settings(self) -> dict[str, Any]:
         """Returns what briefs depend on beside the classifier, JSON serialisable."""
@@ -91,10 +89,8 @@ class Feedback:
         """An optimizer step is done: holds a round if it is time for one."""
         number, rest = divmod(step, self.period)
         if rest == 0 and number in self.layout.rounds:
-            begun = time.perf_counter()
             self._hold(self._decided(number, step))
             self._look_ahead()
-            self.seconds += time.perf_counter() - begun
 
     def figures(self) -> dict[str, float]:
         """Returns what a log says of the last round."""
