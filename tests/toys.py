@@ -5,6 +5,11 @@ milliseconds, and whose values can be told by hand.
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import textwrap
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -22,6 +27,10 @@ from transformers import (
     ConvNextConfig,
     ConvNextForImageClassification,
     PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
 )
 
 from hf_augment import AugmentingTrainer, AugmentingTrainingArguments, Filter, Generator, Verdict
@@ -192,6 +201,25 @@ class EveryThird(Filter):
 
     def fingerprint(self) -> str:
         return "1"
+
+
+class Kill(TrainerCallback):
+    """Kills the process when a step begins, if it was started with the word `kill`."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if state.global_step == self.step and "kill" in sys.argv:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_python(script: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    """Runs an indented script in a process of its own, which may be killed."""
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
 
 
 class Recorder:

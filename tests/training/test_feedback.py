@@ -3,9 +3,6 @@
 import dataclasses
 import json
 import signal
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -19,6 +16,7 @@ from tests.toys import (
     Recorder,
     assert_equal_weights,
     each_toy,  # noqa: F401 - the fixture `toy`
+    run_python,
     weights,
 )
 from tests.training.test_ranks import launch_script
@@ -286,19 +284,13 @@ def test_streams_and_guards_are_refused(tmp_path):
 
 
 KILLED = """
-    import os, pathlib, sys
-    from tests.toys import TOYS
+    import pathlib, sys
+    from tests.toys import TOYS, Kill
     from tests.training.test_feedback import Counting
     from hf_augment import ClassAllocation
-    from transformers import TrainerCallback
-
-    class Kill(TrainerCallback):
-        def on_step_begin(self, args, state, control, **kwargs):
-            if state.global_step == 14 and "kill" in sys.argv:
-                os.kill(os.getpid(), 9)
 
     toy, folder = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2])
-    trainer = toy.trainer(folder, toy.generator(log=folder.with_suffix(".calls")), callbacks=[Kill()],
+    trainer = toy.trainer(folder, toy.generator(log=folder.with_suffix(".calls")), callbacks=[Kill(14)],
                           policies=[Counting(folder.with_suffix(".scored")), ClassAllocation()],
                           eval_dataset=toy.dataset(20, seed=3), num_train_epochs=2, save_strategy="steps",
                           save_steps=10, dataloader_num_workers=2, synthetic_feedback=3)
@@ -307,19 +299,14 @@ KILLED = """
 """
 
 
-def run_killed(*arguments):
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
-
-
 @pytest.mark.slow
 def test_a_killed_process_scores_nothing_a_second_time(tmp_path, toy):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run_killed(toy.name, whole).returncode == 0
-    assert run_killed(toy.name, cut, "kill").returncode == -signal.SIGKILL
+    assert run_python(KILLED, toy.name, whole).returncode == 0
+    assert run_python(KILLED, toy.name, cut, "kill").returncode == -signal.SIGKILL
     # The rounds at steps 3, 6, 9 are in the checkpoint; that at step 12 is only on disk.
     assert cut.with_suffix(".scored").read_text().split() == ["1", "2", "3", "4"]
-    result = run_killed(toy.name, cut)
+    result = run_python(KILLED, toy.name, cut)
     assert result.returncode == 0, result.stderr
     assert (whole / "final/model.safetensors").read_bytes() == (cut / "final/model.safetensors").read_bytes()
     rounds = whole.with_suffix(".scored").read_text().split()

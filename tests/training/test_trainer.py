@@ -2,9 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
-import textwrap
 
 import datasets
 import numpy as np
@@ -26,6 +23,7 @@ from tests.toys import (
     assert_equal_weights,
     comparable,
     each_toy,  # noqa: F401 - the fixture `toy`
+    run_python,
     tokenize,
     weights,
 )
@@ -347,17 +345,11 @@ def test_interrupted_is_uninterrupted(tmp_path, toy, case, at):
 
 
 KILLED = """
-    import os, pathlib, sys
-    from tests.toys import TOYS
-    from transformers import TrainerCallback
-
-    class Kill(TrainerCallback):
-        def on_step_begin(self, args, state, control, **kwargs):
-            if state.global_step == 7 and "kill" in sys.argv:
-                os.kill(os.getpid(), 9)
+    import pathlib, sys
+    from tests.toys import TOYS, Kill
 
     toy, folder = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2])
-    trainer = toy.trainer(folder, toy.generator(log=folder.with_suffix(".calls")), callbacks=[Kill()],
+    trainer = toy.trainer(folder, toy.generator(log=folder.with_suffix(".calls")), callbacks=[Kill(7)],
                           save_strategy="steps", save_steps=5, gradient_accumulation_steps=2,
                           dataloader_num_workers=2, synthetic_keep=sys.argv[3])
     trainer.train(resume_from_checkpoint=True if (folder / "checkpoint-5").exists() else None)
@@ -365,25 +357,15 @@ KILLED = """
 """
 
 
-def run_killed(*arguments):
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", ["all", "recent"])
 def test_a_killed_process_goes_on_as_if_nothing_had_happened(tmp_path, toy, keep):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run_killed(toy.name, whole, keep).returncode == 0
-    assert run_killed(toy.name, cut, keep, "kill").returncode == -signal.SIGKILL
+    assert run_python(KILLED, toy.name, whole, keep).returncode == 0
+    assert run_python(KILLED, toy.name, cut, keep, "kill").returncode == -signal.SIGKILL
     done = {path.stem for path in cut.rglob("*.arrow")}
     before = cut.with_suffix(".calls").read_text().split()
-    result = run_killed(toy.name, cut, keep)
+    result = run_python(KILLED, toy.name, cut, keep)
     assert result.returncode == 0, result.stderr
     assert (whole / "final/model.safetensors").read_bytes() == (cut / "final/model.safetensors").read_bytes()
     after = cut.with_suffix(".calls").read_text().split()[len(before) :]
