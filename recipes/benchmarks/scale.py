@@ -4,7 +4,6 @@ What does a run cost that grows? Shards of arrays, streams, thousands of shards 
     python recipes/benchmarks/scale.py
     python recipes/benchmarks/scale.py --beside ../other_checkout   # another build, in turns with this one
     python recipes/benchmarks/scale.py --parts room --steps 20000   # memory and disk of a short run and a long one
-    python recipes/benchmarks/scale.py --parts served --examples 100000   # memory of texts from a server
 
 Each round is a process of its own. Generator and classifier cost next to nothing, so what is timed is the way of the
 rows. Reported are the median and the range over the rounds, beside the bar that the figure has to keep.
@@ -22,10 +21,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +32,7 @@ import pyarrow as pa
 import torch
 from transformers import PretrainedConfig, PreTrainedModel, Trainer, TrainerCallback
 
-from hf_augment import (
-    AugmentingTrainer,
-    AugmentingTrainingArguments,
-    Endpoint,
-    EndpointGenerator,
-    Generator,
-    LabelPrompt,
-)
+from hf_augment import AugmentingTrainer, AugmentingTrainingArguments, Generator
 from hf_augment.files import write_atomically
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from hf_augment.synthesis.producer import InlineProducer
@@ -259,54 +249,6 @@ def room(folder: Path, steps: int) -> dict[str, float]:
     }
 
 
-class Answers(BaseHTTPRequestHandler):
-    """Answers each request with its seed."""
-
-    protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
-
-    def do_POST(self) -> None:
-        seed = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["seed"]
-        choice = {"text": f"A text of seed {seed}.", "finish_reason": "stop"}
-        content = json.dumps({"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 5}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def serve() -> None:
-    """Serves on a free port, which it prints, until its input ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.daemon_threads = True
-    print(server.server_port, flush=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    sys.stdin.read()
-
-
-def served(folder: Path, count: int) -> dict[str, float]:
-    """The memory that so many texts of a server take: shards of 256 on disk, and each answer."""
-    command = [sys.executable, __file__, "--serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdin
-        assert server.stdout
-        endpoint = Endpoint(f"http://127.0.0.1:{server.stdout.readline().strip()}/v1", "m", concurrency=8)
-        generator = EndpointGenerator(endpoint, NAMES, LabelPrompt(), answers=folder / "answers.sqlite")
-        store = ShardStore(folder / "served", {"shard_size": 256}, "label", NAMES)
-        made = SynthesisPipeline(generator, (), np.full(10, 0.1), 0, 256, 1)
-        start = time.perf_counter()
-        for index in range(count // 256):
-            store.write(made.make(index))
-        server.stdin.close()
-    return {
-        "memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
-        "answers, MB": sum(file.stat().st_size for file in folder.glob("answers.sqlite*")) / 1e6,
-        "examples a second": count / (time.perf_counter() - start),
-    }
-
-
 def measure(parts: list[str], options: argparse.Namespace, steps: int) -> dict[str, float]:
     found: dict[str, float] = {}
     known: dict[str, Callable[[Path], dict[str, float]]] = {
@@ -315,7 +257,6 @@ def measure(parts: list[str], options: argparse.Namespace, steps: int) -> dict[s
         "thousands": lambda folder: thousands(folder, options.shards),
         "millions": lambda folder: millions(folder, options.rows),
         "room": lambda folder: room(folder, steps),
-        "served": lambda folder: served(folder, steps),
     }
     for part in parts:
         with tempfile.TemporaryDirectory() as folder:
@@ -335,25 +276,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="How often each build is measured.")
     parser.add_argument("--beside", type=Path, help="Checkout of another build.")
-    parser.add_argument("--parts", nargs="+", default=["shards", "stream", "thousands", "millions", "room", "served"])
+    parser.add_argument("--parts", nargs="+", default=["shards", "stream", "thousands", "millions", "room"])
     parser.add_argument("--shards", type=int, default=10_000, help="Shards on disk.")
     parser.add_argument("--rows", type=int, default=10_000_000, help="Rows of the large dataset.")
     parser.add_argument("--steps", type=int, default=20_000, help="Steps of the long run; the short one has a tenth.")
     parser.add_argument("--once", type=int, metavar="STEPS", help="Measure once, with so many steps, and print JSON.")
-    parser.add_argument("--examples", type=int, default=100_000, help="Texts of a server; the short run has a tenth.")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
-        serve()
-        return
     if options.once:
         print(json.dumps(measure(options.parts, options, options.once)))
         return
     sizes = ["--shards", str(options.shards), "--rows", str(options.rows)]
-    here, timed = (
-        Path(__file__).resolve().parents[2],
-        [part for part in options.parts if part not in ("room", "served")],
-    )
+    here, timed = Path(__file__).resolve().parents[2], [part for part in options.parts if part != "room"]
     builds = {"this build": here} | ({options.beside.name: options.beside.resolve()} if options.beside else {})
     found: dict[str, list[dict[str, float]]] = {name: [] for name in builds}
     for _, (name, build) in itertools.product(range(options.rounds if timed else 0), builds.items()):
@@ -367,14 +300,6 @@ def main() -> None:
         for steps in (options.steps // 10, options.steps):
             figures = elsewhere(here, ["--once", str(steps), "--parts", "room"])
             print(f"{steps:6} steps: " + ", ".join(f"{name} {value:.1f}" for name, value in figures.items()))
-    if "served" in options.parts:
-        few, many = (
-            elsewhere(here, ["--once", str(count), "--parts", "served"])
-            for count in (options.examples // 10, options.examples)
-        )
-        for count, figures in ((options.examples // 10, few), (options.examples, many)):
-            print(f"{count:6} served: " + ", ".join(f"{name} {value:.1f}" for name, value in figures.items()))
-        print(f"memory by that of a tenth: {many['memory, MB'] / few['memory, MB']:.3f} bar: 1.1")
 
 
 if __name__ == "__main__":
