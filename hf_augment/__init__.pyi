@@ -51,9 +51,9 @@ from .study.study import Study
 from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore
 from .training.arguments import AugmentationArguments, AugmentingTrainingArguments
+from .training.feedback.policies import ClassAllocation, HardSeeds, Policy, UncertaintySelection
 from .training.guard import AugmentationGuard
 from .training.mixin import AugmentingMixin
-from .training.policies import ClassAllocation, Policy, UncertaintySelection
 from .training.shape import baseline_steps
 from .training.trainer import AugmentingTrainer
 
@@ -94,6 +94,7 @@ __all__ = [
     "GANTrainingArguments",
     "Generator",
     "GeneratorEnsemble",
+    "HardSeeds",
     "ImageClassifier",
     "ImageClassifierJudge",
     "ImageCollator",

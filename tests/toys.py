@@ -159,14 +159,26 @@ class Toy(ABC):
 
 
 class ToyGenerator(Generator):
-    """Counts its calls; fails when it is told to."""
+    """Counts its calls; fails when it is told to. What it makes after a row depends on the row."""
 
-    label_names = LABELS
+    label_names, takes_seed_rows = LABELS, True
 
     def __init__(self, toy: Toy, name: str = "toy", fail_at_call: int | None = None, log: Path | None = None) -> None:
         self.toy, self.columns = toy, tuple(toy.features)
         self.name, self.fail_at_call, self.log = name, fail_at_call, log
         self.calls: list[int] = []
+        self.rows: list[tuple[int, str]] = []
+
+    def generate_like(
+        self, labels: Sequence[int], seed_rows: Sequence[dict[str, Any] | None], seed: int
+    ) -> list[dict[str, Any]]:
+        examples = self.generate(labels, seed)
+        for i, row in enumerate(seed_rows):
+            if row is not None:
+                self.rows.append((labels[i], self.toy.key(row)))
+                rng = np.random.default_rng([seed, self.toy.number(row)])
+                examples[i] = self.toy.example(self.name, labels[i], rng)
+        return examples
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         self.calls.append(seed)
@@ -372,7 +384,7 @@ class ImageToy(Toy):
         return {"image": image}
 
     def number(self, example: dict[str, Any]) -> int:
-        return int(example["image"].sum())
+        return int(array(example["image"]).sum())
 
     def key(self, row: dict[str, Any]) -> str:
         return (array(row["image"]) if "image" in row else row["pixel_values"].numpy()).tobytes().hex()

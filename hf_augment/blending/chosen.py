@@ -90,6 +90,10 @@ class ChosenLayout(DrawLayout):
         new = max(first, self._ends[number - 1] if number > 1 else first)
         return self._own(first, self._ends[number]), self._own(new, self._ends[number])
 
+    def known(self, number: int) -> range:
+        """The shards of this rank that a round and those before it know."""
+        return self._own(0, self._ends[number])
+
     def _own(self, first: int, last: int) -> range:
         return range(first * self.world_size + self.rank, last * self.world_size + self.rank, self.world_size)
 

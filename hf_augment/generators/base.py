@@ -53,6 +53,9 @@ class Generator(ABC):
     #: this to `False`; a run that lost some of its shards is then refused.
     replayable: bool = True
 
+    #: Whether [`~Generator.generate_like`] is there.
+    takes_seed_rows: bool = False
+
     @abstractmethod
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """
@@ -66,6 +69,28 @@ class Generator(ABC):
         Returns:
             `list[dict[str, Any]]`: As many examples as labels, in their order, each with the keys of `columns`.
         """
+
+    def generate_like(
+        self, labels: Sequence[int], seed_rows: Sequence[dict[str, Any] | None], seed: int
+    ) -> list[dict[str, Any]]:
+        """
+        Makes one example per label, each after a real example of its class where there is one, such as by showing it
+        in the prompt. A generator that can sets `takes_seed_rows`. Without a row it makes what `generate` makes.
+
+        Args:
+            labels (`Sequence[int]`): See [`~Generator.generate`].
+            seed_rows (`Sequence[dict]`): For each label a raw example, with the keys of `columns`, or `None`.
+            seed (`int`): See [`~Generator.generate`].
+
+        Returns:
+            `list[dict[str, Any]]`: As [`~Generator.generate`].
+
+        Raises:
+            `NotImplementedError`: If there is a row, and this generator does not take any.
+        """
+        if all(row is None for row in seed_rows):
+            return self.generate(labels, seed)
+        raise NotImplementedError(f"{type(self).__name__} makes nothing after a given row.")
 
     @abstractmethod
     def fingerprint(self) -> str:

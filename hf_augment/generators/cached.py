@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,30 @@ class CachedGenerator(Generator):
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         """See [`Generator.generate`]."""
-        facts = json.dumps([self.fingerprint(), list(map(int, labels)), seed])
+        return self._kept([list(map(int, labels)), seed], lambda: self.generator.generate(labels, seed))
+
+    @property
+    def takes_seed_rows(self) -> bool:  # type: ignore[override]
+        """Whether the generator does."""
+        return self.generator.takes_seed_rows
+
+    def generate_like(
+        self, labels: Sequence[int], seed_rows: Sequence[dict[str, Any] | None], seed: int
+    ) -> list[dict[str, Any]]:
+        """See [`Generator.generate_like`]."""
+        if all(row is None for row in seed_rows):
+            return self.generate(labels, seed)
+        asked = [list(map(int, labels)), seed, list(seed_rows)]
+        return self._kept(asked, lambda: self.generator.generate_like(labels, seed_rows, seed))
+
+    def _kept(self, asked: list[Any], make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        facts = json.dumps([self.fingerprint(), *asked])
         path = self.folder / f"{hashlib.sha256(facts.encode()).hexdigest()[:24]}.json"
         self.folder.mkdir(parents=True, exist_ok=True)
         # Another process that needs the same waits for it. The lock ends with its process, however that ends.
         with FileLock(f"{path}.lock"):
             if not path.exists():
-                write_json(path, {"examples": self.generator.generate(labels, seed)})
+                write_json(path, {"examples": make()})
             examples: list[dict[str, Any]] = read_json(path, "Delete it: it is made again")["examples"]
             return examples
 

@@ -18,7 +18,6 @@ from huggingface_hub import HfApi
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from hf_augment.fingerprints import weights_fingerprint
-from hf_augment.generators.base import Generator
 from hf_augment.generators.gguf_export import check_exportable
 from hf_augment.generators.openvino_backend import OpenVINOBackend, openvino_draws
 from hf_augment.generators.pretrained import (
@@ -30,14 +29,14 @@ from hf_augment.generators.pretrained import (
     write_generator_config,
 )
 from hf_augment.generators.prompt_base import Prompt
+from hf_augment.generators.prompted import PromptedGenerator
 from hf_augment.generators.prompts import InstructPrompt
 from hf_augment.generators.sampling import SamplingConfig, cut_unfinished
 from hf_augment.generators.scoring import encode_open, log_likelihoods, longest_input
 from hf_augment.generators.torch_backend import DRAWS, complete
-from hf_augment.seeding import derive_rng
 
 
-class CausalLMGenerator(Generator):
+class CausalLMGenerator(PromptedGenerator):
     """
     Samples texts of given classes from a causal language model.
 
@@ -96,9 +95,7 @@ class CausalLMGenerator(Generator):
         sampling: SamplingConfig | None = None,
         backend: str = "torch",
     ) -> None:
-        if not label_names or len(set(label_names)) < len(label_names):
-            raise ValueError(f"label_names={list(label_names)} must be different names, at least one.")
-        prompt.validate(label_names)
+        super().__init__(label_names, prompt, text_column)
         if prompt.style == "chat" and tokenizer.chat_template is None:
             raise ValueError(
                 "prompt.style='chat' needs a tokenizer with a chat template, and this one has none. Use an instruct "
@@ -114,10 +111,6 @@ class CausalLMGenerator(Generator):
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.model = model
-        self.label_names = tuple(label_names)
-        self.prompt = prompt
-        self.text_column = text_column
-        self.columns = (text_column,)
         self._end_ids = self._find_end_ids()
 
     @property
@@ -141,31 +134,18 @@ class CausalLMGenerator(Generator):
         generator._weights_fingerprint, generator._openvino = self._weights_fingerprint, self._openvino
         return generator
 
-    def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
+    def generate_like(
+        self, labels: Sequence[int], seed_rows: Sequence[dict[str, Any] | None], seed: int
+    ) -> list[dict[str, Any]]:
         """
-        Makes one text per label. The same labels and seed give the same texts on the same machine. A text depends on
-        its label, its place among the labels and the seed, and on the texts beside it only by rounding.
-
-        Args:
-            labels (`Sequence[int]`):
-                Indices into `label_names`.
-            seed (`int`):
-                In `[0, 2**63)`.
-
-        Returns:
-            `list[dict[str, str]]`: One example for each label. A text can be empty where the model ends at once.
+        See [`Generator.generate_like`]. The same arguments give the same texts on the same machine. A text depends on
+        its label, its seed row, its place and the seed, and on the texts beside it only by rounding.
 
         Raises:
             `ValueError`: If a label does not exist, or a prompt leaves no room for `max_new_tokens`.
         """
-        if unknown := set(labels) - set(range(len(self.label_names))):
-            raise ValueError(f"labels has {sorted(unknown)}, but label_names has only {len(self.label_names)} names.")
-        # A row has a stream of its own, for its prompt and then for its text: neither depends on the other rows.
-        rngs = [derive_rng(seed, "row", row) for row in range(len(labels))]
-        prompts = (
-            self.prompt.prompts([label], self.label_names, rng) for label, rng in zip(labels, rngs, strict=True)
-        )
-        rows = self.encode_prompts([prompt for (prompt,) in prompts])
+        prompts, rngs = self._prompts(labels, seed_rows, seed)
+        rows = self.encode_prompts(prompts)
         room = longest_input(self.model) - max(map(len, rows), default=0)
         if room < self.sampling.max_new_tokens:
             raise ValueError(

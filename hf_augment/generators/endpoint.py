@@ -11,19 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from hf_augment.generators.base import Generator
 from hf_augment.generators.connection import Endpoint, EndpointError, Spent
 from hf_augment.generators.prompt_base import Prompt
+from hf_augment.generators.prompted import PromptedGenerator
 from hf_augment.generators.sampling import SamplingConfig, cut_unfinished
 from hf_augment.generators.served_model import CHAT, COMPLETIONS, SCHEMA, Abilities, Answer, ServedModel, turns
-from hf_augment.seeding import derive_rng
 
 
 #: What every server takes: the likeliest tokens alone are `top_k` of some only.
 _SAMPLING = SamplingConfig(top_k=0)
 
 
-class EndpointGenerator(Generator):
+class EndpointGenerator(PromptedGenerator):
     """
     Has a served language model write texts of given classes, with the prompts that [`CausalLMGenerator`] takes.
 
@@ -82,17 +81,14 @@ class EndpointGenerator(Generator):
         structured: bool = False,
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
-        if not label_names or len(set(label_names)) < len(label_names):
-            raise ValueError(f"label_names={list(label_names)} must be different names, at least one.")
-        prompt.validate(label_names)
+        super().__init__(label_names, prompt, text_column)
         self.route = CHAT if prompt.style == "chat" else COMPLETIONS
         if structured and self.route != CHAT:
             raise ValueError("structured=True is for prompts in a chat: leave it out, or use style='chat'.")
         self.extra_body = dict(extra_body or {})
         if reserved := self.extra_body.keys() & {"model", "messages", "prompt", "seed", "n", "stream"}:
             raise ValueError(f"extra_body has {sorted(reserved)}, which each request fills itself: leave it out.")
-        self.endpoint, self.label_names, self.prompt = endpoint, tuple(label_names), prompt
-        self.text_column, self.columns = text_column, (text_column,)
+        self.endpoint = endpoint
         self.sampling, self.structured = sampling, structured
         self.served = ServedModel(endpoint, answers)
 
@@ -111,30 +107,23 @@ class EndpointGenerator(Generator):
         """Requests and tokens that this object has spent."""
         return self.served.spent
 
-    def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
+    def generate_like(
+        self, labels: Sequence[int], seed_rows: Sequence[dict[str, Any] | None], seed: int
+    ) -> list[dict[str, Any]]:
         """
-        Has one text written for each label. Of a server that honours seeds, the same labels and seed give the same
-        texts; of any other while `answers` has them.
-
-        Args:
-            labels (`Sequence[int]`): Indices into `label_names`.
-            seed (`int`): In `[0, 2**63)`.
-
-        Returns:
-            `list[dict[str, str]]`: One example for each label. A text can be empty where the model says nothing.
+        See [`Generator.generate_like`]. Of a server that honours seeds, the same arguments give the same texts; of any
+        other while `answers` has them.
 
         Raises:
             `ValueError`: If a label does not exist.
             `EndpointError`: If the server refuses or fails, or spends all tokens on thinking.
             `BudgetError`: If what may be spent is spent.
         """
-        if unknown := set(labels) - set(range(len(self.label_names))):
-            raise ValueError(f"labels has {sorted(unknown)}, but label_names has only {len(self.label_names)} names.")
         if self.structured and not self.abilities.response_format:
             raise EndpointError(
                 f"structured=True, but {self.endpoint.base_url} does not keep to a JSON schema: leave it out."
             )
-        bodies = [self._body(label, derive_rng(seed, "row", row)) for row, label in enumerate(labels)]
+        bodies = list(map(self._body, *self._prompts(labels, seed_rows, seed)))
         answers = self.served.ask(self.route, bodies)
         if answers and all(answer.thought and not answer.text for answer in answers):
             raise EndpointError(
@@ -144,8 +133,7 @@ class EndpointGenerator(Generator):
             )
         return [{self.text_column: self._text(answer)} for answer in answers]
 
-    def _body(self, label: int, rng: np.random.Generator) -> dict[str, Any]:
-        (prompt,) = self.prompt.prompts([label], self.label_names, rng)
+    def _body(self, prompt: str, rng: np.random.Generator) -> dict[str, Any]:
         sampling = self.sampling
         body: dict[str, Any] = {"messages": turns(prompt)} if self.route == CHAT else {"prompt": prompt}
         # 31 bits: some servers keep a seed in so many.

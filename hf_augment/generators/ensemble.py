@@ -70,13 +70,32 @@ class GeneratorEnsemble(Generator):
         Raises:
             `ValueError`: If one of them returns another number of examples.
         """
+        return self.generate_like(labels, [None] * len(labels), seed)
+
+    @property
+    def takes_seed_rows(self) -> bool:  # type: ignore[override]
+        """Whether one of them does; the others make what they make without."""
+        return any(generator.takes_seed_rows for generator in self.generators)
+
+    def generate_like(
+        self, labels: Sequence[int], seed_rows: Sequence[dict[str, Any] | None], seed: int
+    ) -> list[dict[str, Any]]:
+        """See [`Generator.generate_like`] and [`~GeneratorEnsemble.generate`]."""
+        if not self.takes_seed_rows and any(row is not None for row in seed_rows):
+            return super().generate_like(labels, seed_rows, seed)
         # A purpose of its own: else the first generator would draw from the seed that placed its examples.
         places = derive_rng(seed, "ensemble_places").permutation(len(labels)).tolist()
         places.sort(key=lambda i: labels[i])
         examples: list[dict[str, Any]] = [{}] * len(labels)
         for k, generator in enumerate(self.generators):
             own = sorted(places[k :: len(self.generators)])
-            made = generator.generate([labels[i] for i in own], derive_seed(seed, "ensemble", k)) if own else []
+            if not own:
+                continue
+            asked, its_seed = [labels[i] for i in own], derive_seed(seed, "ensemble", k)
+            if generator.takes_seed_rows:
+                made = generator.generate_like(asked, [seed_rows[i] for i in own], its_seed)
+            else:
+                made = generator.generate(asked, its_seed)
             if len(made) != len(own):
                 raise ValueError(
                     f"generators[{k}], a {type(generator).__name__}, returned {len(made)} examples for {len(own)} "

@@ -49,6 +49,8 @@ class Prompt(ABC):
     """
 
     style: str = "continue"
+    #: Whether [`~Prompt.prompt_like`] is there.
+    takes_seed_texts: ClassVar[bool] = False
     _types: ClassVar[dict[str, type[Prompt]]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -64,6 +66,10 @@ class Prompt(ABC):
         """
         Makes one prompt per label, an index into `label_names`; `rng` is the only source of what varies between them.
         """
+
+    def prompt_like(self, label_name: str, text: str, rng: np.random.Generator) -> str:
+        """A prompt for a text like a given one of the class; of those alone that set `takes_seed_texts`."""
+        raise NotImplementedError(f"{type(self).__name__} has no place for a text.")
 
     @abstractmethod
     def scoring_prompt(self, label_name: str) -> str:

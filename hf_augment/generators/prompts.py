@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -329,15 +329,31 @@ class InstructPrompt(Prompt):
         """One prompt per label, each with attributes and examples of its own."""
         return [self._prompt(label_names[label], rng) for label in labels]
 
-    def _prompt(self, label_name: str, rng: np.random.Generator) -> str:
+    takes_seed_texts: ClassVar[bool] = True
+
+    def prompt_like(self, label_name: str, text: str, rng: np.random.Generator) -> str:
+        """
+        The prompt of a class with a text of it, up to the first 60 words: in the place of its examples, or, where it
+        has none, as one to write another like.
+        """
+        shown = opening(text, _SHOWN)
+        if self.examples:
+            return self._prompt(label_name, rng, [shown])
+        if self.style == "continue":
+            return f'{self.scoring_prompt(label_name)}{shown}"\n{self._prompt(label_name, rng)}'
+        return f'{self._prompt(label_name, rng)}\nLet it be another one like this:\n"{shown}"'
+
+    def _prompt(self, label_name: str, rng: np.random.Generator, shown: Sequence[str] | None = None) -> str:
         values = {"label": self.descriptions.get(label_name, label_name)}
         for name, choices in self.attributes.items():
             choices = choices[label_name] if isinstance(choices, Mapping) else choices
             values[name] = choices[int(rng.integers(len(choices)))]
         if self.examples:
-            texts = self.examples[label_name]
-            drawn = rng.choice(len(texts), size=min(self.num_examples, len(texts)), replace=False)
-            values["examples"] = "\n".join(f'"{opening(texts[i], _SHOWN)}"' for i in drawn)
+            if shown is None:
+                texts = self.examples[label_name]
+                drawn = rng.choice(len(texts), size=min(self.num_examples, len(texts)), replace=False)
+                shown = [opening(texts[i], _SHOWN) for i in drawn]
+            values["examples"] = "\n".join(f'"{text}"' for text in shown)
         return fill(self.template, values)
 
     def scoring_prompt(self, label_name: str) -> str:

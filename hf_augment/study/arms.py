@@ -18,7 +18,7 @@ from hf_augment.study.identity import FEEDBACK, arguments, identity_of
 from hf_augment.study.split import REFERENCE, Basis, Split
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.checks import check_generator
-from hf_augment.training.policies import Policy, UncertaintySelection
+from hf_augment.training.feedback.policies import Policy, UncertaintySelection
 
 
 class Source(ABC):

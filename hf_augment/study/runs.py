@@ -22,7 +22,7 @@ from hf_augment.metrics.classification import classification_metrics
 from hf_augment.seeding import derive_rng
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.stages import last_checkpoint
-from hf_augment.training.policies import Policy
+from hf_augment.training.feedback.policies import Policy
 from hf_augment.training.trainer import AugmentingTrainer
 
 

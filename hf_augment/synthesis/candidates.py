@@ -36,7 +36,7 @@ class Candidates:
     """
 
     def __init__(self, store: ShardStore, index: int) -> None:
-        self.folder = store.folder / FOLDER / f"{index:06d}"
+        self.folder = store.folder / FOLDER / store.name(index)
         self.index = index
 
     def done(self) -> bool:

@@ -16,6 +16,7 @@ from hf_augment.filters.base import Filter, Verdict
 from hf_augment.filters.unencodable import Unencodable, escaped
 from hf_augment.generators.base import Generator, detached
 from hf_augment.seeding import derive_rng, derive_seed
+from hf_augment.synthesis.guides import Guides
 from hf_augment.synthesis.memory import Examples, FilterMemory
 from hf_augment.synthesis.shards import Shard, ShardStore
 
@@ -26,8 +27,9 @@ Kept = Callable[[int, list[int], Callable[[], list[dict[str, Any]]]], list[dict[
 
 class SynthesisPipeline:
     """
-    Makes shards. The content of a shard depends on the arguments here and on its number, and, where a filter has a
-    memory, on the shards that come before it in its rank; on nothing else, whatever was made meanwhile and by whom.
+    Makes shards. The content of a shard depends on the arguments here and on its number, its guide if it has one, and,
+    where a filter has a memory, on the shards that come before it in its rank; on nothing else, whatever was made
+    meanwhile and by whom.
 
     Args:
         generator (`Generator`): Makes the candidates.
@@ -39,6 +41,7 @@ class SynthesisPipeline:
         max_attempts (`int`): Number of tries for an empty slot before it stays empty, at least 1.
         rejects_kept (`int`, *optional*, defaults to 20):
             Number of rejected candidates of a shard that are kept for a person to read.
+        guides (`dict[int, Guide]`, *optional*, defaults to `{}`): The guides of shards, by number.
     """
 
     def __init__(
@@ -50,7 +53,9 @@ class SynthesisPipeline:
         shard_size: int,
         max_attempts: int,
         rejects_kept: int = 20,
+        guides: Guides | None = None,
     ) -> None:
+        self.guides: Guides = {} if guides is None else guides
         self.generator, self.filters, self.class_weights = generator, tuple(filters), class_weights
         self.seed, self.shard_size, self.max_attempts = seed, shard_size, max_attempts
         self.rejects_kept = rejects_kept
@@ -81,17 +86,25 @@ class SynthesisPipeline:
         if self.filters:
             # A filter with a memory remembers the shards of its rank.
             identity["world_size"] = world_size
-        return ShardStore(root, identity, label_column, self.generator.label_names)
+        return ShardStore(root, identity, label_column, self.generator.label_names, self.guides)
 
-    def labels(self, shard: int) -> list[int]:
+    def labels(self, shard: int, class_weights: Sequence[float] | None = None) -> list[int]:
         """
         The classes of a shard's slots: as many of each as its share says, in random order. What rounding cuts off
         one shard goes to another.
+
+        Args:
+            shard (`int`): The shard.
+            class_weights (`Sequence[float]`, *optional*, defaults to those of its guide, or of the pipeline):
+                The shares.
         """
+        if class_weights is None and (guide := self.guides.get(shard)) is not None:
+            class_weights = guide.class_weights
+        shares = self.class_weights if class_weights is None else np.asarray(class_weights)
         rng = derive_rng(self.seed, "labels", shard)
         # Systematic sampling: one random offset, equal steps through the cumulated shares.
         points = (np.arange(self.shard_size) + rng.random()) / self.shard_size
-        labels = np.searchsorted(np.cumsum(self.class_weights)[:-1], points, side="right")
+        labels = np.searchsorted(np.cumsum(shares)[:-1], points, side="right")
         return rng.permutation(labels).tolist()
 
     def make(
@@ -129,7 +142,7 @@ class SynthesisPipeline:
             if not empty:
                 break
             seed = derive_seed(self.seed, "candidates", index, attempt)
-            examples = kept(attempt, empty, partial(self._candidates, [labels[i] for i in empty], seed))
+            examples = kept(attempt, empty, partial(self._candidates, index, empty, labels, seed))
             shard.candidates += len(examples)
             passed = self._filter(empty, examples, labels, rejected, shard.reject_sample)
             self._memory.remember([example for example, _ in passed.values()])
@@ -146,8 +159,13 @@ class SynthesisPipeline:
         shard.seconds = time.perf_counter() - start
         return shard
 
-    def _candidates(self, labels: list[int], seed: int) -> list[dict[str, Any]]:
-        examples = self.generator.generate(labels, seed)
+    def _candidates(self, index: int, places: list[int], asked: list[int], seed: int) -> list[dict[str, Any]]:
+        labels, guide = [asked[i] for i in places], self.guides.get(index)
+        rows = [None if guide is None else guide.seed_rows.get(i) for i in places]
+        if any(row is not None for row in rows):
+            examples = self.generator.generate_like(labels, rows, seed)
+        else:
+            examples = self.generator.generate(labels, seed)
         name, columns = type(self.generator).__name__, set(self.generator.columns)
         if len(examples) != len(labels):
             raise ValueError(

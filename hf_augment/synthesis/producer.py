@@ -37,6 +37,7 @@ class Producer(ABC):
         self.pipeline, self.store, self.shards = pipeline, store, shards
         self.waited_seconds = 0.0
         self._whole = 0  # So many of the first shards are on disk, or will not be asked for.
+        self._known = len(shards) - 1  # The position of the last one that may be made.
         # Held while files are open, in which nobody is interrupted.
         self._files = threading.Lock()
 
@@ -44,6 +45,10 @@ class Producer(ABC):
         """None of the shards before this one will be asked for; only filters with a memory need them on disk."""
         if not self.pipeline.remembering:
             self._whole = self.shards.index(shard)
+
+    def hold(self, count: int) -> None:
+        """No shard after the first `count` is begun until this is called again: their guides are not there yet."""
+        self._known = count - 1
 
     def expect(self, shard: int) -> None:  # noqa: B027 - who makes shards when they are asked for needs no notice
         """The shards up to this one will be asked for soon: one that works ahead begins to make them."""
@@ -77,7 +82,7 @@ class Producer(ABC):
 
     def _missing(self, last: int) -> int | None:
         """The first shard that is not on disk, among those up to the position `last`; `None` where all are."""
-        while self._whole <= min(last, len(self.shards) - 1):
+        while self._whole <= min(last, self._known):
             index = self.shards[self._whole]
             if not self.store.has(index):
                 return index
@@ -148,6 +153,11 @@ class ThreadProducer(Producer):
         self._asked, self._stopping = -1, False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
+
+    def hold(self, count: int) -> None:
+        """See [`Producer.hold`]."""
+        with self._changed:
+            super().hold(count)
 
     def expect(self, shard: int) -> None:
         """See [`Producer.expect`]."""

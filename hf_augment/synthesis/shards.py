@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from hf_augment.files import read_json, write_atomically, write_json
 from hf_augment.synthesis.columns import as_dataset, decode, encode
+from hf_augment.synthesis.guides import Guides
 
 
 FORMAT_VERSION = 3
@@ -85,21 +86,35 @@ class ShardStore:
             Everything that the content of a slot depends on, JSON serialisable; must have the key `shard_size`.
         label_column (`str`): The name of the label column.
         label_names (`Sequence[str]`): The classes.
+        guides (`dict[int, Guide]`, *optional*, defaults to `{}`):
+            The guides of shards, by number. A shard with a guide has another name, so that runs with other guides may
+            share the folder: each sees its own.
     """
 
     def __init__(
-        self, root: str | Path, identity: dict[str, Any], label_column: str, label_names: Sequence[str]
+        self,
+        root: str | Path,
+        identity: dict[str, Any],
+        label_column: str,
+        label_names: Sequence[str],
+        guides: Guides | None = None,
     ) -> None:
         self.identity = {"format_version": FORMAT_VERSION, **identity}
         text = json.dumps(self.identity, sort_keys=True)
         self.folder = Path(root) / hashlib.sha256(text.encode()).hexdigest()[:12]
         self.label_column, self.label_names = label_column, tuple(label_names)
         self.shard_size: int = identity["shard_size"]
+        self.guides: Guides = {} if guides is None else guides
 
     @classmethod
-    def open(cls, folder: str | Path) -> ShardStore:
+    def open(cls, folder: str | Path, guides: Guides | None = None) -> ShardStore:
         """
         Opens a store's own folder, for a reader who knows nothing of the run; one with at least one shard.
+
+        Args:
+            folder (`str` or `Path`): The folder.
+            guides (`dict[int, Guide]`, *optional*, defaults to `{}`):
+                Those of the run to look at, of which keys are enough. Without them shards that have one are left out.
 
         Raises:
             `ValueError`: If there is no store, or a damaged one, or one of another version.
@@ -113,7 +128,13 @@ class ShardStore:
         store = cls.__new__(cls)
         store.identity, store.folder, store.shard_size = about["identity"], folder, about["identity"]["shard_size"]
         store.label_column, store.label_names = about["label_column"], tuple(about["label_names"])
+        store.guides = {} if guides is None else guides
         return store
+
+    def name(self, index: int) -> str:
+        """The name of a shard's files, without an ending."""
+        guide = self.guides.get(index)
+        return f"shard-{index:06d}" + ("" if guide is None else f"-{guide.key}")
 
     def has(self, index: int) -> bool:
         """Whether the shard is on disk. An empty file is what a power failure leaves, and counts as none."""
@@ -236,7 +257,9 @@ class ShardStore:
             )
 
     def _numbers(self, suffix: str) -> list[int]:
-        return sorted(int(path.stem.removeprefix("shard-")) for path in self.folder.glob(f"shard-*.{suffix}"))
+        names = [path.stem for path in self.folder.glob(f"shard-*.{suffix}")]
+        numbered = [(int(name.split("-")[1]), name) for name in names]
+        return sorted(number for number, name in numbered if name == self.name(number))
 
     def _examples(self, index: int) -> tuple[str, pa.Table]:
         """The SHA-256 of a shard's examples and themselves, mapped memory of which every byte is as it was written."""
@@ -266,10 +289,10 @@ class ShardStore:
         return f"Delete {names} in {self.folder}: the shard is made again when the training is resumed"
 
     def _arrow(self, index: int) -> Path:
-        return self.folder / f"shard-{index:06d}.arrow"
+        return self.folder / f"{self.name(index)}.arrow"
 
     def _account(self, index: int) -> Path:
-        return self.folder / f"shard-{index:06d}.json"
+        return self.folder / f"{self.name(index)}.json"
 
 
 def _size(path: Path) -> int:

@@ -18,10 +18,10 @@ from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.training.arguments import AugmentationArguments
+from hf_augment.training.feedback.policies import Policy
 from hf_augment.training.loss import ROW_INPUTS, parameters_of
-from hf_augment.training.policies import Policy
 from hf_augment.training.preparing import RowMaker
-from hf_augment.training.task import Task
+from hf_augment.training.task import Task, first_row
 
 
 logger = logging.get_logger(__name__)
@@ -261,7 +261,9 @@ def check_feedback(trainer: Any) -> None:
             raise ValueError(
                 f"{type(policy).__name__} looks at validation rows: pass one dataset as eval_dataset, or leave it out."
             )
-    for task in ("class_shares", "score"):
+        if type(policy).seed is not Policy.seed:
+            _check_seeding(type(policy).__name__, trainer.generator, trainer.train_dataset)
+    for task in ("class_shares", "score", "seed"):
         who = [type(p).__name__ for p in policies or () if getattr(type(p), task) is not getattr(Policy, task)]
         if len(who) > 1:
             raise ValueError(f"policies has {' and '.join(who)}, and each decides {task}: leave one of them out.")
@@ -272,6 +274,21 @@ def check_feedback(trainer: Any) -> None:
         raise ValueError(f"{said} asks a whole model on each process, and this one is sharded: pass 0.")
     if isinstance(trainer.train_dataset, torch_data.IterableDataset):
         raise ValueError(f"{said} needs training rows that have numbers, and this is a stream: pass 0.")
+
+
+def _check_seeding(policy: str, generator: Generator, dataset: Any) -> None:
+    if not generator.takes_seed_rows:
+        raise ValueError(
+            f"{policy} has examples written after training rows, and {type(generator).__name__} cannot: pass one that "
+            "has a prompt with a place for a text, such as InstructPrompt, or define generate_like."
+        )
+    plain = dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
+    row = first_row(plain) if dataset is not None and len(dataset) else {}
+    if lacking := [name for name in generator.columns if not isinstance(row, Mapping) or name not in row]:
+        raise ValueError(
+            f"{policy} shows training rows to the generator, but train_dataset has no columns {lacking}: keep the raw "
+            "columns in it."
+        )
 
 
 def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, generator: Generator) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hf_augment.synthesis.claims import LAPSE
 from hf_augment.synthesis.filling import Filled, fill_shards
 from hf_augment.training.blend import Blend
+from hf_augment.training.feedback.policies import Policy
 from hf_augment.training.shape import RunShape
 
 
@@ -15,6 +16,7 @@ class FillingMixin:
     """The part of [`AugmentingMixin`] that makes shards without training."""
 
     train_dataset: Any
+    policies: Sequence[Policy] | None
 
     def fill_shards(
         self,
@@ -71,6 +73,11 @@ class FillingMixin:
             )
         if world_size is not None and world_size != blend.layout.world_size:
             blend = self._new_blend(self._shape(self.train_dataset, world_size), world_size)
+        if any(policy.steers for policy in self.policies or ()):
+            raise ValueError(
+                "policies has one that decides what comes next by the classifier, so that shards cannot be made ahead "
+                "of it: leave it out, or let training make them."
+            )
         needed = blend.layout.all_shards(blend.plan.total_draws)
         wanted = list(needed) if shards is None else sorted(set(shards))
         if wanted and wanted[0] < 0:

@@ -36,14 +36,14 @@ from hf_augment.training.checks import (
     last_whole_checkpoint,
     warn_if_hardly_shown,
 )
-from hf_augment.training.feedback import NO_FEEDBACK, Feedback
+from hf_augment.training.feedback.policies import Policy, UncertaintySelection
+from hf_augment.training.feedback.rounds import NO_FEEDBACK, Feedback
+from hf_augment.training.feedback.scoring import Scorer
 from hf_augment.training.filling import FillingMixin
 from hf_augment.training.guard import AugmentationGuard
 from hf_augment.training.loaders import bare_loader, check_loader, order_of, swapped, with_batches
 from hf_augment.training.loss import WeighingMixin
-from hf_augment.training.policies import Policy, UncertaintySelection
 from hf_augment.training.preparing import Preprocess, RowMaker
-from hf_augment.training.scoring import Scorer
 from hf_augment.training.shape import RunShape, lead_steps
 from hf_augment.training.task import find_task, first_row
 

@@ -29,6 +29,7 @@ from hf_augment import (
     AugmentingTrainingArguments,
     ClassAllocation,
     Generator,
+    HardSeeds,
     Policy,
     UncertaintySelection,
 )
@@ -45,8 +46,9 @@ BATCH, RATIO, STEPS = 16, 0.75, 128
 WAYS: dict[str, tuple[list[Policy], float | None]] = {
     "by chance": ([], None),
     "shares of classes": ([ClassAllocation()], 1.05),
+    "training rows to write after": ([HardSeeds()], 1.05),
     "selection": ([UncertaintySelection()], 1.2),
-    "both": ([UncertaintySelection(), ClassAllocation()], None),
+    "all three": ([UncertaintySelection(), ClassAllocation(), HardSeeds()], None),
 }
 
 
@@ -56,12 +58,15 @@ def write(count: int, rng: np.random.Generator) -> list[str]:
 
 
 class Words(Generator):
-    """Random words."""
+    """Random words, whatever row they are to be written after."""
 
-    label_names = NAMES
+    label_names, takes_seed_rows = NAMES, True
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         return [{"text": text} for text in write(len(labels), np.random.default_rng(seed))]
+
+    def generate_like(self, labels: Sequence[int], seed_rows: Sequence[Any], seed: int) -> list[dict[str, Any]]:
+        return self.generate(labels, seed)
 
     def fingerprint(self) -> str:
         return "words"

@@ -36,6 +36,11 @@ def language_model(prompt=None, **settings):
     return CausalLMGenerator(tiny_causal_lm(tokenizer), tokenizer, NAMES, prompt or LabelPrompt(), sampling=sampling)
 
 
+def instructed(**options):
+    template = "Write one {label} text:"
+    return language_model(InstructPrompt.for_labels(NAMES, template=template, **options), max_new_tokens=16)
+
+
 def images(seed=0):
     torch.manual_seed(seed)
     shape = {"image_size": 32, "width": 8, "latent_size": 8}
@@ -89,6 +94,15 @@ KINDS = {
     "dataset": lambda url, path: (rows(), rows("cd")),
     "ensemble": lambda url, path: (GeneratorEnsemble([rows(), rows("cd")]), GeneratorEnsemble([rows(), rows()])),
     "cached": lambda url, path: (CachedGenerator(rows(), path / "1"), CachedGenerator(rows("cd"), path / "1")),
+    "instructed": lambda url, path: (instructed(), instructed(kind="message")),
+    "ensemble_instructed": lambda url, path: (
+        GeneratorEnsemble([instructed(), instructed(kind="message")]),
+        GeneratorEnsemble([instructed(kind="message"), instructed()]),
+    ),
+    "cached_instructed": lambda url, path: (
+        CachedGenerator(instructed(), path / "1"),
+        CachedGenerator(instructed(kind="message"), path / "1"),
+    ),
     "endpoint": lambda url, path: (served(url), served(url, prompt=LabelPrompt())),
     "endpoint_kept": lambda url, path: (
         served(url, answers=path / "a.sqlite"),
@@ -153,3 +167,22 @@ class TestContract:
         assert made.fingerprint() == made.fingerprint()
         assert made.fingerprint() != other.fingerprint()
         assert made.replayable is True
+
+    def test_after_rows_it_makes_others_and_without_any_the_same(self, pair):
+        made, _ = pair
+        plain = as_values(made.generate(LABELS, seed=1))
+        assert as_values(made.generate_like(LABELS, [None] * 5, seed=1)) == plain
+        if not made.takes_seed_rows:
+            with pytest.raises(NotImplementedError, match=r"nothing after a given row|no place for a text"):
+                made.generate_like(LABELS, [None] * 4 + [{"text": "dull"}], seed=1)
+            return
+        after = [[None, None, {"text": text}, None, {"text": text}] for text in ("dull", "a bright film")]
+        seeds = range(1, 6)
+        plain = [as_values(made.generate(LABELS, seed)) for seed in seeds]
+        found = [[as_values(made.generate_like(LABELS, rows, seed)) for seed in seeds] for rows in after]
+        # A row changes its own example alone, and the same rows make the same again.
+        assert found[0] != found[1]
+        assert plain not in found
+        for others in found:
+            assert [[one[i] for i in (0, 1, 3)] for one in others] == [[one[i] for i in (0, 1, 3)] for one in plain]
+        assert as_values(made.generate_like(LABELS, after[0], seed=5)) == found[0][-1]

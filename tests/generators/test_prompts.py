@@ -277,3 +277,25 @@ def test_a_prompt_is_read_from_a_file_that_errors_name(tmp_path):
         with pytest.raises(ValueError, match=message) as error:
             read_prompt(path)
         assert str(path) in str(error.value)
+
+
+def test_a_text_is_shown_in_the_place_of_the_examples_or_as_one_to_write_another_like():
+    rng = np.random.default_rng
+    shown = InstructPrompt.for_labels(["lost", "fee"], examples={"lost": ["I lost it"], "fee": ["why this fee"]})
+    prompt = shown.prompt_like("fee", "what\nis charged", rng(0))
+    assert '"what is charged"' in prompt
+    assert "why this fee" not in prompt
+    assert "{" not in prompt
+    bare = InstructPrompt("Write one {label} text.")
+    assert bare.prompt_like("fee", "the fee", rng(0)) == (
+        'Write one fee text.\nLet it be another one like this:\n"the fee"'
+    )
+    opened = InstructPrompt('A {label} text: "', style="continue", scoring_template='In a {label} text: "')
+    assert opened.prompt_like("fee", "the fee", rng(0)) == 'In a fee text: "the fee"\nA fee text: "'
+    long = bare.prompt_like("fee", "word " * 100, rng(0))
+    assert long.count("word") == 60
+    # Braces in it are data.
+    assert "{label}" in bare.prompt_like("fee", "{label}", rng(0))
+    assert not LabelPrompt.takes_seed_texts
+    with pytest.raises(NotImplementedError, match="LabelPrompt has no place for a text"):
+        LabelPrompt().prompt_like("fee", "x", rng(0))

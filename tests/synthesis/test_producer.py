@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hf_augment import Verdict
+from hf_augment.synthesis.guides import Guide
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from hf_augment.synthesis.producer import InlineProducer, ThreadProducer
 from hf_augment.synthesis.shards import ShardStore
@@ -251,3 +252,20 @@ def test_an_interpreter_that_ends_while_the_thread_works_ends_cleanly(tmp_path):
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", [InlineProducer, ThreadProducer])
+def test_nothing_beyond_what_it_holds_at_is_begun(kind, tmp_path, toy):
+    one = producer(kind, tmp_path, toy.generator())
+    one.hold(2)
+    one.wait_for(1)
+    time.sleep(0.1)
+    assert one.store.indices() == [0, 1]
+    one.pipeline.guides[2] = one.store.guides[2] = Guide("k", (0.0, 1.0), {0: toy.rows()[1]})
+    one.hold(3)
+    one.expect(2)
+    one.wait_for(2)
+    one.close()
+    assert one.store.indices() == [0, 1, 2]
+    assert one.store.read(2).labels == [1] * 4
+    assert (one.store.folder / "shard-000002-k.arrow").exists()

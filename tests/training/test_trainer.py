@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from hf_augment import AugmentingTrainer, ClassAllocation, Filter, Generator, UncertaintySelection, Verdict
+from hf_augment import AugmentingTrainer, ClassAllocation, Filter, Generator, HardSeeds, UncertaintySelection, Verdict
 from hf_augment.blending.dataset import SyntheticRow
 from tests.toys import (
     IMAGE,
@@ -280,7 +280,7 @@ def test_what_chance_changes_is_the_same_with_any_number_of_workers(tmp_path, to
 
 def feedback(toy):
     """Rounds with all policies: one before the first cut has taken effect, others later."""
-    policies = [UncertaintySelection(), ClassAllocation()]
+    policies = [UncertaintySelection(), ClassAllocation(ahead=True), HardSeeds()]
     return {"synthetic_feedback": 2, "policies": policies, "eval_dataset": toy.dataset(20, seed=3)}
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hf_augment.blending.dataset import BlendedDataset
-from hf_augment.blending.sampler import Slot
+from hf_augment.blending.sampler import Batch, Slot
 from hf_augment.fingerprints import weights_fingerprint
 from hf_augment.seeding import isolated_rng
 from hf_augment.training.loaders import bare_loader, swapped
@@ -42,17 +42,32 @@ class Scorer:
             slots (`Sequence[int]`): Slots of examples that are prepared.
             seed (`int`): Seed of a random transform, if the rows have one.
         """
-        collate = self.trainer._get_collator_with_removed_columns(self.trainer.data_collator, "candidates")
-        found = np.empty((len(slots), self.num_labels), dtype=np.float32)
         with isolated_rng(seed), self._evaluating():
-            rows = self.rows.synthetic([Slot(slot) for slot in slots])
-            # Rows of like length, so that little is padded.
-            order = sorted(range(len(rows)), key=lambda i: (_length(rows[i]), i))
-            size = self.trainer.args.eval_batch_size
-            for start in range(0, len(rows), size):
-                places = order[start : start + size]
-                found[places] = self._ask(collate([rows[i] for i in places]))[0]
-        return found
+            return self._of(self.rows.synthetic([Slot(slot) for slot in slots]))[0]
+
+    def of_rows(self, rows: Sequence[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Returns the probabilities of the classes for training rows, float32 of shape `(n, num_labels)`, and their
+        labels, int64 of shape `(n,)`.
+
+        Args:
+            rows (`Sequence[int]`): Their numbers in the training set.
+            seed (`int`): See [`~Scorer.of_slots`].
+        """
+        with isolated_rng(seed), self._evaluating():
+            return self._of(self.rows.__getitems__(Batch(rows, seed)))
+
+    def _of(self, rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        collate = self.trainer._get_collator_with_removed_columns(self.trainer.data_collator, "candidates")
+        found = np.empty((len(rows), self.num_labels), dtype=np.float32)
+        labels = np.empty(len(rows), dtype=np.int64)
+        # Rows of like length, so that little is padded.
+        order = sorted(range(len(rows)), key=lambda i: (_length(rows[i]), i))
+        size = self.trainer.args.eval_batch_size
+        for start in range(0, len(rows), size):
+            places = order[start : start + size]
+            found[places], labels[places] = self._ask(collate([rows[i] for i in places]))
+        return found, labels
 
     def of_validation(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -78,8 +93,11 @@ class Scorer:
 
     def validation_identity(self) -> str:
         """Returns what identifies the validation rows, as far as it is known."""
-        rows = self.trainer.eval_dataset
-        return f"{getattr(rows, '_fingerprint', type(rows).__name__)} {len(rows) if hasattr(rows, '__len__') else ''}"
+        return _identity(self.trainer.eval_dataset)
+
+    def training_identity(self) -> str:
+        """Returns what identifies the training rows, as far as it is known."""
+        return _identity(self.trainer.train_dataset)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -112,3 +130,7 @@ class Scorer:
 def _length(row: dict[str, Any]) -> int:
     tokens = row.get("input_ids")
     return 0 if tokens is None else len(tokens)
+
+
+def _identity(rows: Any) -> str:
+    return f"{getattr(rows, '_fingerprint', type(rows).__name__)} {len(rows) if hasattr(rows, '__len__') else ''}"

@@ -5,14 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_augment import ClassAllocation, UncertaintySelection
-from hf_augment.training.policies import (
+from hf_augment import ClassAllocation, HardSeeds, UncertaintySelection
+from hf_augment.training.feedback.choosing import checked_scores, checked_shares, choose
+from hf_augment.training.feedback.policies import (
     Candidates,
     Policy,
     Round,
-    checked_scores,
-    checked_shares,
-    choose,
+    TrainingRows,
     entropy_of,
 )
 
@@ -155,3 +154,17 @@ def test_fingerprints_tell_settings():
     assert Mine().class_shares(None) is Mine().score(None, None) is None
     assert ClassAllocation().fingerprint() != ClassAllocation(least=0.1).fingerprint()
     assert UncertaintySelection().fingerprint() != UncertaintySelection(max_entropy=0.5).fingerprint()
+
+
+def test_hard_seeds_prefer_rows_that_the_classifier_gets_wrong_and_leave_out_the_hopeless():
+    says = np.array([[0.9, 0.1], [0.4, 0.6], [0.995, 0.005]], dtype=np.float32)
+    rows = TrainingRows(np.array([4, 7, 9]), np.array([0, 0, 1]), says)
+    found = HardSeeds(most=0.99).seed(None, rows)
+    np.testing.assert_allclose(found, [0.1, 0.6, -np.inf], atol=1e-6)
+    assert HardSeeds(share=0.25, rows=10).settings() == ["hard_seeds(most=0.98)", 0.0, False, 0.25, 10]
+    assert ClassAllocation().settings() == ["class_allocation(shrinkage=20.0, least=0.5)", 0.0]
+    assert ClassAllocation(ahead=True).steers
+    assert not ClassAllocation().steers
+    for options, name in (({"share": 2}, "share"), ({"rows": 0}, "rows"), ({"most": 0}, "most")):
+        with pytest.raises(ValueError, match=f"`{name}` must be a number"):
+            HardSeeds(**options)

@@ -28,10 +28,14 @@ class Brief:
         left (`list[list[tuple[int, float | None]]]`):
             By rank, the candidates that a later round may choose, each with its score; `None` where it is not one to
             choose.
+        ahead (`list[float]`, *optional*):
+            Shares of the classes in the shards that the next round is the first to know; `None`: as in any shard.
+        seeds (`list[list[tuple[int, int]]]`, *optional*, defaults to `[]`):
+            By rank, slots of these shards, each with the number of the training row that it is written after.
         figures (`dict[str, float]`, *optional*, defaults to `{}`):
             What there is to tell: `validation_accuracy`, where a policy asks; where one scores, `entropy` of the
             classifier on new candidates, and `entropy_chosen` on those of them that were chosen, as shares of the
-            largest.
+            largest; where one seeds, `seeded`, the share of the examples that are written after training rows.
     """
 
     number: int
@@ -41,13 +45,16 @@ class Brief:
     class_shares: list[float]
     chosen: list[list[int]]
     left: list[list[tuple[int, float | None]]]
+    ahead: list[float] | None = None
+    seeds: list[list[tuple[int, int]]] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Brief:
         """Returns the brief that `dataclasses.asdict` made values of, also by way of JSON."""
         left = [[(slot, score) for slot, score in rank] for rank in values["left"]]
-        return cls(**values | {"left": left})
+        seeds = [[(slot, row) for slot, row in rank] for rank in values.get("seeds", [])]
+        return cls(**values | {"left": left, "seeds": seeds})
 
 
 def brief_key(before: Iterable[Brief], weights: str, facts: str) -> str:

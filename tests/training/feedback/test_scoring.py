@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from hf_augment.training.scoring import Scorer
+from hf_augment.training.feedback.scoring import Scorer
 from tests.toys import (
     each_toy,  # noqa: F401 - the fixture `toy`
     weights,

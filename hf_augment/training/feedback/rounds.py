@@ -14,17 +14,11 @@ from accelerate.utils import broadcast_object_list, gather_object
 from hf_augment.blending.chosen import ChosenLayout
 from hf_augment.seeding import derive_rng, derive_seed
 from hf_augment.training.blend import BlendedRun
-from hf_augment.training.briefs import Brief, brief_key, read_brief, write_brief
-from hf_augment.training.policies import (
-    Candidates,
-    Policy,
-    Round,
-    checked_scores,
-    checked_shares,
-    choose,
-    entropy_of,
-)
-from hf_augment.training.scoring import Scorer
+from hf_augment.training.feedback.briefs import Brief, brief_key, read_brief, write_brief
+from hf_augment.training.feedback.choosing import checked_scores, checked_shares, choose
+from hf_augment.training.feedback.guiding import Guiding
+from hf_augment.training.feedback.policies import Candidates, Policy, Round, entropy_of
+from hf_augment.training.feedback.scoring import Scorer
 from hf_augment.training.shape import lead_steps
 
 
@@ -52,6 +46,7 @@ class Feedback:
         assert isinstance(run.layout, ChosenLayout)
         self.run, self.layout, self.policies, self.scorer = run, run.layout, policies, scorer
         self.period, self.lead = run.blend.augmentation.synthetic_feedback, lead_steps(args)
+        self.guiding = Guiding(run, policies, scorer, scorer.trainer.train_dataset)
         self.rank, self.folder = args.process_index, run.store.folder / "briefs"
         self.briefs: list[Brief] = []
 
@@ -59,7 +54,7 @@ class Feedback:
         """Returns what briefs depend on beside the classifier, JSON serialisable."""
         names = ("starts", "reuse", "shard_size", "world_size", "candidates", "lifetime")
         settings: dict[str, Any] = {name: getattr(self.layout, name) for name in names}
-        policies = [[policy.fingerprint(), policy.random_share] for policy in self.policies]
+        policies = [policy.settings() for policy in self.policies]
         return settings | {"starts": list(self.layout.starts), "policies": policies}
 
     def state(self) -> dict[str, Any]:
@@ -73,6 +68,7 @@ class Feedback:
         Raises:
             ValueError: If the checkpoint is of other rounds.
         """
+        self.guiding.start()
         if saved is not None:
             for name, now in self.settings().items():
                 if (was := saved["settings"].get(name)) != now:
@@ -104,9 +100,11 @@ class Feedback:
     def _hold(self, brief: Brief) -> None:
         self.briefs.append(brief)
         self.layout.chosen[brief.number] = brief.chosen[self.layout.rank]
+        self.guiding.apply(brief)
 
     def _look_ahead(self) -> None:
         """The producer makes what the next round will choose from."""
+        self.guiding.hold(len(self.briefs))
         if (following := len(self.briefs) + 1) in self.layout.rounds and (pool := self.layout.pool(following)[0]):
             self.run.begin()
             self.run.producer.expect(pool[-1])
@@ -129,6 +127,8 @@ class Feedback:
             everyone[0]["shares"],
             [part["chosen"] for part in everyone],
             [part["left"] for part in everyone],
+            everyone[0]["ahead"],
+            [part["seeds"] for part in everyone],
             everyone[0]["figures"],
         )
         if self.rank == 0:
@@ -140,6 +140,8 @@ class Feedback:
         facts = self.settings()
         if any(policy.needs_validation for policy in self.policies):
             facts["validation"] = self.scorer.validation_identity()
+        if self.guiding.seeding is not None:
+            facts["training"] = self.scorer.training_identity()
         return brief_key(self.briefs, self.scorer.weights(), json.dumps(facts, sort_keys=True))
 
     def _new(self, number: int) -> np.ndarray:
@@ -176,7 +178,8 @@ class Feedback:
         rng = derive_rng(self.layout.seed, "choose", number, rank)
         places = choose(self._labels(slots), every, shares, self.layout.wanted(number), at_random, rng)
         kept = [None] * len(slots) if every is None else [s if np.isfinite(s) else None for s in every.tolist()]
-        figures = {}
+        ahead, seeds = self.guiding.decide(look, shares, asked)
+        figures = self.guiding.seeded(number, seeds)
         if look.was_asked:
             probabilities, labels = look.validation
             figures["validation_accuracy"] = float((probabilities.argmax(1) == labels).mean())
@@ -188,6 +191,8 @@ class Feedback:
             "shares": shares.tolist(),
             "chosen": slots[places].tolist(),
             "left": [(int(slots[i]), kept[i]) for i in np.setdiff1d(np.arange(len(slots)), places).tolist()],
+            "ahead": ahead,
+            "seeds": seeds,
             "figures": figures,
         }
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from hf_augment import AugmentationGuard, ClassAllocation, Policy, UncertaintySelection
+from hf_augment import AugmentationGuard, ClassAllocation, HardSeeds, Policy, UncertaintySelection
 from tests.toys import (
     TEXT,
     EveryThird,
@@ -110,8 +110,10 @@ def test_shares_of_classes_are_those_of_the_policy(tmp_path, toy):
 def test_thread_inline_and_workers_train_alike(tmp_path, toy):
     ways = ({}, {"synthetic_producer": "inline"}, {"dataloader_num_workers": 2})
     runs = [
-        train(tmp_path / str(i), toy, policies=[Counting(), ClassAllocation()], **way) for i, way in enumerate(ways)
+        train(tmp_path / str(i), toy, policies=[Counting(), ClassAllocation(ahead=True), HardSeeds()], **way)
+        for i, way in enumerate(ways)
     ]
+    assert sum(len(brief.seeds[0]) for brief in runs[0]._feedback.briefs) > 10
     for run in runs[1:]:
         assert_equal_weights(weights(run.model), weights(runs[0].model))
         assert run._feedback.briefs == runs[0]._feedback.briefs
@@ -286,12 +288,12 @@ def test_streams_and_guards_are_refused(tmp_path):
 KILLED = """
     import pathlib, sys
     from tests.toys import TOYS, Kill
-    from tests.training.test_feedback import Counting
-    from hf_augment import ClassAllocation
+    from tests.training.feedback.test_rounds import Counting
+    from hf_augment import ClassAllocation, HardSeeds
 
     toy, folder = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2])
     trainer = toy.trainer(folder, toy.generator(log=folder.with_suffix(".calls")), callbacks=[Kill(14)],
-                          policies=[Counting(folder.with_suffix(".scored")), ClassAllocation()],
+                          policies=[Counting(folder.with_suffix(".scored")), ClassAllocation(ahead=True), HardSeeds()],
                           eval_dataset=toy.dataset(20, seed=3), num_train_epochs=2, save_strategy="steps",
                           save_steps=10, dataloader_num_workers=2, synthetic_feedback=3)
     trainer.train(resume_from_checkpoint=True if (folder / "checkpoint-10").exists() else None)
@@ -326,15 +328,15 @@ RANKS = """
     import json, os, pathlib, sys
     import torch.distributed as dist
     from tests.toys import TOYS, Recorder
-    from tests.training.test_feedback import Counting, StopAt
-    from hf_augment import ClassAllocation
+    from tests.training.feedback.test_rounds import Counting, StopAt
+    from hf_augment import ClassAllocation, HardSeeds
 
     toy, folder, how = TOYS[sys.argv[1]], pathlib.Path(sys.argv[2]), sys.argv[3]
     recorder = Recorder(toy)
     trainer = toy.trainer(folder, toy.generator(), train_dataset=toy.dataset(37), train_collator=recorder,
-                          policies=[Counting(), ClassAllocation()], eval_dataset=toy.dataset(20, seed=3),
-                          callbacks=[StopAt()] if how == "cut" else [], ddp_backend="gloo", max_steps=40,
-                          save_strategy="steps", save_steps=10, synthetic_feedback=4)
+                          policies=[Counting(), ClassAllocation(ahead=True), HardSeeds()],
+                          eval_dataset=toy.dataset(20, seed=3), callbacks=[StopAt()] if how == "cut" else [],
+                          ddp_backend="gloo", max_steps=40, save_strategy="steps", save_steps=10, synthetic_feedback=4)
     trainer.train(resume_from_checkpoint=how == "resume")
     (folder / f"seen-{os.environ['RANK']}.json").write_text(json.dumps(recorder.keys(synthetic=True)))
     if os.environ["RANK"] == "0":

@@ -1,7 +1,7 @@
 import dataclasses
 import json
 
-from hf_augment.training.briefs import Brief, brief_key, read_brief, write_brief
+from hf_augment.training.feedback.briefs import Brief, brief_key, read_brief, write_brief
 
 
 def test_briefs_are_files_that_are_known_by_what_they_rest_on(tmp_path):

@@ -1,4 +1,4 @@
-"""What a round decides: for which class the next examples are, and which of the candidates are shown."""
+"""What a round decides: which of the candidates are shown, and what the next ones are made for and after."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ class Candidates:
     labels: np.ndarray
     probabilities: np.ndarray
     agreement: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """
+    Training rows after which a round may have examples written.
+
+    Args:
+        rows (`np.ndarray`): Their numbers in the training set, int64 of shape `(n,)`.
+        labels (`np.ndarray`): Their classes, int64 of shape `(n,)`.
+        probabilities (`np.ndarray`): What the classifier says of them now, float32 of shape `(n, num_labels)`.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -67,8 +83,9 @@ class Round:
 
 class Policy(ABC):
     """
-    Decides one thing in each round: the shares of the classes, or which candidates are better. What it returns must
-    depend on its arguments alone, since a resumed run does not ask again.
+    Decides one thing in each round: the shares of the classes, which candidates are better, or which training rows the
+    next ones are written after. What it returns must depend on its arguments alone, since a resumed run does not ask
+    again.
 
     Example:
 
@@ -89,11 +106,18 @@ class Policy(ABC):
         random_share (`float`, defaults to 0.0):
             The share of what is chosen, in `[0, 1]`, that is drawn at random, whatever the scores.
         needs_validation (`bool`, defaults to `False`): Whether it looks at [`Round.validation`].
+        ahead (`bool`, defaults to `False`):
+            Whether its shares of the classes are also those of the candidates that are not made yet.
+        seed_share (`float`, defaults to 0.5): The share of them, in `[0, 1]`, that is written after training rows.
+        seed_rows (`int`, defaults to 512): The most training rows that it is asked about, drawn at random.
     """
 
     name: ClassVar[str]
     random_share: float = 0.0
     needs_validation: ClassVar[bool] = False
+    ahead: bool = False
+    seed_share: float = 0.5
+    seed_rows: int = 512
 
     def class_shares(self, round: Round) -> np.ndarray | None:
         """Returns the shares of the classes among what is chosen, `(num_labels,)`; `None`: not its task."""
@@ -106,9 +130,29 @@ class Policy(ABC):
         """
         return None
 
+    def seed(self, round: Round, rows: TrainingRows) -> np.ndarray | None:
+        """
+        Returns a number for each training row, float of shape `(n,)`: examples are written after those with the
+        largest, never after those of `-inf`. `None`: not its task.
+        """
+        return None
+
+    @property
+    def steers(self) -> bool:
+        """Whether it decides what the candidates that come next are."""
+        return self.ahead or type(self).seed is not Policy.seed
+
     def fingerprint(self) -> str:
-        """Identifies the policy with its settings but `random_share`, like [`Generator.fingerprint`]."""
+        """
+        Identifies the policy with its settings but `random_share`, `ahead`, `seed_share` and `seed_rows`, like
+        [`Generator.fingerprint`].
+        """
         return self.name
+
+    def settings(self) -> list[Any]:
+        """Returns what identifies the policy, JSON serialisable."""
+        steering = [self.ahead, self.seed_share, self.seed_rows] if self.steers else []
+        return [self.fingerprint(), self.random_share, *steering]
 
 
 class ClassAllocation(Policy):
@@ -126,7 +170,7 @@ class ClassAllocation(Policy):
     ```python
     >>> import numpy as np
     >>> from hf_augment import ClassAllocation
-    >>> from hf_augment.training.policies import Round
+    >>> from hf_augment.training.feedback.policies import Round
 
     >>> says = np.array([[0.9, 0.1]] * 10, dtype=np.float32)
     >>> answers = lambda: (says, np.array([0, 1] * 5))
@@ -137,6 +181,9 @@ class ClassAllocation(Policy):
     Args:
         shrinkage (`float`, *optional*, defaults to 20.0): Rows, 0 or more, that stand for the mean of all classes.
         least (`float`, *optional*, defaults to 0.5): In `[0, 1]`.
+        ahead (`bool`, *optional*, defaults to `False`):
+            Whether candidates that are not made yet are asked for with these shares, too. Of what is made already, a
+            class has no more than its candidates. A run then makes shards of its own.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -145,7 +192,8 @@ class ClassAllocation(Policy):
     name = "class_allocation"
     needs_validation = True
 
-    def __init__(self, shrinkage: float = 20.0, least: float = 0.5) -> None:
+    def __init__(self, shrinkage: float = 20.0, least: float = 0.5, ahead: bool = False) -> None:
+        self.ahead = ahead
         check_number("shrinkage", shrinkage, 0, hint="It is a number of rows.")
         check_number("least", least, 0, 1, hint="It is a share of a class's share.")
         self.shrinkage, self.least = float(shrinkage), float(least)
@@ -180,7 +228,7 @@ class UncertaintySelection(Policy):
     ```python
     >>> import numpy as np
     >>> from hf_augment import UncertaintySelection
-    >>> from hf_augment.training.policies import Candidates
+    >>> from hf_augment.training.feedback.policies import Candidates
 
     >>> says = np.array([[0.99, 0.01], [0.8, 0.2], [0.5, 0.5]], dtype=np.float32)
     >>> candidates = Candidates(np.arange(3), np.array([0, 0, 1]), says, np.array([1.0, 0.9, 0.9]))
@@ -211,78 +259,56 @@ class UncertaintySelection(Policy):
         return f"{self.name}(random_share={self.random_share}, max_entropy={self.max_entropy})"
 
 
+class HardSeeds(Policy):
+    """
+    Has examples written after the training rows that the classifier finds hardest now, one after each in a round.
+
+    A row's score is `1 - p(label)`. Examples are asked for with the row in the prompt, so it takes a generator with
+    [`~Generator.generate_like`], such as [`CausalLMGenerator`] with an [`InstructPrompt`]. From wrong rows to prompts:
+    Lee et al. 2024, *LLM2LLM* (ACL Findings), who also write after original rows alone.
+
+    The classifier has seen these rows. When it knows them all by heart, what is left of a ranking is how well.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from hf_augment import HardSeeds
+    >>> from hf_augment.training.feedback.policies import TrainingRows
+
+    >>> says = np.array([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]], dtype=np.float32)
+    >>> HardSeeds().seed(None, TrainingRows(np.arange(3), np.array([0, 0, 1]), says)).round(3).tolist()
+    [0.1, 0.6, 0.3]
+    ```
+
+    Args:
+        share (`float`, *optional*, defaults to 0.5):
+            The share of the examples, in `[0, 1]`, that are written after rows. It is less where a class has fewer.
+        rows (`int`, *optional*, defaults to 512): The most training rows that are looked at in a round.
+        most (`float`, *optional*, defaults to 0.98):
+            Rows with a higher score, in `(0, 1]`, are left out: their label may be wrong.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    name = "hard_seeds"
+
+    def __init__(self, share: float = 0.5, rows: int = 512, most: float = 0.98) -> None:
+        check_number("share", share, 0, 1, hint="It is a share of the examples.")
+        check_number("rows", rows, 1, hint="It is a number of rows.")
+        check_number("most", most, 1e-6, 1, hint="It is one minus a probability.")
+        self.seed_share, self.seed_rows, self.most = float(share), int(rows), float(most)
+
+    def seed(self, round: Round, rows: TrainingRows) -> np.ndarray:
+        wrong = 1.0 - rows.probabilities[np.arange(len(rows.labels)), rows.labels].astype(np.float64)
+        return np.where(wrong <= self.most, wrong, -np.inf)
+
+    def fingerprint(self) -> str:
+        return f"{self.name}(most={self.most})"
+
+
 def entropy_of(probabilities: np.ndarray) -> np.ndarray:
     """The entropy of each row of probabilities, `(n, num_labels)`, as a share of the largest: float64, `(n,)`."""
     p = probabilities.astype(np.float64)
     return -(p * np.log(np.maximum(p, 1e-12))).sum(1) / np.log(p.shape[1])
-
-
-def checked_shares(shares: Any, policy: Policy, classes: int) -> np.ndarray:
-    """Shares that a policy returned, `(classes,)`; raises `ValueError` if they are none."""
-    found = np.asarray(shares, dtype=np.float64)
-    if found.shape != (classes,) or not (found >= 0).all() or not abs(found.sum() - 1) < 1e-6:
-        raise ValueError(
-            f"{type(policy).__name__}.class_shares returned {shares!r:.200}: return {classes} shares, 0 or more, that "
-            "add up to 1."
-        )
-    return found
-
-
-def checked_scores(scores: Any, policy: Policy, candidates: int) -> np.ndarray:
-    """Scores that a policy returned, `(candidates,)`; raises `ValueError` if they are none."""
-    found = np.asarray(np.nan if scores is None else scores, dtype=np.float64)
-    if found.shape != (candidates,) or np.isnan(found).any() or (found == np.inf).any():
-        raise ValueError(
-            f"{type(policy).__name__}.score returned {scores!r:.200}: return {candidates} numbers, one for each "
-            "candidate, finite or -inf."
-        )
-    return found
-
-
-def choose(
-    labels: np.ndarray,
-    scores: np.ndarray | None,
-    shares: np.ndarray,
-    count: int,
-    random_share: float,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """
-    Chooses candidates: of each class as many as its share says, of these a part at random, the others by their scores.
-    What a class lacks the others give.
-
-    Args:
-        labels (`np.ndarray`): Classes of the candidates, int64 of shape `(n,)`.
-        scores (`np.ndarray`, *optional*): Float of shape `(n,)`; `None`: all are chosen at random.
-        shares (`np.ndarray`): Shares of the classes, float of shape `(num_labels,)`, adding up to 1.
-        count (`int`): Number of candidates to choose; all where there are fewer.
-        random_share (`float`): In `[0, 1]`.
-        rng (`np.random.Generator`): What is drawn at random.
-
-    Returns:
-        `np.ndarray`: Their places among the candidates, ascending, int64.
-    """
-    # Equal scores, and all of them where there are none, are in random order.
-    order = rng.permutation(len(labels))
-    if scores is not None:
-        order = order[np.argsort(-scores[order], kind="stable")]
-    at_random = rng.permutation(len(labels))
-    # Systematic sampling, as for the labels of a shard: what rounding cuts off one round goes to another.
-    points = (np.arange(count) + rng.random()) / max(count, 1)
-    wanted = np.bincount(np.searchsorted(np.cumsum(shares)[:-1], points, side="right"), minlength=len(shares))
-    taken = np.zeros(len(labels), dtype=bool)
-    # The same over classes: of each of many, one alone may be wanted.
-    chance = np.floor(np.cumsum([0, *wanted]) * (0.0 if scores is None else random_share) + rng.random())
-    for label, (number, by_chance) in enumerate(zip(wanted.tolist(), np.diff(chance).astype(int), strict=True)):
-        _take(taken, at_random[labels[at_random] == label], by_chance)
-        best = order[labels[order] == label]
-        best = best if scores is None else best[np.isfinite(scores[best])]
-        _take(taken, best, number - int(taken[labels == label].sum()))
-    # Of what is left, whatever its score: an example is better than none.
-    _take(taken, order, count - int(taken.sum()))
-    return np.flatnonzero(taken)
-
-
-def _take(taken: np.ndarray, order: np.ndarray, number: int) -> None:
-    free = order[~taken[order]]
-    taken[free[: max(number, 0)]] = True

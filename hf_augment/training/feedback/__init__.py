@@ -1,0 +1,1 @@
+"""Feedback: what a run shows follows its classifier, in rounds."""
