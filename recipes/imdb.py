@@ -74,7 +74,7 @@ class ImdbArguments(ExperimentArguments):
             "help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training), both "
             "(each makes half of the texts), real (rows that are not labelled here, the ceiling), pseudo_labels (the "
             "same rows with labels by the probe, or by a prompted judge); _unfiltered: without filters, _guarded: "
-            "with a guard."
+            "with a guard, _live, _allocated, _seeded, _steered, _static: with policies, or chance alone."
         },
     )
     generator_model: str = field(default="openai-community/gpt2", metadata={"help": "Causal LM of the trained arm."})

@@ -181,6 +181,15 @@ def _curves(results: Results) -> Section:
     caption = "Learning curves: the mean over runs, and each run thin"
     pictures = _curve_picture(results, learning, caption, "curves.png")
     pictures += _curve_picture(results, blend, "What was blended in while training, and what it waited for")
+    rounds = {
+        "synthetic_entropy": "candidates, entropy",
+        "synthetic_entropy_chosen": "chosen, entropy",
+        "synthetic_moved": "moved to other classes",
+        "synthetic_seeded": "written after rows",
+        "synthetic_validation_accuracy": "validation accuracy",
+    }
+    rounds = {name: label for name, label in rounds.items() if name in logged}
+    pictures += _curve_picture(results, rounds, "What the classifier decided in rounds", "rounds.png")
     return Section("Learning curves", pictures=pictures)
 
 

@@ -18,7 +18,7 @@ from hf_augment.study.identity import FEEDBACK, arguments, identity_of
 from hf_augment.study.split import REFERENCE, Basis, Split
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.checks import check_generator
-from hf_augment.training.feedback.policies import Policy, UncertaintySelection
+from hf_augment.training.feedback.policies import ClassAllocation, HardSeeds, Policy, UncertaintySelection
 
 
 class Source(ABC):
@@ -267,8 +267,13 @@ class Arm:
         """Returns the values that what is chosen depends on; none where nothing is."""
         if self.policies is None:
             return {}
-        policies = {"policies": str([policy.fingerprint() for policy in self.policies])}
+        policies = {"policies": str([policy.settings() for policy in self.policies])}
         return policies | arguments(training, FEEDBACK)
+
+    @property
+    def steers(self) -> bool:
+        """Whether its policies decide what is generated, which is then of this arm alone."""
+        return any(policy.steers for policy in self.policies or ())
 
     def make_filters(self, split: Split, generator: Generator) -> list[Filter]:
         """Returns the filters for a split."""
@@ -287,14 +292,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "_unfiltered": {"filters": ()},
     "_guarded": {"guarded": True},
     "_live": {"policies": (UncertaintySelection(),)},
+    "_allocated": {"policies": (ClassAllocation(ahead=True),)},
+    "_seeded": {"policies": (HardSeeds(),)},
+    "_steered": {"policies": (UncertaintySelection(), ClassAllocation(ahead=True), HardSeeds())},
     "_static": {"policies": ()},
 }
 #: Of these, those of real rows, which nothing filters.
-OF_REAL_ROWS = ("", "_live", "_static")
+OF_REAL_ROWS = ("", "_live", "_allocated", "_static")
+#: Of these, those that choose in rounds.
+IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
 
 
 def variants_of(source: Source, filters: Filters) -> list[Arm]:
-    """Returns the arms of a source: with these filters and without, guarded, with feedback and with chance in it."""
+    """Returns the arms of a source: with these filters and without, guarded, with policies and with chance alone."""
     known = OF_REAL_ROWS if source.real else VARIANTS
     plain = Arm(source.name, source, () if source.real else filters)
     return [dataclasses.replace(plain, name=source.name + name, **VARIANTS[name]) for name in known]

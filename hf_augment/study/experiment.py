@@ -43,7 +43,7 @@ class Experiment:
             Names of arms: of texts `probe`, `probe_prompted`, `eda`, `prompted` and `trained`; of images `probe`,
             `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`; of data with unlabelled
             rows also `pseudo_labels` and `probe_pseudo_labels`. Of texts a generator has variants too: `_unfiltered`,
-            `_guarded`, `_live` and `_static`.
+            `_guarded`, `_live`, `_allocated`, `_seeded`, `_steered` and `_static`.
         seeds (`int`, *optional*, defaults to 3): The most runs of each arm.
         max_test_rows (`int`, *optional*): Random test rows, at most.
         classifier (`dict[str, Any]`, *optional*, defaults to `{}`):

@@ -188,7 +188,8 @@ def work_of(study: Study) -> Work:
     for arm in trained:
         if arm.source is not None and not arm.source.real:
             made = 1.0 if arm.policies is None else study.training.synthetic_candidates
-            shares[arm.source.name] = max(made, shares.get(arm.source.name, 0.0))
+            stream = arm.name if arm.steers else arm.source.name
+            shares[stream] = max(made, shares.get(stream, 0.0))
     examples = slots / study.training.synthetic_reuse * sum(shares.values())
     learned = tuple(source.name for source in study.sources() if isinstance(source, LearnedSource))
     return Work(steps * len(trained), rows, round(examples), learned)

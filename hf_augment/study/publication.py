@@ -32,7 +32,7 @@ from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.review import Neighbours, write_review
 from hf_augment.reporting.terminal import REVIEW_PAGE, closing_lines
 from hf_augment.study import identity
-from hf_augment.study.arms import Arm, LearnedSource, Source, sources_of
+from hf_augment.study.arms import IN_ROUNDS, Arm, LearnedSource, Source, sources_of
 from hf_augment.study.nearest_texts import NearestTexts
 from hf_augment.study.split import HELD_OUT, REFERENCE, Basis
 
@@ -91,7 +91,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     sources = {name: arm.source for name, arm in arms.items() if arm.source is not None}
     name, classifier = short_names([data.name, study.classifier.name])
-    notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_live_beside_static(study.runs)]
+    notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_beside_static(study.runs)]
     more = more | {"notes": [*notes, *more.get("notes", [])]}
     return Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
@@ -121,12 +121,13 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     )
 
 
-def _live_beside_static(runs: Sequence[ArmRun]) -> list[str]:
-    """Returns what choosing while training brings beside chance that draws from the same candidates, by source."""
+def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
+    """Returns what deciding while training brings beside chance that draws from as many candidates, by source."""
     arms = dict.fromkeys(run.arm for run in runs)
-    sources = [arm.removesuffix("_live") for arm in arms if arm.endswith("_live")]
-    pairs = [(f"{source}_live", f"{source}_static") for source in sources if f"{source}_static" in arms]
-    return [compare_all(runs, static, "test", [live])[0].describe() for live, static in pairs]
+    sources = [arm.removesuffix("_static") for arm in arms if arm.endswith("_static")]
+    found = [[f"{source}{variant}" for variant in IN_ROUNDS if variant != "_static"] for source in sources]
+    pairs = [(arm, f"{source}_static") for source, of in zip(sources, found, strict=True) for arm in of if arm in arms]
+    return [compare_all(runs, static, "test", [arm])[0].describe() for arm, static in pairs]
 
 
 def _judge_accuracy(study: Basis) -> float | None:

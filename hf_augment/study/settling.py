@@ -18,6 +18,7 @@ from hf_augment.data.sources import resolve
 from hf_augment.generators.connection import Endpoint
 from hf_augment.generators.openvino_backend import faster_backend
 from hf_augment.progress import say
+from hf_augment.study.arms import IN_ROUNDS
 from hf_augment.study.defaults import Choice, training_choices
 from hf_augment.study.experiment import Experiment
 from hf_augment.study.text_classifier import no_model
@@ -228,7 +229,7 @@ def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> l
     examples = examples_of(size)
     quarter = "a quarter of these, 16 to 64, so that training soon begins"
     rounds = []
-    if any(arm.endswith(("_live", "_static")) for arm in typed.get("arms", ())):
+    if any(arm.endswith(IN_ROUNDS) for arm in typed.get("arms", ())):
         rounds = [Choice("synthetic_feedback", max(1, size["max_steps"] // 10), "a tenth of the steps between rounds")]
     return [
         *rounds,

@@ -53,7 +53,7 @@ def test_a_generator_that_is_shown_examples_may_repeat_them():
 def test_the_command_line_names_arms_in_one_place():
     unlabelled = RealRows("unlabelled")
     sources = [Given(Says("so"), "given"), unlabelled, Learned()]
-    variants = ("", "_unfiltered", "_guarded", "_live")
+    variants = ("", "_unfiltered", "_guarded", "_live", "_steered")
     names = [
         "real",
         "unlabelled",
@@ -73,7 +73,12 @@ def test_the_command_line_names_arms_in_one_place():
         "learned_guarded": ("learned", True, True),
     }
     chosen = {arm.name: (arm.filtered, len(arm.policies)) for arm in arms if arm.policies is not None}
-    assert chosen == {"unlabelled_static": (False, 0), "given_live": (True, 1), "learned_live": (True, 1)}
+    assert chosen == {
+        "unlabelled_static": (False, 0),
+        **{f"{name}_live": (True, 1) for name in ("given", "learned")},
+        **{f"{name}_steered": (True, 3) for name in ("given", "learned")},
+    }
+    assert [arm.name for arm in arms if arm.steers] == ["given_steered", "learned_steered"]
 
 
 def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
@@ -82,7 +87,7 @@ def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
         "real",
         "learned",
     ]
-    known = r"\['real', 'real_live', 'real_static', 'learned', .*'learned_static'\]"
+    known = r"\['real', 'real_live', 'real_allocated', 'real_static', 'learned', .*'learned_static'\]"
     with pytest.raises(ValueError, match=rf"generators has \['given'\]: it must be some of {known}"):
         arms_by_name(["given", "real"], [Learned()], filters)
 

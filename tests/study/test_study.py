@@ -144,6 +144,31 @@ def test_live_and_static_arms_show_candidates_of_one_stream(make):
         make(arms, feedback | {"synthetic_feedback": 3}).run()
 
 
+def test_an_arm_that_steers_makes_examples_of_its_own_beside_those_of_all(make):
+    generator = TEXT.generator()
+    names = ("said_static", "said_seeded", "said_steered")
+    arms = [arm for arm in variants_of(Given(generator, "said"), [NearDuplicates()]) if arm.name in names]
+    rounds = {"synthetic_feedback": 4, "max_steps": 40, "synthetic_shard_size": 8, "logging_steps": 10}
+    study = make(arms, rounds | {"eval_strategy": "steps", "eval_steps": 20}, curve_rows=8)
+    study.run()
+    (folder,) = study.folder.glob("split-0/said-shards/*/")
+    guided = {path.stem.split("-")[2] for path in folder.glob("shard-*-*.arrow")}
+    keys = {path.stem.split("-")[2] for path in folder.glob("briefs/*.json")}
+    assert guided
+    assert guided < keys
+    # A toy holds what each was written after.
+    texts = set(study.split(0).train["text"])
+    assert {TEXT.key({"text": text}) for text in texts} >= {key for _, key in generator.rows}
+    assert generator.rows
+    notes = study.report().notes
+    assert [note.partition(" on ")[0] for note in notes[:2]] == [
+        f"{name} against said_static" for name in ("said_seeded", "said_steered")
+    ]
+    logged = {name for run in study.runs for log in run.curve for name in log}
+    assert {"synthetic_seeded", "synthetic_moved", "synthetic_entropy_chosen"} <= logged
+    assert (study.folder / "report/rounds.png").exists()
+
+
 @pytest.mark.parametrize(
     ("how", "training", "message"),
     [

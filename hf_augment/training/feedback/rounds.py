@@ -180,6 +180,8 @@ class Feedback:
         kept = [None] * len(slots) if every is None else [s if np.isfinite(s) else None for s in every.tolist()]
         ahead, seeds = self.guiding.decide(look, shares, asked)
         figures = self.guiding.seeded(number, seeds)
+        if found:
+            figures["moved"] = float(np.abs(shares - usual).sum() / 2)
         if look.was_asked:
             probabilities, labels = look.validation
             figures["validation_accuracy"] = float((probabilities.argmax(1) == labels).mean())
