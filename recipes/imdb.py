@@ -73,7 +73,8 @@ class ImdbArguments(ExperimentArguments):
         metadata={
             "help": "Arms with a generator: trained (on the labelled texts), instruct (prompted, no training), both "
             "(each makes half of the texts), real (rows that are not labelled here, the ceiling), pseudo_labels (the "
-            "same rows with labels by the probe, or by a prompted judge); _unfiltered: without filters, _guarded: "
+            "same rows with labels by the probe, or by a prompted judge), instruct_and_unlabelled (half of each); "
+            "_unfiltered: without filters, _guarded: "
             "with a guard, _live, _allocated, _seeded, _steered, _static: with policies, or chance alone."
         },
     )
@@ -260,7 +261,9 @@ def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
     trained, instruct = trained_source(args), instruct_source(args)
     # Texts without labels are what each of them has to beat.
     asked = asked_model(args) if args.label_judge == "prompted" else None
-    sources = [trained, instruct, Mixture("both", [trained, instruct]), PseudoLabels(asked=asked)]
+    unlabelled = PseudoLabels(asked=asked)
+    sources = [trained, instruct, Mixture("both", [trained, instruct]), unlabelled]
+    sources.append(Mixture("instruct_and_unlabelled", [instruct, unlabelled]))
 
     # 2. What judges the texts. The judges of labels were each trained without one fold of the labelled texts, because
     #    one that has seen a text confirms a copy of it; the prompted model's texts are judged by the baseline.

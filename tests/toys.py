@@ -136,6 +136,8 @@ class Toy(ABC):
         own = {
             name: kwargs.pop(name)
             for name in (
+                "compute_loss_func",
+                "weigh",
                 "filters",
                 "preprocess",
                 "train_collator",

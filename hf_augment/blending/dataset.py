@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -51,6 +51,8 @@ class BlendedDataset(torch_data.Dataset[Any]):
             Whether synthetic rows carry their label probabilities to the collator.
         columns (`Collection[str]`, *optional*):
             The columns that will be used; a synthetic row need not have others. Defaults to those of a real row.
+        constants (`dict[str, Any]`, *optional*, defaults to `{}`):
+            Columns that synthetic rows have beside what the generator makes, each with its value.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class BlendedDataset(torch_data.Dataset[Any]):
         transform: Callable[[dict[str, list[Any]]], dict[str, Sequence[Any]]] | None = None,
         soft_labels: bool = False,
         columns: Collection[str] | None = None,
+        constants: Mapping[str, Any] | None = None,
     ) -> None:
+        self.constants = dict(constants or {})
         self.dataset, self.slots, self.columns = dataset, slots, columns
         self.transform, self.soft_labels = transform, soft_labels
 
@@ -97,7 +101,7 @@ class BlendedDataset(torch_data.Dataset[Any]):
         if self.transform is not None and rows:
             columns = self.transform({name: [row[name] for row in rows] for name in rows[0]})
             rows = [{name: values[i] for name, values in columns.items()} for i in range(len(slots))]
-        synthetic = [SyntheticRow(row) for row in rows]
+        synthetic = [SyntheticRow(row | self.constants) for row in rows]
         if self.soft_labels:
             for row, slot in zip(synthetic, slots, strict=True):
                 row.label_probabilities = self.slots.label_probabilities(slot)
@@ -160,10 +164,12 @@ class BlendingCollator:
             batch = self.collator(rows)
         if self.synthetic_weight == 1.0 and not (self.soft_labels or self.agreement):
             return batch
-        weights = [self.synthetic_weight if isinstance(row, SyntheticRow) else 1.0 for row in rows]
-        batch[SAMPLE_WEIGHT] = torch.tensor(weights, dtype=torch.float32)
+        weights = torch.tensor([self.synthetic_weight if isinstance(row, SyntheticRow) else 1.0 for row in rows])
+        # Rows may have weights already.
+        batch[SAMPLE_WEIGHT] = weights * batch[SAMPLE_WEIGHT] if SAMPLE_WEIGHT in batch else weights
         if self.soft_labels or self.agreement:
-            labels = self._classes(batch, len(rows))
+            asked = "synthetic_labels='soft'" if self.soft_labels else "synthetic_weighting='dynamic'"
+            labels = classes_of(batch, len(rows), self.label_names, asked)
             judged = [row.label_probabilities if isinstance(row, SyntheticRow) else None for row in rows]
             if self.soft_labels:
                 batch[LABEL_PROBABILITIES] = F.one_hot(labels, self.num_labels).float()
@@ -175,16 +181,16 @@ class BlendingCollator:
                 batch[AGREEMENT] = torch.tensor([float("nan") if p is None else p[label] for p, label in pairs])
         return batch
 
-    def _classes(self, batch: Any, rows: int) -> torch.Tensor:
-        """The classes of a batch; a row of class -100 does not count, whatever stands for it."""
-        labels = batch[label_input(batch, self.label_names)]
-        if labels.is_floating_point() or labels.numel() != rows:
-            asked = "synthetic_labels='soft'" if self.soft_labels else "synthetic_weighting='dynamic'"
-            raise ValueError(
-                f"{asked} needs one class for each of {rows} rows, but the collator gives labels of type "
-                f"{labels.dtype} and shape {tuple(labels.shape)}: give the classes, or pass another value."
-            )
-        return labels.view(-1).clamp(min=0)
+
+def classes_of(batch: Any, rows: int, label_names: Sequence[str], asked: str) -> torch.Tensor:
+    """The classes of a batch, for what was `asked`; a row of class -100 does not count, whatever stands for it."""
+    labels = batch[label_input(batch, label_names)]
+    if labels.is_floating_point() or labels.numel() != rows:
+        raise ValueError(
+            f"{asked} needs one class for each of {rows} rows, but the collator gives labels of type "
+            f"{labels.dtype} and shape {tuple(labels.shape)}: give the classes, or pass another value."
+        )
+    return labels.view(-1).clamp(min=0)
 
 
 def label_input(inputs: Any, label_names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
@@ -69,6 +70,13 @@ class AugmentationArguments:
         synthetic_candidates (`float`, *optional*, defaults to 2.0):
             With feedback, accepted examples that are made for each one that is shown, 1 or more. What is not chosen
             may be chosen in the round after.
+        row_weight_column (`str`, *optional*, defaults to `None`):
+            Column of `train_dataset` with the weight of each real row in the loss, 0 or more; without a generator,
+            too. A synthetic row has `synthetic_weight`.
+        class_weights (`list[float]`, *optional*, defaults to `None`):
+            Weight of each class in the loss, 0 or more, which multiplies those of its rows, real or synthetic;
+            without a generator, too. The loss is the weighted mean of a batch, as that of
+            [`~torch.nn.CrossEntropyLoss`] is.
     """
 
     synthetic_ratio: float = field(
@@ -126,6 +134,12 @@ class AugmentationArguments:
     synthetic_candidates: float = field(
         default=2.0, metadata={"help": "With feedback, accepted examples for each one that is shown."}
     )
+    row_weight_column: str | None = field(
+        default=None, metadata={"help": "Column with the weight of each real row in the loss."}
+    )
+    class_weights: list[float] | None = field(
+        default=None, metadata={"help": "Weight of each class in the loss, in the order of the labels."}
+    )
 
     def __post_init__(self) -> None:
         self.validate()
@@ -150,6 +164,11 @@ class AugmentationArguments:
         _check(1.0 <= self.synthetic_candidates < math.inf, self, "synthetic_candidates", "1 or more")
         _check(self.synthetic_weight >= 0.0, self, "synthetic_weight", "0 or more")
         _check(self.synthetic_timeout > 0.0, self, "synthetic_timeout", "seconds, more than 0")
+        weights = self.class_weights
+        numbers_alone = weights is None or (
+            isinstance(weights, Sequence) and all(isinstance(w, numbers.Real) and 0 <= w < math.inf for w in weights)
+        )
+        _check(numbers_alone, self, "class_weights", "a list of numbers, 0 or more, one for each class")
         for name in ("schedule", "producer", "labels", "class_balance", "keep", "weighting"):
             name = f"synthetic_{name}"
             choices = self.__dataclass_fields__[name].metadata["choices"]

@@ -18,10 +18,9 @@ from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.training.arguments import AugmentationArguments
-from hf_augment.training.feedback.policies import Policy
 from hf_augment.training.loss import ROW_INPUTS, parameters_of
 from hf_augment.training.preparing import RowMaker
-from hf_augment.training.task import Task, first_row
+from hf_augment.training.task import Task
 
 
 logger = logging.get_logger(__name__)
@@ -124,12 +123,17 @@ def warn_if_hardly_shown(share: float | None) -> None:
 def row_inputs(augmentation: AugmentationArguments) -> list[str]:
     """What a loss has to heed, of [`ROW_INPUTS`]."""
     weighs = augmentation.synthetic_weight != 1.0 or augmentation.synthetic_weighting == "dynamic"
-    heeded = (weighs, augmentation.synthetic_labels == "soft")
+    heeded = (weighs or weighs_real_rows(augmentation), augmentation.synthetic_labels == "soft")
     return [name for name, needed in zip(ROW_INPUTS, heeded, strict=True) if needed]
 
 
+def weighs_real_rows(augmentation: AugmentationArguments) -> bool:
+    """Whether real rows have weights, with a generator or without."""
+    return augmentation.row_weight_column is not None or augmentation.class_weights is not None
+
+
 def weighs_rows(augmentation: AugmentationArguments) -> bool:
-    """Whether the loss treats synthetic rows in another way than real ones."""
+    """Whether the loss treats some rows in another way than others."""
     return bool(row_inputs(augmentation))
 
 
@@ -208,6 +212,9 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
     if not weighs_rows(augmentation):
         return
     asked = f"synthetic_weight={augmentation.synthetic_weight} and synthetic_labels={augmentation.synthetic_labels!r}"
+    if weighs_real_rows(augmentation):
+        column, classes = augmentation.row_weight_column, augmentation.class_weights
+        asked = f"row_weight_column={column!r} and class_weights={classes}"
     if augmentation.synthetic_labels == "soft" and not has_classes:
         raise ValueError(f"{asked}: soft labels are for rows whose label is one class: pass 'hard'.")
     if augmentation.synthetic_weighting == "dynamic" and (func is not None or overridden or not has_classes):
@@ -233,62 +240,31 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
         )
 
 
-def check_feedback(trainer: Any) -> None:
+def check_row_weights(trainer: Any) -> None:
     """
-    Refuses feedback that cannot work.
+    Refuses weights of real rows that cannot be found, or of other classes.
 
     Args:
-        trainer (`Trainer`): With its `augmentation`, `augments`, `policies`, `guard` and datasets.
+        trainer (`Trainer`): With its `augmentation`, model and training rows.
 
     Raises:
         ValueError: With the argument and the remedy.
     """
-    period, policies = trainer.augmentation.synthetic_feedback, trainer.policies
-    if policies is not None and not isinstance(policies, Sequence):
-        raise ValueError(f"policies={policies!r} must be a list of them: pass [{type(policies).__name__}()].")
-    if policies and not period:
-        raise ValueError(f"policies={list(policies)} decide nothing with synthetic_feedback=0: pass its steps.")
-    if not period or not trainer.augments:
-        return
-    for policy in policies or ():
-        if not isinstance(policy, Policy):
-            raise ValueError(f"policies holds {policy!r}, which is no Policy: subclass hf_augment.Policy.")
-        if not isinstance(getattr(policy, "name", None), str) or not 0 <= policy.random_share <= 1:
-            raise ValueError(
-                f"{type(policy).__name__} needs a name, and a random_share in [0, 1]: it is {policy.random_share!r}."
-            )
-        if policy.needs_validation and (trainer.eval_dataset is None or isinstance(trainer.eval_dataset, dict)):
-            raise ValueError(
-                f"{type(policy).__name__} looks at validation rows: pass one dataset as eval_dataset, or leave it out."
-            )
-        if type(policy).seed is not Policy.seed:
-            _check_seeding(type(policy).__name__, trainer.generator, trainer.train_dataset)
-    for task in ("class_shares", "score", "seed"):
-        who = [type(p).__name__ for p in policies or () if getattr(type(p), task) is not getattr(Policy, task)]
-        if len(who) > 1:
-            raise ValueError(f"policies has {' and '.join(who)}, and each decides {task}: leave one of them out.")
-    said = f"synthetic_feedback={period}"
-    if trainer.guard is not None:
-        raise ValueError(f"{said} does not go with an AugmentationGuard, which changes the draws: leave one out.")
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise ValueError(f"{said} asks a whole model on each process, and this one is sharded: pass 0.")
-    if isinstance(trainer.train_dataset, torch_data.IterableDataset):
-        raise ValueError(f"{said} needs training rows that have numbers, and this is a stream: pass 0.")
-
-
-def _check_seeding(policy: str, generator: Generator, dataset: Any) -> None:
-    if not generator.takes_seed_rows:
+    column, weights = trainer.augmentation.row_weight_column, trainer.augmentation.class_weights
+    dataset = trainer.train_dataset
+    if column is not None and isinstance(dataset, datasets.Dataset) and column not in dataset.column_names:
         raise ValueError(
-            f"{policy} has examples written after training rows, and {type(generator).__name__} cannot: pass one that "
-            "has a prompt with a place for a text, such as InstructPrompt, or define generate_like."
+            f"row_weight_column={column!r} is not in train_dataset, which has {dataset.column_names}: add it, or "
+            "leave the argument out."
         )
-    plain = dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
-    row = first_row(plain) if dataset is not None and len(dataset) else {}
-    if lacking := [name for name in generator.columns if not isinstance(row, Mapping) or name not in row]:
+    known = getattr(getattr(trainer.model, "config", None), "num_labels", None)
+    if weights is not None and known is not None and len(weights) != known:
         raise ValueError(
-            f"{policy} shows training rows to the generator, but train_dataset has no columns {lacking}: keep the raw "
-            "columns in it."
+            f"class_weights has {len(weights)} numbers, and the model has {known} classes: give one for each, in the "
+            "order of the labels."
         )
+    if weighs_real_rows(trainer.augmentation):
+        check_own_loss(trainer, True, trainer._has_own_loss)
 
 
 def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, generator: Generator) -> np.ndarray:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
+import numbers
 from collections import UserDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+import torch.utils.data as torch_data
 from transformers import Trainer
 
-from hf_augment.blending.dataset import AGREEMENT, LABEL_PROBABILITIES, SAMPLE_WEIGHT, label_input
+from hf_augment.blending.dataset import AGREEMENT, LABEL_PROBABILITIES, SAMPLE_WEIGHT, classes_of, label_input
+from hf_augment.training.arguments import AugmentationArguments
 from hf_augment.training.loaders import swapped
 
 
+#: Logits `(batch, num_labels)`, classes `(batch,)` and agreements `(batch,)` to weights `(batch,)`.
+Weigh = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 #: What a loss of one's own is given of each row, as parameters or attributes of these names.
 ROW_INPUTS = ("row_weights", "label_probabilities")
 #: The largest ratio of the judge's probability to the classifier's: beyond, an example is more likely mislabelled.
@@ -32,7 +38,7 @@ class RowWeights:
 
     Args:
         weights (`torch.Tensor` of shape `(batch,)`):
-            1 for a real row, `synthetic_weight` for a synthetic one; float32.
+            1 for a real row, or its own, `synthetic_weight` for a synthetic one, times that of the class; float32.
         probabilities (`torch.Tensor` of shape `(batch, num_labels)`, *optional*):
             Soft labels, float32; one-hot for rows without one.
         agreement (`torch.Tensor` of shape `(batch,)`, *optional*):
@@ -101,7 +107,9 @@ def dynamic_weights(logits: torch.Tensor, labels: torch.Tensor, agreement: torch
     return torch.where(ratio.isnan(), 1.0, ratio / ratio.nanmean().clamp(min=1e-6))
 
 
-def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, rows: RowWeights) -> torch.Tensor:
+def weigh_loss(
+    loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, rows: RowWeights, weigh: Weigh = dynamic_weights
+) -> torch.Tensor:
     """
     The weighted mean of a batch's cross-entropies, at the scale of the model's own loss.
 
@@ -114,6 +122,7 @@ def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, r
         logits (`torch.Tensor` of shape `(batch, num_labels)`): Its logits.
         labels (`torch.Tensor` of shape `(batch,)`): The classes; -100 for a row that does not count.
         rows (`RowWeights`): Weights and soft labels.
+        weigh (`Callable`, *optional*, defaults to [`dynamic_weights`]): Weights that depend on the logits.
 
     Returns:
         `torch.Tensor`: A scalar, float32.
@@ -127,11 +136,69 @@ def weigh_loss(loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor, r
     losses = F.cross_entropy(logits, targets, reduction="none")
     weights = rows.weights
     if rows.agreement is not None:
-        weights = weights * dynamic_weights(logits.detach(), labels, rows.agreement)
+        weights = weights * checked_weights(weigh(logits.detach(), labels, rows.agreement), len(labels))
     # Rows that a mean leaves out count neither above nor below.
     weights = weights * (labels != IGNORED)
     # Where no row counts there is no loss, nor anything to divide it by.
     return scale * (weights * losses).sum() / weights.sum().clamp(min=1e-12)
+
+
+def checked_weights(weights: Any, rows: int) -> torch.Tensor:
+    """Weights that a user's function returned for a batch; raises `ValueError` if they are none."""
+    found = torch.as_tensor(weights, dtype=torch.float32)
+    if found.shape != (rows,) or not (found.isfinite() & (found >= 0)).all():
+        raise ValueError(
+            f"weigh returned {weights!r:.200}: return a tensor of shape ({rows},) of finite numbers, 0 or more."
+        )
+    return found
+
+
+class WeighingCollator:
+    """
+    Collates with the user's collator, which does not see the column of weights, and adds the weights of rows.
+
+    Args:
+        collator (`Callable`): The user's collator.
+        column (`str`, *optional*): Column of the weights; `None`: each row has 1.
+        class_weights (`Sequence[float]`, *optional*): Weights of the classes.
+        label_names (`Sequence[str]`): Names of the label among what the collator returns.
+    """
+
+    def __init__(
+        self,
+        collator: Callable[[list[Any]], Any],
+        column: str | None,
+        class_weights: Sequence[float] | None,
+        label_names: Sequence[str],
+    ) -> None:
+        self.collator, self.column, self.label_names = collator, column, label_names
+        self.class_weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
+
+    def __call__(self, rows: list[Any]) -> Any:
+        weights = torch.ones(len(rows))
+        if self.column is not None:
+            weights = torch.tensor([self._weight(row) for row in rows], dtype=torch.float32)
+            rows = [{name: value for name, value in row.items() if name != self.column} for row in rows]
+        batch = self.collator(rows)
+        if self.class_weights is not None:
+            labels = classes_of(batch, len(rows), self.label_names, "class_weights")
+            if int(labels.max()) >= len(self.class_weights):
+                raise ValueError(
+                    f"class_weights has {len(self.class_weights)} numbers, and a row has the class "
+                    f"{int(labels.max())}: give one for each class."
+                )
+            weights = weights * self.class_weights[labels]
+        batch[SAMPLE_WEIGHT] = weights
+        return batch
+
+    def _weight(self, row: Any) -> float:
+        value = row.get(self.column)
+        if not isinstance(value, numbers.Real | torch.Tensor) or not 0 <= float(value) < math.inf:
+            raise ValueError(
+                f"row_weight_column={self.column!r} holds {value!r} in a row: give each training row a finite number, "
+                "0 or more, which a transform of the dataset keeps."
+            )
+        return float(value)
 
 
 if TYPE_CHECKING:
@@ -147,11 +214,12 @@ class WeighingMixin(_Base):
     Args:
         args, kwargs:
             Those of the trainer.
+        weigh (`Callable`, *optional*, defaults to [`dynamic_weights`]): See [`AugmentingMixin`].
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, weigh: Weigh = dynamic_weights, **kwargs: Any) -> None:
         self._weights: RowWeights | None = None
-        self._in_step = False
+        self._in_step, self.weigh = False, weigh
         super().__init__(*args, **kwargs)
         if self.compute_loss_func is not None and set(ROW_INPUTS) & set(parameters_of(self.compute_loss_func)):
             self.compute_loss_func = self._with_row_weights(self.compute_loss_func)
@@ -168,6 +236,28 @@ class WeighingMixin(_Base):
     def label_probabilities(self) -> torch.Tensor | None:
         """The soft labels of the batch's rows, float32 of shape `(batch, num_labels)`; `None` with hard labels."""
         return None if self._weights is None else self._weights.look("label_probabilities").probabilities
+
+    @property
+    def augmentation(self) -> AugmentationArguments:
+        """The arguments of augmentation."""
+        return self.args if isinstance(self.args, AugmentationArguments) else AugmentationArguments()
+
+    @property
+    def _has_own_loss(self) -> bool:
+        return type(self).compute_loss is not WeighingMixin.compute_loss
+
+    def get_train_dataloader(self) -> torch_data.DataLoader:
+        """The parent's; its collator adds the weights of rows and classes, if there are any."""
+        column, classes = self.augmentation.row_weight_column, self.augmentation.class_weights
+        if column is None and classes is None:
+            return super().get_train_dataloader()
+        kept: dict[str, Any] = {}
+        if column is not None and self.args.remove_unused_columns:
+            self._set_signature_columns_if_needed()
+            kept["_signature_columns"] = [*(self._signature_columns or ()), column]
+        collator = WeighingCollator(self.data_collator, column, classes, self.label_names)
+        with swapped(self, data_collator=collator, **kept):
+            return super().get_train_dataloader()
 
     @property
     def _has_stock_loss(self) -> bool:
@@ -226,7 +316,7 @@ class WeighingMixin(_Base):
                 "logits to weigh: pass a compute_loss_func with a parameter row_weights, or synthetic_weight=1 and "
                 "synthetic_labels='hard'."
             )
-        loss = weigh_loss(loss, named["logits"], labels, self._weights.look(*ROW_INPUTS))
+        loss = weigh_loss(loss, named["logits"], labels, self._weights.look(*ROW_INPUTS), self.weigh)
         return (loss, outputs) if return_outputs else loss
 
     def _with_row_weights(self, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -29,13 +29,14 @@ from hf_augment.training.checks import (
     check_arguments,
     check_checkpoint,
     check_columns,
-    check_feedback,
     check_own_loss,
+    check_row_weights,
     check_shard_folder,
     class_shares,
     last_whole_checkpoint,
     warn_if_hardly_shown,
 )
+from hf_augment.training.feedback.checks import check_feedback
 from hf_augment.training.feedback.policies import Policy, UncertaintySelection
 from hf_augment.training.feedback.rounds import NO_FEEDBACK, Feedback
 from hf_augment.training.feedback.scoring import Scorer
@@ -98,6 +99,9 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             synthetic rows too, or where the collator takes raw columns.
         train_collator (`Callable`, *optional*, defaults to the trainer's `data_collator`):
             Collates training batches alone, such as one that augments; evaluation and prediction keep `data_collator`.
+        weigh (`Callable`, *optional*, defaults to [`~hf_augment.training.loss.dynamic_weights`]):
+            With `synthetic_weighting="dynamic"`, gives the weights of a batch's rows, `(batch,)`, from logits, classes
+            and what the judge says of each synthetic row's class (NaN for a real row).
         policies (`Sequence[Policy]`, *optional*, defaults to `[UncertaintySelection()]`):
             With `synthetic_feedback`, decide which candidates are shown. Without any they are drawn at random.
 
@@ -154,11 +158,6 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
     # What there is to blend.
 
     @property
-    def augmentation(self) -> AugmentationArguments:
-        """The arguments of augmentation."""
-        return self.args if isinstance(self.args, AugmentationArguments) else AugmentationArguments()
-
-    @property
     def augments(self) -> bool:
         """Whether training batches are blended."""
         return self.generator is not None and self.augmentation.synthetic_ratio > 0
@@ -180,7 +179,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             self.args.output_dir,
             self.args.seed,
             lead_steps(self.args),
-            *astuple(augmentation),
+            repr(astuple(augmentation)),
             *map(id, made_of),
         )
         if key not in self._blends:
@@ -226,10 +225,11 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         if not made:
             if args.remove_unused_columns:
                 self._set_signature_columns_if_needed()
-            check_columns(maker, row, self._signature_columns if args.remove_unused_columns else None)
+            weighed = {k: v for k, v in row.items() if k != self.augmentation.row_weight_column}
+            check_columns(maker, weighed, self._signature_columns if args.remove_unused_columns else None)
         if self.augmentation.synthetic_feedback and not task.has_classes:
             raise ValueError("synthetic_feedback is for rows whose label is one class: pass 0.")
-        check_own_loss(self, task.has_classes, type(self).compute_loss is not WeighingMixin.compute_loss)
+        check_own_loss(self, task.has_classes, self._has_own_loss)
         shares = class_shares(self.augmentation, task, dataset, generator)
         blend = Blend(shape, args, self._planned(), generator, self.filters, maker, shares, world_size)
         if args.push_to_hub:
@@ -249,6 +249,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
     def _check(self) -> None:
         """Refuses what cannot work: when the trainer is built, and again when it trains, by arguments that changed."""
         check_feedback(self)
+        check_row_weights(self)
         if self.guard is not None:
             self.guard.check(self.args, self.augments, self.eval_dataset, self.compute_metrics is not None)
         if self.augments and self.train_dataset is not None:
@@ -276,6 +277,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             self.blend.maker.transform(loader.dataset),
             soft_labels=soft or dynamic,
             columns=collate.signature_columns if isinstance(collate, RemoveColumnsCollator) else None,
+            constants={} if (column := self.augmentation.row_weight_column) is None else {column: 1.0},
         )
         run.rows = blended
         num_labels = len(self.blend.pipeline.generator.label_names)

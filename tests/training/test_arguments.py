@@ -10,7 +10,7 @@ from hf_augment.training.arguments import AugmentationArguments
 
 def test_docstring_help_and_fields_agree_in_names_order_and_defaults():
     documented = re.findall(
-        r"^ +(synthetic_\w+) \(`([^`]+)`, \*optional\*, defaults to `?([^`)]+)`?\)",
+        r"^ +(\w+) \(`([^`]+)`, \*optional\*, defaults to `?([^`)]+)`?\)",
         AugmentationArguments.__doc__,
         re.MULTILINE,
     )

@@ -59,6 +59,9 @@ class Scorer:
 
     def _of(self, rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
         collate = self.trainer._get_collator_with_removed_columns(self.trainer.data_collator, "candidates")
+        weight = self.trainer.augmentation.row_weight_column
+        if weight is not None:
+            rows = [{name: value for name, value in row.items() if name != weight} for row in rows]
         found = np.empty((len(rows), self.num_labels), dtype=np.float32)
         labels = np.empty(len(rows), dtype=np.int64)
         # Rows of like length, so that little is padded.
