@@ -70,9 +70,10 @@ class CausalLMGeneratorTrainer(Trainer):
     """
     A [`~transformers.Trainer`] that trains a [`CausalLMGenerator`] on labelled texts.
 
-    Only the text and its end are learned, not the label prompt. After `train()` the generator is ready to be used or
-    saved: adapters merged, in evaluation mode, with a new fingerprint. Save and push the generator rather than the
-    trainer, which knows only the model.
+    Only the text and its end are learned, not the label prompt. Of texts without labels, with `label_column=None`, the
+    model learns the style: train on them first, and then, by another trainer, on the labelled ones. After `train()`
+    the generator is ready to be used or saved: adapters merged, in evaluation mode, with a new fingerprint. Save and
+    push the generator rather than the trainer, which knows only the model.
 
     Example:
 
@@ -97,11 +98,12 @@ class CausalLMGeneratorTrainer(Trainer):
         args ([`CausalLMGeneratorTrainingArguments`]):
             The training arguments.
         train_dataset ([`~datasets.Dataset`]):
-            With the generator's text column and a label column of integers below `len(label_names)`.
+            With the generator's text column and, unless they have no labels, a label column of integers below
+            `len(label_names)`.
         eval_dataset ([`~datasets.Dataset`], *optional*):
             The same, for the loss on texts that are not trained on.
-        label_column (`str`, *optional*, defaults to `"label"`):
-            The column of the labels.
+        label_column (`str` or `None`, *optional*, defaults to `"label"`):
+            The column of the labels; `None`: texts without labels.
         callbacks (`Sequence[TrainerCallback]`, *optional*):
             Callbacks of the `Trainer`.
 
@@ -116,7 +118,7 @@ class CausalLMGeneratorTrainer(Trainer):
         args: CausalLMGeneratorTrainingArguments,
         train_dataset: Dataset,
         eval_dataset: Dataset | None = None,
-        label_column: str = "label",
+        label_column: str | None = "label",
         callbacks: Sequence[TrainerCallback] | None = None,
     ) -> None:
         if not isinstance(generator.prompt, LabelPrompt):
@@ -158,28 +160,32 @@ class CausalLMGeneratorTrainer(Trainer):
         return output
 
 
-def encode_dataset(generator: CausalLMGenerator, dataset: Dataset, label_column: str, max_length: int) -> Dataset:
+def encode_dataset(
+    generator: CausalLMGenerator, dataset: Dataset, label_column: str | None, max_length: int
+) -> Dataset:
     """
-    Tokenises labelled texts, in one call, as prompt, text and end.
+    Tokenises texts, in one call, as prompt, text and end; without labels the end of another text stands for a prompt.
 
     Args:
         generator ([`CausalLMGenerator`]):
             With a [`LabelPrompt`].
         dataset ([`~datasets.Dataset`]):
             See [`CausalLMGeneratorTrainer`].
-        label_column (`str`):
-            The column of the labels.
+        label_column (`str`, *optional*):
+            The column of the labels; `None`: texts without labels.
         max_length (`int`):
             The most tokens of a row.
 
     Returns:
         [`~datasets.Dataset`]: `input_ids`, and `labels`, in which the prompt is masked by -100.
     """
+    end = generator.tokenizer.eos_token_id
     texts, labels = _checked_columns(generator, dataset, label_column)
-    heads = generator.encode_prompts([generator.prompt.scoring_prompt(name) for name in generator.label_names])
+    heads = [[end]]
+    if label_column is not None:
+        heads = generator.encode_prompts([generator.prompt.scoring_prompt(name) for name in generator.label_names])
     if (longest := max(map(len, heads))) >= max_length:
         raise ValueError(f"max_length={max_length} leaves no room after a prompt of {longest} tokens. Raise it.")
-    end = generator.tokenizer.eos_token_id
     input_ids, targets = [], []
     for label, tail in zip(labels, generator.encode_texts(texts), strict=True):
         # A text that is cut loses its end too: it did not end there.
@@ -189,7 +195,9 @@ def encode_dataset(generator: CausalLMGenerator, dataset: Dataset, label_column:
     return Dataset.from_dict({"input_ids": input_ids, "labels": targets})
 
 
-def _checked_columns(generator: CausalLMGenerator, dataset: Dataset, label_column: str) -> tuple[list[str], list[int]]:
+def _checked_columns(
+    generator: CausalLMGenerator, dataset: Dataset, label_column: str | None
+) -> tuple[list[str], list[int]]:
     if len(dataset) == 0:
         raise ValueError("The dataset is empty: there is nothing to learn from.")
     if generator.text_column not in dataset.column_names:
@@ -197,7 +205,9 @@ def _checked_columns(generator: CausalLMGenerator, dataset: Dataset, label_colum
             f"The generator's text_column={generator.text_column!r} is not in the dataset, which has "
             f"{dataset.column_names}."
         )
-    labels = class_column(dataset, label_column, generator.label_names)
+    labels = [0] * len(dataset)
+    if label_column is not None:
+        labels = class_column(dataset, label_column, generator.label_names)
     texts = list(dataset[generator.text_column])
     for index, text in enumerate(texts):
         if not isinstance(text, str):

@@ -66,7 +66,7 @@ class PseudoLabels(Source):
         """Raises `ValueError` if there are no rows without labels."""
         if self.asked is not None:
             self.asked.check(study, self)
-        if not len(self._unlabelled(study.split(0))):
+        if not len(study.split(0).unlabelled):
             raise ValueError(
                 f"The arm {self.name!r} learns from rows without labels, and there are none: pass unlabelled, or "
                 "leave the arm out."
@@ -77,7 +77,7 @@ class PseudoLabels(Source):
         shares = split.class_shares() * (np.bincount(found["labels"], minlength=len(data.label_names)) > 0)
         if not shares.any():
             raise ValueError(f"{self.name}: no row without a label was taken for a class that has labelled rows.")
-        rows = self._unlabelled(split).select(found["rows"]).add_column(LABEL, found["labels"])
+        rows = split.unlabelled.select(found["rows"]).add_column(LABEL, found["labels"])
         rows = rows.cast_column(LABEL, datasets.ClassLabel(names=data.label_names))
         return DatasetGenerator(rows, label_shares=shares.tolist())
 
@@ -98,17 +98,13 @@ class PseudoLabels(Source):
             )
         return note
 
-    def _unlabelled(self, split: Split) -> datasets.Dataset:
-        data = split.study.data
-        return split.apart[1].remove_columns(LABEL) if data.unlabelled is None else data.unlabelled
-
     def _labelled(self, split: Split) -> dict[str, Any]:
         """The numbers of the rows that are kept, their classes, and how far the probe can be believed."""
         identity = split.study.classifier_identity | self.identity()
         return split.stage(f"{self.name}-rows", identity, lambda folder: self._label(split, folder))
 
     def _label(self, split: Split, folder: Path) -> dict[str, Any]:
-        names, rows = split.study.data.label_names, self._unlabelled(split)
+        names, rows = split.study.data.label_names, split.unlabelled
         rows = rows.add_column(_ROW, np.arange(len(rows)))
         rows = sample_rows(rows, self.most_rows, derive_seed(split.seed, "pseudo_labels", split.index))
 

@@ -157,6 +157,12 @@ class Split:
         watched, others = (self.rest.select(sorted(part)) for part in np.split(order, [self.study.curve_rows]))
         return watched, others
 
+    @property
+    def unlabelled(self) -> datasets.Dataset:
+        """Rows without labels: those of the data, or, where there are none, the training rows not labelled here."""
+        data = self.study.data
+        return self.apart[1].remove_columns("label") if data.unlabelled is None else data.unlabelled
+
     def stage(self, name: str, identity: dict[str, str], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         """Does a stage of the split once; see [`Stages.run`]."""
         return self.study.stages.run(f"{self.folder.name}/{name}", identity, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from huggingface_hub.errors import HFValidationError
 from transformers import AutoConfig
 
 from hf_augment.data.sources import contents, resolve
+from hf_augment.data.splits import sample_rows
 from hf_augment.fingerprints import texts_digest
 from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
 from hf_augment.generators.base import Generator
@@ -23,6 +25,7 @@ from hf_augment.generators.openvino_backend import openvino_draws
 from hf_augment.generators.pretrained import load_causal_lm
 from hf_augment.generators.prompts import LabelPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.split import Basis, Split
 from hf_augment.study.stages import Stages
@@ -139,10 +142,21 @@ class _LanguageModel(Source):
 class TrainedLanguageModel(_LanguageModel, LearnedSource):
     """
     A language model that learns the labelled texts of each split; `training` holds arguments of
-    [`CausalLMGeneratorTrainingArguments`].
+    [`CausalLMGeneratorTrainingArguments`]. With `style_rows` it first learns, in one pass, the style of so many random
+    texts without labels, at most.
     """
 
     training: dict[str, Any] = field(default_factory=dict)
+    style_rows: int = field(default=0, kw_only=True)
+
+    def check(self, study: Basis) -> None:
+        """As any language model, and raises `ValueError` if there are no texts to learn the style of."""
+        super().check(study)
+        if self.style_rows and not len(study.split(0).unlabelled):
+            raise ValueError(
+                f"{self.name} has style_rows={self.style_rows}, and there are no rows without labels: pass "
+                "unlabelled, or style_rows=0."
+            )
 
     def arguments(self, split: Split, folder: Path) -> CausalLMGeneratorTrainingArguments:
         """Returns the arguments of its training."""
@@ -155,11 +169,17 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
         )
 
     def train(self, split: Split, folder: Path) -> dict[str, Any]:
-        generator = self.pretrained(split.study)
-        output = CausalLMGeneratorTrainer(generator, self.arguments(split, folder), split.train).train()
+        generator, arguments = self.pretrained(split.study), self.arguments(split, folder)
+        outputs = []
+        if self.style_rows:
+            rows = sample_rows(split.unlabelled, self.style_rows, derive_seed(split.seed, "style", split.index))
+            once = dataclasses.replace(arguments, num_train_epochs=1.0, max_steps=-1)
+            outputs.append(CausalLMGeneratorTrainer(generator, once, rows, label_column=None).train())
+        outputs.append(CausalLMGeneratorTrainer(generator, arguments, split.train).train())
         if PartialState().is_main_process:
             generator.save_pretrained(folder / "model")
-        return {"steps": output.global_step, "seconds": output.metrics["train_runtime"]}
+        steps, seconds = zip(*((o.global_step, o.metrics["train_runtime"]) for o in outputs), strict=True)
+        return {"steps": sum(steps), "seconds": sum(seconds)}
 
     def load(self, folder: Path) -> Generator:
         return CausalLMGenerator.from_pretrained(folder, device=PartialState().device, backend=self.backend)
@@ -167,8 +187,9 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
     def note(self, first: Split) -> str | None:
         learned = self.learned(first)
         return (
-            f"On the first split the {self.name} generator learned the labelled texts in {learned['steps']} steps, "
-            f"{learned['seconds']:.0f} s."
+            f"On the first split the {self.name} generator learned "
+            f"{f'the style of {self.style_rows} texts without labels, and then ' if self.style_rows else ''}the "
+            f"labelled texts in {learned['steps']} steps, {learned['seconds']:.0f} s."
         )
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from hf_augment.training.checks import check_shard_folder, check_unchanged, row_inputs, weighs_real_rows, weighs_rows
-from hf_augment.training.loss import ROW_INPUTS
+from hf_augment.training.checks import check_shard_folder, check_unchanged, row_inputs
 
 
 class BlendProgressCallback(TrainerCallback):
@@ -30,12 +29,13 @@ class BlendProgressCallback(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        run, planned = self.trainer._run, self.trainer.augmentation
-        if weighs_rows(planned) if run is not None else weighs_real_rows(planned):
-            self.trainer._check_read(row_inputs(planned) if run is not None else ROW_INPUTS[:1])
+        run = self.trainer._run
+        planned = self.trainer.augmentation if run is None else run.blend.augmentation
         if run is not None:
-            planned = run.blend.augmentation
             check_unchanged(vars(planned) | {"gradient_accumulation_steps": run.shape.accumulation}, args)
+        if heeded := row_inputs(planned, blended=run is not None):
+            self.trainer._check_read(heeded)
+        if run is not None:
             if self.trainer._feedback is not None:
                 self.trainer._feedback.step(state.global_step)
             run.leave(state.global_step, saved=False)

@@ -120,21 +120,17 @@ def warn_if_hardly_shown(share: float | None) -> None:
         )
 
 
-def row_inputs(augmentation: AugmentationArguments) -> list[str]:
-    """What a loss has to heed, of [`ROW_INPUTS`]."""
+def row_inputs(augmentation: AugmentationArguments, blended: bool = True) -> list[str]:
+    """What a loss has to heed, of [`ROW_INPUTS`], in a blend or without one."""
     weighs = augmentation.synthetic_weight != 1.0 or augmentation.synthetic_weighting == "dynamic"
-    heeded = (weighs or weighs_real_rows(augmentation), augmentation.synthetic_labels == "soft")
+    weighs = (blended and weighs) or weighs_real_rows(augmentation)
+    heeded = (weighs, blended and augmentation.synthetic_labels == "soft")
     return [name for name, needed in zip(ROW_INPUTS, heeded, strict=True) if needed]
 
 
 def weighs_real_rows(augmentation: AugmentationArguments) -> bool:
     """Whether real rows have weights, with a generator or without."""
     return augmentation.row_weight_column is not None or augmentation.class_weights is not None
-
-
-def weighs_rows(augmentation: AugmentationArguments) -> bool:
-    """Whether the loss treats some rows in another way than others."""
-    return bool(row_inputs(augmentation))
 
 
 def check_columns(maker: RowMaker, row: Mapping[str, Any], read: Collection[str] | None) -> None:
@@ -209,7 +205,7 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
         ValueError: With the remedy.
     """
     augmentation, func = trainer.augmentation, trainer.compute_loss_func
-    if not weighs_rows(augmentation):
+    if not row_inputs(augmentation):
         return
     asked = f"synthetic_weight={augmentation.synthetic_weight} and synthetic_labels={augmentation.synthetic_labels!r}"
     if weighs_real_rows(augmentation):

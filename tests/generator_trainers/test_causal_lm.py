@@ -97,6 +97,30 @@ def test_a_text_that_is_cut_does_not_end_there():
     assert row["labels"][4:] == row["input_ids"][4:]
 
 
+def test_texts_without_labels_are_learned_as_they_stand():
+    rows = dataset(2).remove_columns("label")
+    encoded = encode_dataset(make(), rows, None, max_length=24)
+    for row, text in zip(encoded, TEXTS.values(), strict=True):
+        completion = TOKENIZER(f" {text}")["input_ids"]
+        assert row["input_ids"] == [END, *completion, END]
+        assert row["labels"] == [-100, *completion, END]
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_the_style_comes_first_and_then_the_labels(rank, tmp_path):
+    generator, rows = make(), dataset().remove_columns("label")
+    before = sum(generator.negative_log_likelihood([{"text": text} for text in TEXTS.values()], [0, 1]))
+    style = CausalLMGeneratorTrainer(generator, arguments(tmp_path / "0", lora_rank=rank), rows, label_column=None)
+    style.train()
+    after = sum(generator.negative_log_likelihood([{"text": text} for text in TEXTS.values()], [0, 1]))
+    assert after < before
+    learned = generator.fingerprint()
+    CausalLMGeneratorTrainer(generator, arguments(tmp_path / "1", lora_rank=rank), dataset()).train()
+    assert generator.fingerprint() != learned
+    if rank == 0:
+        assert confirmed(generator) > 0.9
+
+
 def test_a_batch_is_padded_to_its_longest_row():
     rows = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [5, 8], "labels": [-100, 8]}]
     batch = CompletionCollator(PAD)(rows)

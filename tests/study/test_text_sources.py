@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import pytest
 from datasets import Dataset
 
+from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, Study, TextClassifier
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study import text_sources
 from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
-from tests.tiny import tiny_causal_lm, tiny_tokenizer
+from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
+from tests.toys import TEXT
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -99,3 +101,32 @@ def test_a_prompt_of_labelled_texts_is_known_by_how_it_is_made():
     assert identity(kind="note") == identity(kind="note")
     assert len({identity(kind="note"), identity(kind="tweet"), identity(kind="note", num_examples=2)}) == 3
     assert not PromptedLanguageModel("instruct", "model", InstructPrompt.for_sentiment()).learns
+
+
+def test_a_trained_model_learns_the_style_of_texts_without_labels_first(tmp_path):
+    tokenizer, data = tiny_tokenizer(), LabelledData(TEXT.rows(40), {"test": TEXT.rows(12, seed=1)}, "toys")
+    for name, model in (("lm", tiny_causal_lm(tokenizer)), ("tiny", tiny_classifier(tokenizer=tokenizer))):
+        for part in (model, tokenizer):
+            part.save_pretrained(tmp_path / name)
+    learning = {"num_train_epochs": 1.0, "per_device_train_batch_size": 4}
+
+    def source(rows):
+        model, prompt = str(tmp_path / "lm"), LabelPrompt("{label}:")
+        return TrainedLanguageModel("trained", model, prompt, training=learning, style_rows=rows)
+
+    def study(rows, per_class=6):
+        args = {"max_steps": 2, "save_strategy": "no", "use_cpu": True, "report_to": "none"}
+        training = AugmentingTrainingArguments(str(tmp_path / f"run-{rows}"), **args)
+        classifier = TextClassifier(str(tmp_path / "tiny"), data.label_names, max_length=24)
+        return Study(data, classifier, training, [Arm("trained", source(rows))], train_per_class=per_class, seeds=1)
+
+    # 12 labelled texts and 16 of the 28 others, or none.
+    steps = {rows: source(rows).learned(study(rows).split(0)) for rows in (0, 16)}
+    assert (steps[0]["steps"], steps[16]["steps"]) == (3, 4 + 3)
+    assert "the style of 16 texts without labels, and then the labelled texts in 7 steps" in source(16).note(
+        study(16).split(0)
+    )
+    learned = [source(rows).folder(study(rows).split(0)) / "model.safetensors" for rows in steps]
+    assert learned[0].read_bytes() != learned[1].read_bytes()
+    with pytest.raises(ValueError, match="trained has style_rows=16, and there are no rows without labels"):
+        source(16).check(study(16, per_class=20))
