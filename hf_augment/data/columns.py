@@ -225,7 +225,8 @@ def _label_by_contents(source: str, cells: Sequence[Cells], columns: Columns) ->
         raise ValueError(
             f"{source!r} has several columns that could be the labels, {_names(found)}: pass label_column."
         )
-    raise ValueError(f"{source!r} has no column whose values recur, as labels do, among {_names(cells)}: add one.")
+    among = f", among {_names(cells)}" if cells else ", beside the data"
+    raise ValueError(f"{source!r} has no column whose values recur, as labels do{among}: add one.")
 
 
 def _with_flags(columns: Columns, flags: Sequence[str], why: str) -> Columns:

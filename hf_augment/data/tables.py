@@ -11,7 +11,8 @@ from typing import Any
 
 import datasets
 import pandas as pd
-from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+from datasets.data_files import EmptyDatasetError
+from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError, DatasetNotFoundError
 from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -164,6 +165,11 @@ def _load(source: str, options: dict[str, Any]) -> dict[str, datasets.Dataset]:
         if not builder.info.splits.total_num_examples:
             raise ValueError("it has no row")
         tables = dict(builder.as_dataset())
+    except (DataFilesNotFoundError, EmptyDatasetError) as error:
+        raise OSError(
+            f"{source!r} holds no file of data: pass a folder of CSV, TSV, JSON, parquet or text files, or one of "
+            "images by class."
+        ) from error
     except UnicodeDecodeError as error:
         raise OSError(_ENCODING.format(source=source, error=error)) from error
     except ValueError as error:

@@ -107,7 +107,7 @@ def test_images():
         ),
         ({"text": TEXTS * 3, "label": list(range(18, 54))}, {}, r"from 18 to 53: .*\(regression\) is not supported"),
         ({"text": TEXTS, "a": KINDS, "b": KINDS}, {}, "several columns that could be the labels, 'a', 'b': pass lab"),
-        ({"text": TEXTS}, {}, "no column whose values recur, as labels do, among none"),
+        ({"text": TEXTS}, {}, "no column whose values recur, as labels do, beside the data: add one"),
         ({"n": [1, 2, 3] * 4, "label": KINDS}, {}, "no column of texts or images beside the labels, but 'n'"),
         ({"n": [1, 2, 3] * 4, "label": KINDS}, {"text_column": "n"}, "Column 'n' holds numbers: name a column"),
         ({"text": TEXTS, "label": [["x", "y"]] * 12}, {"several": False}, "has rows of several labels, and several=F"),

@@ -126,3 +126,9 @@ def test_a_folder_with_a_card_is_read_as_it_is_now(tmp_path):
     for count in (4, 6):
         pd.DataFrame({"text": list("abcdef")[:count], "label": [0] * count}).to_parquet(tmp_path / "train.parquet")
         assert len(load_tables(str(tmp_path))["train"]) == count
+
+
+def test_a_folder_without_data_says_what_may_be_in_it(tmp_path):
+    with pytest.raises(OSError, match=r"empty' holds no file of data: pass a folder of CSV, TSV"):
+        (tmp_path / "empty").mkdir()
+        load_table(str(tmp_path / "empty"), "train")
