@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,18 @@ def texts_digest(texts: Iterable[str]) -> str:
         # The length keeps ["ab", "c"] and ["a", "bc"] apart.
         digest.update(b"%d:" % len(data))
         digest.update(data)
+    return digest.hexdigest()[:16]
+
+
+def rows_digest(rows: Iterable[Any]) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of rows in their order: dictionaries, tuples or single values."""
+    digest = hashlib.sha256()
+    for row in rows:
+        cells = row if isinstance(row, Mapping) else dict(enumerate(row if isinstance(row, tuple | list) else [row]))
+        for name, value in cells.items():
+            array = np.asarray(str(value) if value is None or isinstance(value, str) else value)
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(str(array.tolist()).encode() if array.dtype.hasobject else array.tobytes())
     return digest.hexdigest()[:16]
 
 

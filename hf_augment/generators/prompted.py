@@ -66,6 +66,9 @@ class PromptedGenerator(Generator):
         """The prompt of each row, and the random numbers of its own that are left for its text."""
         if unknown := set(labels) - set(range(len(self.label_names))):
             raise ValueError(f"labels has {sorted(unknown)}, but label_names has only {len(self.label_names)} names.")
+        for row in seed_rows:
+            if row is not None and not isinstance(row[self.text_column], str):
+                raise ValueError(f"A seed row has {row[self.text_column]!r} for its text: leave out rows without one.")
         # A row has a stream of its own, for its prompt and then for its text: neither depends on the other rows.
         rngs = [derive_rng(seed, "row", row) for row in range(len(labels))]
         prompts = []

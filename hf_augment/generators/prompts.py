@@ -173,6 +173,7 @@ class InstructPrompt(Prompt):
         `ValueError`: If a template lacks a field, has one that nothing fills, or a list is empty.
     """
 
+    takes_seed_texts: ClassVar[bool] = True
     template: str
     attributes: Mapping[str, Sequence[str] | Mapping[str, Sequence[str]]] = field(default_factory=dict)
     descriptions: Mapping[str, str] = field(default_factory=dict)
@@ -328,8 +329,6 @@ class InstructPrompt(Prompt):
     def prompts(self, labels: Sequence[int], label_names: Sequence[str], rng: np.random.Generator) -> list[str]:
         """One prompt per label, each with attributes and examples of its own."""
         return [self._prompt(label_names[label], rng) for label in labels]
-
-    takes_seed_texts: ClassVar[bool] = True
 
     def prompt_like(self, label_name: str, text: str, rng: np.random.Generator) -> str:
         """

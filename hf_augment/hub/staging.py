@@ -29,7 +29,10 @@ FORMAT_VERSION = 1
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 #: What of a report shows no labelled row, and so may be read by more people than these: neither its pages nor pictures
 #: of examples.
-REPORT_FILES = ("results.json", "report.png", "curves.png", "robustness.png", "generalization.png")
+REPORT_FILES = (
+    *("results.json", "report.png", "curves.png", "rounds.png"),
+    *("robustness.png", "generalization.png"),
+)
 #: What may go wrong with a card: its template, its metadata, and figures of another shape than it expects, in a
 #: results.json that was edited or comes from elsewhere.
 CARD_ERRORS = (TemplateError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, yaml.YAMLError)

@@ -19,7 +19,8 @@ def write_report(folder: Path, results: Results, console: Console | None = None)
     """
     Prints the results and writes them into `folder`, where their further pictures lie: `report.html`, a page that
     needs no network; `report.md`; `results.json`; `report.png`, and where there is something to show `curves.png`,
-    `robustness.png` and `generalization.png`. Returns what is in `results.json`, and so may be published.
+    `rounds.png`, `robustness.png` and `generalization.png`. Returns what is in `results.json`, and so may be
+    published.
 
     Raises:
         ValueError: If a further picture is not there.

@@ -55,6 +55,13 @@ class Source(ABC):
     def check(self, study: Basis) -> None:  # noqa: B027 - most have nothing to check
         """Raises `ValueError` or `OSError` for what cannot work, before anything is trained."""
 
+    def shows_rows(self, study: Basis) -> bool:
+        """
+        Returns whether its generator can write after labelled rows, as [`HardSeeds`] has it; raises `ValueError` where
+        that would send them to another machine.
+        """
+        return False
+
     def leaves(self) -> list[Source]:
         """Returns the sources that it is made of: itself, unless it is a mixture."""
         return [self]
@@ -130,8 +137,33 @@ class Given(Source):
                 f"{study.data.label_names}: use the same names in the same order."
             )
 
+    def shows_rows(self, study: Basis) -> bool:
+        return self.generator.takes_seed_rows
+
     def open(self, split: Split) -> Generator:
         return self.generator
+
+
+@dataclass
+class Shown(Source):
+    """A source as judges see it where its generator is shown labelled rows, which it may repeat."""
+
+    source: Source
+    learns = True
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.source.name
+
+    @property
+    def real(self) -> bool:  # type: ignore[override]
+        return self.source.real
+
+    def leaves(self) -> list[Source]:
+        return self.source.leaves()
+
+    def open(self, split: Split) -> Generator:
+        return self.source.open(split)
 
 
 @dataclass
@@ -187,6 +219,11 @@ class Mixture(Source):
     def check(self, study: Basis) -> None:
         for part in self.parts:
             part.check(study)
+
+    def shows_rows(self, study: Basis) -> bool:
+        # Each of them is asked: one may have to refuse.
+        shows = [part.shows_rows(study) for part in self.parts]
+        return any(shows)
 
     def leaves(self) -> list[Source]:
         return [leaf for part in self.parts for leaf in part.leaves()]
@@ -279,8 +316,18 @@ class Arm:
         """Returns the filters for a split."""
         if not callable(self.filters):
             return list(self.filters)
-        assert self.source is not None
-        return list(self.filters(split, self.source, generator))
+        assert self.judged is not None
+        return list(self.filters(split, self.judged, generator))
+
+    @property
+    def seeds(self) -> bool:
+        """Whether one of its policies has examples written after labelled rows."""
+        return any(policy.seeds for policy in self.policies or ())
+
+    @property
+    def judged(self) -> Source | None:
+        """The source as judges see it."""
+        return Shown(self.source) if self.seeds and self.source is not None else self.source
 
 
 #: The arms of every study.
@@ -303,11 +350,15 @@ OF_REAL_ROWS = ("", "_live", "_allocated", "_static")
 IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
 
 
-def variants_of(source: Source, filters: Filters) -> list[Arm]:
-    """Returns the arms of a source: with these filters and without, guarded, with policies and with chance alone."""
+def variants_of(source: Source, filters: Filters, watched: bool = True) -> list[Arm]:
+    """
+    Returns the arms of a source: with these filters and without, guarded, with policies and with chance alone. Some
+    policies need trainings that are `watched` on validation rows.
+    """
     known = OF_REAL_ROWS if source.real else VARIANTS
     plain = Arm(source.name, source, () if source.real else filters)
-    return [dataclasses.replace(plain, name=source.name + name, **VARIANTS[name]) for name in known]
+    arms = [dataclasses.replace(plain, name=source.name + name, **VARIANTS[name]) for name in known]
+    return [arm for arm in arms if watched or not any(policy.needs_validation for policy in arm.policies or ())]
 
 
 def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:

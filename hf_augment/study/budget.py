@@ -63,12 +63,14 @@ class Work:
         rows (`int`): Rows predicted in a round.
         examples (`int`, *optional*, defaults to 0): Examples that have to be accepted, once for all rounds.
         learned (`tuple[str, ...]`, *optional*, defaults to `()`): Generators that learn the rows, once.
+        own_examples (`int`, *optional*, defaults to 0): Examples that have to be accepted in each round.
     """
 
     steps: int
     rows: int
     examples: int = 0
     learned: tuple[str, ...] = ()
+    own_examples: int = 0
 
     def rounds(self, costs: Costs, seconds: float, processes: int = 1) -> int:
         """
@@ -104,7 +106,7 @@ class Work:
 
     def _seconds(self, costs: Costs) -> tuple[float, float]:
         once = self.examples * costs.example + sum(costs.learning[name] for name in self.learned)
-        return once, self.steps * costs.step + self.rows * costs.row
+        return once, self.steps * costs.step + self.rows * costs.row + self.own_examples * costs.example
 
 
 def detectable_points(pairs: int, test_rows: int, comparisons: int) -> float:

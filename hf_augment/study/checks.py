@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from hf_augment.study.arms import Arm
 from hf_augment.study.split import Basis
-from hf_augment.training.arguments import AugmentingTrainingArguments
 
 
-def check_policies(arm: Arm, arms: Mapping[str, Arm], training: AugmentingTrainingArguments) -> None:
+def check_policies(study: Basis, arm: Arm, arms: Mapping[str, Arm]) -> None:
     """Raises `ValueError` for an arm that chooses what it is shown where it cannot; `arms` are those of the study."""
+    training = study.training
     if arm.policies is None:
         if isinstance(arm.probe, str) and arms[arm.probe].policies is not None:
             raise ValueError(f"The arm {arm.name!r} would learn all candidates of {arm.probe!r}: leave it out.")
@@ -21,6 +21,11 @@ def check_policies(arm: Arm, arms: Mapping[str, Arm], training: AugmentingTraini
         raise ValueError(f"The arm {arm.name!r} chooses in rounds: pass synthetic_feedback, the steps between them.")
     if training.eval_strategy == "no" and any(policy.needs_validation for policy in arm.policies):
         raise ValueError(f"A policy of the arm {arm.name!r} looks at validation rows: pass eval_strategy=steps.")
+    if arm.seeds and not arm.source.shows_rows(study):
+        raise ValueError(
+            f"The arm {arm.name!r} has examples written after labelled rows, which {arm.source.name!r} cannot: leave "
+            "it out, or give it a generator that is prompted with instructions."
+        )
 
 
 def check_kind(study: Basis) -> None:

@@ -43,7 +43,7 @@ class Experiment:
             Names of arms: of texts `probe`, `probe_prompted`, `eda`, `prompted` and `trained`; of images `probe`,
             `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`; of data with unlabelled
             rows also `pseudo_labels` and `probe_pseudo_labels`. Of texts a generator has variants too: `_unfiltered`,
-            `_guarded`, `_live`, `_allocated`, `_seeded`, `_steered` and `_static`.
+            `_guarded`, `_live`, `_seeded` and `_static`.
         seeds (`int`, *optional*, defaults to 3): The most runs of each arm.
         max_test_rows (`int`, *optional*): Random test rows, at most.
         classifier (`dict[str, Any]`, *optional*, defaults to `{}`):
@@ -133,7 +133,8 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
 
 def _with_probe(source: Source, filters: Filters = ()) -> list[Arm]:
     """The arms of a source, and a probe of what it is shown."""
-    return [*variants_of(source, filters), Arm(f"probe_{source.name}", probe=source.name)]
+    # All rows are labelled, or tested on.
+    return [*variants_of(source, filters, watched=False), Arm(f"probe_{source.name}", probe=source.name)]
 
 
 def _of_unlabelled(rows: LabelledData, asked: Asked | None = None) -> list[Arm]:

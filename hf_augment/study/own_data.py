@@ -183,16 +183,17 @@ def work_of(study: Study) -> Work:
     steps, train = study.augmented_steps(), len(study.split(0).train)
     rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
-    # Of those that are chosen among, more are made.
-    shares: dict[str, float] = {}
+    # Of those that are chosen among, more are made; and what rounds decide is made anew for each run.
+    shared: dict[str, float] = {}
+    own = 0.0
     for arm in trained:
         if arm.source is not None and not arm.source.real:
             made = 1.0 if arm.policies is None else study.training.synthetic_candidates
-            stream = arm.name if arm.steers else arm.source.name
-            shares[stream] = max(made, shares.get(stream, 0.0))
-    examples = slots / study.training.synthetic_reuse * sum(shares.values())
+            own += made * arm.steers
+            shared[arm.source.name] = max(0.0 if arm.steers else made, shared.get(arm.source.name, 0.0))
+    shown = slots / study.training.synthetic_reuse
     learned = tuple(source.name for source in study.sources() if isinstance(source, LearnedSource))
-    return Work(steps * len(trained), rows, round(examples), learned)
+    return Work(steps * len(trained), rows, round(shown * sum(shared.values())), learned, round(shown * own))
 
 
 def _tell(study: Study, rounds: int, minutes: float, needed: float) -> None:

@@ -104,6 +104,16 @@ class ServedLanguageModel(Source):
         if not isinstance(self.prompt, Prompt) and not self.shows_examples:
             say_once("Its prompts show no labelled texts, which would leave this machine; send_examples allows it.")
 
+    def shows_rows(self, study: Basis) -> bool:
+        if not self.prompt_of(study.split(0)).takes_seed_texts:
+            return False
+        if not (self.send_examples or is_local(self.endpoint.base_url)):
+            raise ValueError(
+                f"The policies of an arm of {self.name!r} have examples written after labelled texts, which "
+                f"{self.endpoint.base_url} would be sent: leave the arm out, or pass send_examples."
+            )
+        return True
+
     def prompt_of(self, split: Split) -> Prompt:
         """Returns the prompt; one that is made of labelled texts, of those of the split."""
         if isinstance(self.prompt, Prompt) or self.shows_examples:

@@ -169,7 +169,7 @@ class Study(Basis):
                 raise ValueError(
                     f"The arm {arm.name!r} learns from all examples: pass synthetic_keep='all', or leave it out."
                 )
-            check_policies(arm, self.arms, training)
+            check_policies(self, arm, self.arms)
             if arm.guarded and training.eval_strategy == "no":
                 raise ValueError(
                     f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps."
@@ -189,7 +189,7 @@ class Study(Basis):
                 if not callable(arm.filters):
                     check_filters(arm.filters, names)
                 elif hasattr(arm.filters, "check"):
-                    arm.filters.check(self, arm.source)
+                    arm.filters.check(self, arm.judged)
                 arm.source.check(self)
 
     # The runs.

@@ -22,7 +22,7 @@ from hf_augment.label_sets import memberships
 from hf_augment.metrics.classification import share_right
 from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.seeding import derive_seed
-from hf_augment.study.arms import Mixture, Source
+from hf_augment.study.arms import Source
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.nearest_texts import NearestTexts, memorization
 from hf_augment.study.served_model import ServedJudge
@@ -109,10 +109,10 @@ class TextFilters:
 
     def check(self, study: Study, source: Source) -> None:
         """Raises `ValueError` for what cannot work with a source."""
-        if self.max_perplexity is not None and isinstance(source, Mixture):
+        if self.max_perplexity is not None and (models := len(source.leaves())) > 1:
             raise ValueError(
                 f"max_perplexity={self.max_perplexity} is of one language model, and the arm {source.name!r} has "
-                f"{len(source.parts)}: leave one of them out."
+                f"{models}: leave one of them out."
             )
         if self.min_label_probability and self.asked is not None:
             self.asked.check(study, source)

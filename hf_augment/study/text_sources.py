@@ -123,6 +123,9 @@ class _LanguageModel(Source):
             ) from error
         check_prompt(self.name, prompt_of(self.prompt, study.split(0)), study.data.label_names)
 
+    def shows_rows(self, study: Basis) -> bool:
+        return prompt_of(self.prompt, study.split(0)).takes_seed_texts
+
     def pretrained(self, study: Basis) -> CausalLMGenerator:
         """Returns the generator before any training, on the device of the process."""
         device = PartialState().device

@@ -58,6 +58,10 @@ class FilterMemory:
         for f in self.filters:
             f._remembered_shards = self._shards
 
+    def clear(self) -> None:
+        """What the filters remember may be of other shards than those of these numbers."""
+        self._shards = None
+
     def remember(self, examples: Examples) -> None:
         """Tells the filters of examples that all filters accepted."""
         for f in self.filters:

@@ -68,6 +68,10 @@ class SynthesisPipeline:
         """The names of the filters that have a memory: no shard can be made without those before it."""
         return [f.name for f in self._memory.filters]
 
+    def forget(self) -> None:
+        """Has filters begin anew: shards may have other guides under the same numbers."""
+        self._memory.clear()
+
     def identity(self) -> dict[str, Any]:
         """Returns what the content of a slot depends on, JSON serialisable."""
         return {

@@ -16,6 +16,8 @@ CLASS_BALANCES = ("dataset", "uniform", "rare_first")
 PRODUCERS = ("thread", "inline")
 KEEP = ("all", "recent")
 WEIGHTINGS = ("constant", "dynamic")
+#: Of a row or a class: sums of products stay far from what float32 can hold.
+LARGEST_WEIGHT = 1e6
 
 
 @dataclass
@@ -41,8 +43,8 @@ class AugmentationArguments:
         synthetic_producer (`str`, *optional*, defaults to `"thread"`):
             `"thread"` generates ahead of training, `"inline"` while training waits. The result is the same.
         synthetic_weight (`float`, *optional*, defaults to 1.0):
-            Weight of a synthetic row in the loss, 0 or more; a real row has 1. The loss is the weighted mean of a
-            batch.
+            Weight of a synthetic row in the loss, 0 or more; a real row has 1. The loss is the weighted mean over the
+            rows of an optimizer step on each process.
         synthetic_weighting (`str`, *optional*, defaults to `"constant"`):
             `"constant"`: all synthetic rows weigh alike. `"dynamic"`: those weigh more whose class a filter such as
             [`LabelAgreement`] finds likely and the classifier does not yet, by [`dynamic_weights`];
@@ -75,8 +77,8 @@ class AugmentationArguments:
             too. A synthetic row has `synthetic_weight`.
         class_weights (`list[float]`, *optional*, defaults to `None`):
             Weight of each class in the loss, 0 or more, which multiplies those of its rows, real or synthetic;
-            without a generator, too. The loss is the weighted mean of a batch, as that of
-            [`~torch.nn.CrossEntropyLoss`] is.
+            without a generator, too. The loss is the weighted mean over the rows of an optimizer step on each process,
+            as that of [`~torch.nn.CrossEntropyLoss`] is. An evaluation does not weigh.
     """
 
     synthetic_ratio: float = field(
@@ -166,9 +168,11 @@ class AugmentationArguments:
         _check(self.synthetic_timeout > 0.0, self, "synthetic_timeout", "seconds, more than 0")
         weights = self.class_weights
         numbers_alone = weights is None or (
-            isinstance(weights, Sequence) and all(isinstance(w, numbers.Real) and 0 <= w < math.inf for w in weights)
+            isinstance(weights, Sequence)
+            and all(isinstance(w, numbers.Real) and 0 <= w <= LARGEST_WEIGHT for w in weights)
         )
-        _check(numbers_alone, self, "class_weights", "a list of numbers, 0 or more, one for each class")
+        wanted = f"a list of numbers from 0 to {LARGEST_WEIGHT:g}, one for each class"
+        _check(numbers_alone, self, "class_weights", wanted)
         for name in ("schedule", "producer", "labels", "class_balance", "keep", "weighting"):
             name = f"synthetic_{name}"
             choices = self.__dataclass_fields__[name].metadata["choices"]

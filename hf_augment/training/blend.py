@@ -119,6 +119,8 @@ class Blend:
         names = ("ratio", "schedule", "schedule_fraction", "reuse", "weight", "weighting", "labels")
         settings = {f"synthetic_{name}": getattr(self.augmentation, f"synthetic_{name}") for name in names}
         return settings | {
+            "row_weight_column": self.augmentation.row_weight_column,
+            "class_weights": self.augmentation.class_weights,
             "world_size": self.layout.world_size,
             "per_device_train_batch_size": self.shape.batch_size,
             "gradient_accumulation_steps": self.shape.accumulation,
@@ -133,10 +135,15 @@ class Blend:
         Returns a shard by its number, for an audit: from the disk, or made again where it was dropped.
 
         Raises:
-            ValueError: If it is damaged, or has other examples than its account says.
+            ValueError: If it is damaged, or has other examples than its account says, or none.
         """
         if self.shards.has(index):
             return self.shards.read(index)
+        if not self.shards.was_made(index):
+            raise ValueError(
+                f"Synthetic shard {index} has no account in {self.shards.folder}: it was not made, or it was made by "
+                "what a round decided, which a trainer knows that has made it or resumed from a checkpoint."
+            )
         with isolated_rng(derive_seed(self.pipeline.seed, "inline", index)):
             shard = self.pipeline.make(index)
         self.shards.compare(shard)

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from hf_augment.training.checks import check_shard_folder, check_unchanged, row_inputs
+from hf_augment.training.checks import WEIGHING, check_shard_folder, check_unchanged, row_inputs
 
 
 class BlendProgressCallback(TrainerCallback):
@@ -14,10 +14,12 @@ class BlendProgressCallback(TrainerCallback):
 
     def __init__(self, trainer: Any) -> None:
         self.trainer = trainer
+        self.planned = trainer.augmentation
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
+        self.planned = self.trainer._planned()
         self.trainer._begin(kwargs["train_dataloader"], args, state)
 
     def on_epoch_begin(
@@ -30,12 +32,12 @@ class BlendProgressCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         run = self.trainer._run
-        planned = self.trainer.augmentation if run is None else run.blend.augmentation
-        if run is not None:
-            check_unchanged(vars(planned) | {"gradient_accumulation_steps": run.shape.accumulation}, args)
-        if heeded := row_inputs(planned, blended=run is not None):
+        planned = {name: getattr(self.planned, name) for name in WEIGHING[:2]} if run is None else vars(self.planned)
+        check_unchanged(planned, args)
+        if heeded := row_inputs(self.planned, blended=run is not None):
             self.trainer._check_read(heeded)
         if run is not None:
+            check_unchanged({"gradient_accumulation_steps": run.shape.accumulation}, args)
             if self.trainer._feedback is not None:
                 self.trainer._feedback.step(state.global_step)
             run.leave(state.global_step, saved=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from hf_augment.filters.base import Filter
 from hf_augment.generators.base import Generator
 from hf_augment.synthesis.pipeline import class_weights
 from hf_augment.training.arguments import AugmentationArguments
-from hf_augment.training.loss import ROW_INPUTS, parameters_of
+from hf_augment.training.loss import parameters_of
 from hf_augment.training.preparing import RowMaker
-from hf_augment.training.task import Task
+from hf_augment.training.row_weights import ROW_INPUTS
+from hf_augment.training.task import LABEL_COLUMNS, Task
 
 
 logger = logging.get_logger(__name__)
 
 CHECKPOINT_FILE = "augmentation.json"
+#: The arguments that say what rows weigh, first those of any row.
+WEIGHING = ("row_weight_column", "class_weights", "synthetic_weight", "synthetic_weighting", "synthetic_labels")
 
 
 def check_arguments(args: TrainingArguments, generator: Generator, filters: Sequence[Filter]) -> None:
@@ -205,12 +209,12 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
         ValueError: With the remedy.
     """
     augmentation, func = trainer.augmentation, trainer.compute_loss_func
-    if not row_inputs(augmentation):
+    heeded = row_inputs(augmentation, trainer.augments)
+    if not heeded:
         return
-    asked = f"synthetic_weight={augmentation.synthetic_weight} and synthetic_labels={augmentation.synthetic_labels!r}"
-    if weighs_real_rows(augmentation):
-        column, classes = augmentation.row_weight_column, augmentation.class_weights
-        asked = f"row_weight_column={column!r} and class_weights={classes}"
+    values = {name: getattr(augmentation, name) for name in WEIGHING if trainer.augments or name in WEIGHING[:2]}
+    plain = {field.name: field.default for field in fields(AugmentationArguments)}
+    asked = " and ".join(f"{name}={value!r}" for name, value in values.items() if value != plain[name])
     if augmentation.synthetic_labels == "soft" and not has_classes:
         raise ValueError(f"{asked}: soft labels are for rows whose label is one class: pass 'hard'.")
     if augmentation.synthetic_weighting == "dynamic" and (func is not None or overridden or not has_classes):
@@ -219,20 +223,17 @@ def check_own_loss(trainer: Any, has_classes: bool, overridden: bool) -> None:
             "trainer has another loss: pass 'constant'."
         )
     if trainer.args.label_smoothing_factor:
-        raise ValueError(
-            f"{asked} do not go with label_smoothing_factor: leave it out, or use weight 1 and hard labels."
-        )
-    missing = [name for name in row_inputs(augmentation) if func is not None and name not in parameters_of(func)]
+        raise ValueError(f"{asked} does not go with label_smoothing_factor: leave one of them out.")
+    missing = [name for name in heeded if func is not None and name not in parameters_of(func)]
     if missing:
         raise ValueError(
             f"{asked}, but compute_loss_func has no parameter {' and no '.join(missing)} and would not heed them: add "
             "row_weights, a tensor of shape (batch,), and for soft labels label_probabilities, of shape (batch, "
-            "num_labels); or use weight 1 and hard labels."
+            "num_labels)."
         )
     if func is None and not overridden and not has_classes:
         raise ValueError(
-            f"{asked}, but labels are no classes here: pass a compute_loss_func with a parameter row_weights, or use "
-            "weight 1."
+            f"{asked}, but labels are no classes here: pass a compute_loss_func with a parameter row_weights."
         )
 
 
@@ -247,20 +248,29 @@ def check_row_weights(trainer: Any) -> None:
         ValueError: With the argument and the remedy.
     """
     column, weights = trainer.augmentation.row_weight_column, trainer.augmentation.class_weights
-    dataset = trainer.train_dataset
-    if column is not None and isinstance(dataset, datasets.Dataset) and column not in dataset.column_names:
+    dataset, config = trainer.train_dataset, getattr(trainer.model, "config", None)
+    if trainer.weigh is not None and not (trainer.augments and trainer.augmentation.synthetic_weighting == "dynamic"):
+        raise ValueError("weigh is asked with a generator and synthetic_weighting='dynamic' alone: leave it out.")
+    names = dataset.column_names if isinstance(dataset, datasets.Dataset) else None
+    if column is not None and names is not None and column not in names:
         raise ValueError(
-            f"row_weight_column={column!r} is not in train_dataset, which has {dataset.column_names}: add it, or "
-            "leave the argument out."
+            f"row_weight_column={column!r} is not in train_dataset, which has {names}: add it, or leave the argument "
+            "out."
         )
-    known = getattr(getattr(trainer.model, "config", None), "num_labels", None)
+    used = {*LABEL_COLUMNS, *(trainer.label_names or ()), *(trainer.generator.columns if trainer.augments else ())}
+    if column in used:
+        raise ValueError(
+            f"row_weight_column={column!r} is what is learned: give the weights in a column of their own."
+        )
+    known = getattr(config, "num_labels", None)
     if weights is not None and known is not None and len(weights) != known:
         raise ValueError(
             f"class_weights has {len(weights)} numbers, and the model has {known} classes: give one for each, in the "
             "order of the labels."
         )
-    if weighs_real_rows(trainer.augmentation):
-        check_own_loss(trainer, True, trainer._has_own_loss)
+    if not trainer.augments:
+        kind = getattr(config, "problem_type", None)
+        check_own_loss(trainer, known != 1 and kind in (None, "single_label_classification"), trainer._has_own_loss)
 
 
 def class_shares(augmentation: AugmentationArguments, task: Task, dataset: Any, generator: Generator) -> np.ndarray:

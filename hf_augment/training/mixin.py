@@ -57,7 +57,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
     Makes a subclass of [`~transformers.Trainer`] blend its training batches with examples from a generator.
 
     Put it before the trainer: everything that trainer does goes on, and its loader is wrapped. Without a generator, or
-    with `synthetic_ratio=0`, the trainer is what it was, bit for bit.
+    with `synthetic_ratio=0`, the trainer is what it was, bit for bit, unless real rows have weights.
 
     Example:
 
@@ -80,11 +80,11 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
     trainer = MyTrainer(model=model, args=Arguments("out"), train_dataset=train, loss=loss, generator=generator)
     ```
 
-    *Weights of rows.* With `synthetic_weight` other than 1, or soft labels, the stock loss of a classifier is weighed,
-    at the scale that the model's own loss has. A loss of your own has to do it by itself: a `compute_loss_func` with a
-    parameter `row_weights` (and `label_probabilities` for soft labels) is given them, and a `compute_loss` of a
-    subclass finds them in `self.row_weights` and `self.label_probabilities`, or calls `super().compute_loss()`, which
-    weighs if it is the stock one. One that does not look is an error.
+    *Weights of rows.* With weights of rows or classes, or soft labels, the stock loss of a classifier is weighed, at
+    the scale that the model's own loss has; of a model with another loss that is an error. A loss of your own has to
+    do it by itself: a `compute_loss_func` with a parameter `row_weights` (and `label_probabilities` for soft labels)
+    is given them, and a `compute_loss` of a subclass finds them in `self.row_weights` and `self.label_probabilities`,
+    or calls `super().compute_loss()`, which weighs if it is the stock one. One that does not look is an error.
 
     Args:
         args, kwargs:
@@ -99,7 +99,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             synthetic rows too, or where the collator takes raw columns.
         train_collator (`Callable`, *optional*, defaults to the trainer's `data_collator`):
             Collates training batches alone, such as one that augments; evaluation and prediction keep `data_collator`.
-        weigh (`Callable`, *optional*, defaults to [`~hf_augment.training.loss.dynamic_weights`]):
+        weigh (`Callable`, *optional*, defaults to [`~hf_augment.training.row_weights.dynamic_weights`]):
             With `synthetic_weighting="dynamic"`, gives the weights of a batch's rows, `(batch,)`, from logits, classes
             and what the judge says of each synthetic row's class (NaN for a real row).
         policies (`Sequence[Policy]`, *optional*, defaults to `[UncertaintySelection()]`):
@@ -303,7 +303,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             checkpoint = get_last_checkpoint(self.args.output_dir)
             if self.augments and checkpoint is not None:
                 resume_from_checkpoint = checkpoint = last_whole_checkpoint(checkpoint)
-        self._saved = {}
+        self._saved, self._scale = {}, None
         if isinstance(checkpoint, (str, os.PathLike)):
             state = self._state(self.blend) if self.blend is not None else None
             self._saved = check_checkpoint(Path(checkpoint), state, self.generator is not None)

@@ -3,8 +3,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from hf_augment import Endpoint, InstructPrompt, LabelPrompt
+from hf_augment import (
+    AugmentingTrainingArguments,
+    Endpoint,
+    InstructPrompt,
+    LabelledData,
+    LabelPrompt,
+    Study,
+    TextClassifier,
+)
+from hf_augment.study.arms import variants_of
 from hf_augment.study.served_model import ServedJudge, ServedLanguageModel, is_local
+from tests.tiny import tiny_classifier, tiny_tokenizer
+from tests.toys import TEXT
 
 
 @pytest.mark.parametrize(
@@ -84,3 +95,29 @@ def test_a_judge_asks_what_it_is_given_and_keeps_answers_with_those_of_the_texts
     assert (tmp_path / "answers.sqlite").exists()
     assert asked("http://localhost:9/v1").identity() == asked().identity()
     assert asked(template="{options} {text}").identity() != asked().identity()
+
+
+def test_an_arm_that_shows_labelled_texts_sends_none_to_another_machine_unless_it_may(tmp_path):
+    data = LabelledData(TEXT.rows(40), {"test": TEXT.rows(12, seed=1)}, "toys")
+    tokenizer = tiny_tokenizer()
+    for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
+        part.save_pretrained(tmp_path / "tiny")
+    training = {"max_steps": 40, "save_strategy": "no", "use_cpu": True, "report_to": "none", "synthetic_feedback": 4}
+
+    def study(prompt, **options):
+        source = ServedLanguageModel("served", Endpoint("http://far.example/v1", "m"), prompt, **options)
+        arms = [arm for arm in variants_of(source, ()) if arm.name == "served_seeded"]
+        args = AugmentingTrainingArguments(str(tmp_path / "run"), **training)
+        return Study(data, TextClassifier(str(tmp_path / "tiny"), data.label_names), args, arms, train_per_class=6)
+
+    for prompt in (InstructPrompt.for_labels, InstructPrompt.for_labels(data.label_names)):
+        with pytest.raises(ValueError, match=r"served.* which http://far.example/v1 would be sent: leave the arm out"):
+            study(prompt)
+    with pytest.raises(ValueError, match="written after labelled rows, which 'served' cannot: leave it out"):
+        study(LabelPrompt("{label}:"), send_examples=True)
+    # What such an arm makes is judged as what a generator made that has seen the rows.
+    source = ServedLanguageModel("served", Endpoint("http://far.example/v1", "m"), LabelPrompt("{label}:"))
+    arms = {arm.name: arm for arm in variants_of(source, ())}
+    seeded, plain = arms["served_seeded"], arms["served_live"]
+    assert (seeded.judged.learns, plain.judged.learns) == (True, False)
+    assert (seeded.judged.name, seeded.judged.leaves()) == ("served", [source])

@@ -1,11 +1,14 @@
+"""A Trainer whose loss heeds what rows weigh, with a generator and without."""
+
 import functools
 
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import TrainerCallback
 
 from hf_augment import AugmentingTrainer, HardSeeds, UncertaintySelection
-from hf_augment.training.loss import RowWeights, dynamic_weights, parameters_of, weigh_loss
+from hf_augment.training.loss import parameters_of
 from tests.toys import (
     TEXT,
     EveryThird,
@@ -13,99 +16,6 @@ from tests.toys import (
     each_toy,  # noqa: F401 - the fixture `toy`
     weights,
 )
-
-
-LOGITS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.5, 0.0]])
-LABELS = torch.tensor([0, 1, 1])
-PLAIN = F.cross_entropy(LOGITS, LABELS)
-
-
-def rows(*weights, probabilities=None):
-    return RowWeights(torch.tensor(weights), probabilities)
-
-
-@pytest.mark.parametrize("scale", [1.0, 2.0, 0.25])
-def test_a_weighted_loss_has_the_scale_of_the_model_s_own_whatever_that_divides_by(scale):
-    assert weigh_loss(scale * PLAIN, LOGITS, LABELS, rows(1.0, 1.0, 1.0)) == pytest.approx(scale * PLAIN.item())
-    losses = F.cross_entropy(LOGITS, LABELS, reduction="none")
-    naive = scale * (losses[0] + losses[1] + 0.5 * losses[2]) / 2.5
-    assert weigh_loss(scale * PLAIN, LOGITS, LABELS, rows(1.0, 1.0, 0.5)) == pytest.approx(naive.item())
-
-
-def test_the_rounding_of_a_loss_is_no_scale():
-    rounded = PLAIN.bfloat16()
-    assert rounded.float() != PLAIN
-    torch.testing.assert_close(weigh_loss(rounded, LOGITS, LABELS, rows(1.0, 1.0, 1.0)), PLAIN, rtol=1e-6, atol=0)
-
-
-def test_soft_labels_take_the_place_of_the_classes_and_a_loss_of_nothing_has_no_scale():
-    soft = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
-    naive = -(soft * LOGITS.log_softmax(-1)).sum() / 3
-    assert weigh_loss(PLAIN, LOGITS, LABELS, rows(1.0, 1.0, 1.0, probabilities=soft)) == pytest.approx(naive.item())
-    certain = torch.tensor([[200.0, 0.0]])
-    assert weigh_loss(torch.tensor(0.0), certain, torch.tensor([0]), rows(1.0)) == 0
-
-
-@pytest.mark.parametrize("soft", [False, True])
-def test_a_row_that_the_loss_leaves_out_does_not_weigh(soft):
-    labels = torch.tensor([-100, 1, 1])
-    probabilities = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]) if soft else None
-    weighed = weigh_loss(
-        F.cross_entropy(LOGITS, labels), LOGITS, labels, rows(1.0, 1.0, 0.5, probabilities=probabilities)
-    )
-    losses = F.cross_entropy(LOGITS, LABELS, reduction="none")
-    assert weighed == pytest.approx(((losses[1] + 0.5 * losses[2]) / 1.5).item())
-
-
-def test_dynamic_weights_by_hand():
-    own = LOGITS.softmax(-1)
-    agreement = torch.tensor([0.9, float("nan"), 0.8])
-    first, last = 0.9 / own[0, 0].item(), 0.8 / own[2, 1].item()
-    mean = (first + last) / 2
-    found = dynamic_weights(LOGITS, LABELS, agreement)
-    assert found.tolist() == pytest.approx([first / mean, 1.0, last / mean])
-    # Never more than MOST_WEIGHT for one, so that what is most likely mislabelled does not outweigh the rest.
-    wrong = torch.tensor([[0.0, 9.0], [0.0, 0.0]])
-    assert dynamic_weights(wrong, torch.tensor([0, 0]), torch.ones(2)).tolist() == pytest.approx([4 / 3, 2 / 3])
-    assert dynamic_weights(LOGITS, LABELS, torch.full((3,), float("nan"))).tolist() == [1.0] * 3
-    # A row that does not count has no part in the mean, and what is nowhere likely has no weight.
-    assert dynamic_weights(LOGITS, torch.tensor([-100, 1, 1]), agreement).tolist() == [1.0, 1.0, 1.0]
-    sure = torch.tensor([[0.0, 200.0], [0.0, 0.0]])
-    assert dynamic_weights(sure, torch.tensor([0, 0]), torch.tensor([0.0, 0.5])).tolist() == [0.0, 2.0]
-
-
-def test_a_batch_in_which_no_row_counts_has_no_loss():
-    labels = torch.tensor([-100, 1, 1])
-    loss = F.cross_entropy(LOGITS, labels)
-    assert weigh_loss(loss, LOGITS, labels, rows(1.0, 0.0, 0.0)) == 0
-
-
-def test_dynamic_weights_come_on_top_of_the_constant_one():
-    agreement = torch.tensor([0.9, float("nan"), 0.8])
-    losses = F.cross_entropy(LOGITS, LABELS, reduction="none")
-    weights = torch.tensor([0.5, 1.0, 0.5]) * dynamic_weights(LOGITS, LABELS, agreement)
-    weighed = weigh_loss(PLAIN, LOGITS, LABELS, RowWeights(torch.tensor([0.5, 1.0, 0.5]), agreement=agreement))
-    assert weighed == pytest.approx(((weights * losses).sum() / weights.sum()).item())
-
-
-def test_no_gradient_flows_through_weights():
-    logits = LOGITS.clone().requires_grad_()
-    agreement = torch.tensor([0.9, float("nan"), 0.8])
-    loss = weigh_loss(PLAIN, logits, LABELS, RowWeights(torch.ones(3), agreement=agreement))
-    loss.backward()
-    fixed = LOGITS.clone().requires_grad_()
-    weights = dynamic_weights(LOGITS, LABELS, agreement)
-    ((weights * F.cross_entropy(fixed, LABELS, reduction="none")).sum() / weights.sum()).backward()
-    torch.testing.assert_close(logits.grad, fixed.grad)
-
-
-def test_weights_are_taken_out_of_a_batch_once():
-    batch = {"hf_augment.sample_weight": torch.ones(2), "input_ids": torch.zeros(2)}
-    taken = RowWeights.taken_from(batch)
-    assert list(batch) == ["input_ids"]
-    assert not taken.read
-    assert taken.look("row_weights").read == {"row_weights"}
-    assert RowWeights.taken_from(batch) is None
 
 
 class Weighed(torch.nn.Module):
@@ -132,9 +42,6 @@ def test_a_loss_function_says_by_its_parameters_whether_it_heeds_weights(functio
 def test_a_loss_function_that_takes_in_whatever_comes_says_nothing():
     assert "row_weights" not in parameters_of(lambda outputs, labels: 0)
     assert "row_weights" not in parameters_of(lambda outputs, labels, **kwargs: 0)
-
-
-# --- weights of rows and classes, with a generator and without ---------------------------------------------------
 
 
 def weighed(toy, num_rows=40):
@@ -253,7 +160,10 @@ REFUSED = {
     "classes": ({"class_weights": [1.0]}, "class_weights has 1 numbers, and the model has 2 classes"),
     "negative": ({"class_weights": [1.0, -1.0]}, r"class_weights=\[1.0, -1.0\] is out of range: pass a list"),
     "no list": ({"class_weights": 2.0}, "class_weights=2.0 is out of range"),
-    "smoothing": ({"class_weights": [1.0, 2.0], "label_smoothing_factor": 0.1}, "do not go with label_smoothing"),
+    "unheard": ({"weigh": lambda *of: of}, "weigh is asked with a generator and synthetic_weighting='dynamic' alone"),
+    "the label": ({"row_weight_column": "label"}, "row_weight_column='label' is what is learned"),
+    "huge": ({"class_weights": [1e39, 1.0]}, "class_weights=.* is out of range: pass a list of numbers from 0 to 1e"),
+    "smoothing": ({"class_weights": [1.0, 2.0], "label_smoothing_factor": 0.1}, "does not go with label_smoothing"),
     "deaf": ({"class_weights": [1.0, 2.0], "compute_loss_func": lambda outputs, labels: 0}, "has no parameter row_w"),
 }
 
@@ -284,3 +194,83 @@ def test_a_loss_that_does_not_look_at_the_weights_of_rows_is_refused(tmp_path):
     trainer = Deaf(TEXT.model(), args, train_dataset=TEXT.dataset(), data_collator=TEXT.collator())
     with pytest.raises(ValueError, match=r"Deaf.compute_loss did not look at self.row_weights"):
         trainer.train()
+
+
+def in_steps(folder, batch_size, steps, **options):
+    # This head ignores num_items_in_batch, so that accumulation multiplies its loss.
+    sgd = {
+        "optim": "sgd",
+        "learning_rate": 0.1 / steps,
+        "max_grad_norm": 0.0,
+        "lr_scheduler_type": "constant",
+        "max_steps": 3,
+    }
+    values = {"per_device_train_batch_size": batch_size, "gradient_accumulation_steps": steps, **sgd, **options}
+    trainer = TEXT.trainer(folder, model=TEXT.model(dropout=0.0), **values)
+    trainer.train()
+    return weights(trainer.model)
+
+
+@pytest.mark.parametrize("options", [{"class_weights": [1.0, 5.0]}, {"row_weight_column": "importance"}])
+def test_accumulated_batches_weigh_their_rows_as_one_batch_does(tmp_path, options):
+    options |= {"train_dataset": weighed(TEXT)}
+    whole = in_steps(tmp_path / "4", 4, 1, **options)
+    for size, steps in ((1, 4), (2, 2)):
+        cut = in_steps(tmp_path / f"{size}", size, steps, **options)
+        for name, value in whole.items():
+            torch.testing.assert_close(cut[name], value, rtol=1e-3, atol=1e-5)
+    plain = in_steps(tmp_path / "plain", 4, 1, train_dataset=weighed(TEXT))
+    assert any((plain[name] - value).abs().max() > 1e-3 for name, value in whole.items())
+
+
+def test_a_model_with_another_loss_is_refused_and_not_stripped_of_it(tmp_path):
+    model = TEXT.model()
+    forward = model.forward
+
+    @functools.wraps(forward)
+    def penalised(*args, **kwargs):
+        outputs = forward(*args, **kwargs)
+        if outputs.loss is not None:
+            outputs.loss = outputs.loss + 10 * model.classifier.weight.abs().mean() + 0.2
+        return outputs
+
+    model.forward = penalised
+    trainer = TEXT.trainer(tmp_path, model=model, class_weights=[1.0, 1.0])
+    with pytest.raises(ValueError, match="is not the cross-entropy of its logits"):
+        trainer.train()
+
+
+def test_a_loader_without_weights_is_told_of(tmp_path):
+    class Own(AugmentingTrainer):
+        def get_train_dataloader(self):
+            rows = self.train_dataset.remove_columns("text")
+            return torch.utils.data.DataLoader(rows, 4, collate_fn=TEXT.collator())
+
+    args = TEXT.args(tmp_path, class_weights=[1.0, 2.0])
+    trainer = Own(TEXT.model(), args, train_dataset=TEXT.dataset(), data_collator=TEXT.collator())
+    with pytest.raises(
+        ValueError, match=r"none of them reached the loss of Own: call super\(\) in a get_train_dataload"
+    ):
+        trainer.train()
+
+
+class Reweighs(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        args.class_weights = [5.0, 1.0]
+
+
+@pytest.mark.parametrize("generates", [False, True])
+def test_weights_that_a_callback_changes_while_training_are_refused(tmp_path, generates):
+    generator = TEXT.generator() if generates else None
+    trainer = TEXT.trainer(tmp_path, generator, class_weights=[1.0, 5.0], callbacks=[Reweighs()])
+    with pytest.raises(ValueError, match=r"class_weights was set to \[5.0, 1.0\] while training"):
+        trainer.train()
+
+
+def test_a_resumed_blend_warns_of_other_weights(tmp_path, caplog):
+    cut = {"save_strategy": "steps", "save_steps": 4, "max_steps": 4}
+    TEXT.trainer(tmp_path, TEXT.generator(), class_weights=[1.0, 5.0], **cut).train()
+    trainer = TEXT.trainer(tmp_path, TEXT.generator(), **cut | {"max_steps": 6})
+    with caplog.at_level("WARNING"):
+        trainer.train(resume_from_checkpoint=True)
+    assert "class_weights" in caplog.text

@@ -617,7 +617,7 @@ REFUSALS = {
     "soft without a filter": (lambda toy: {"synthetic_labels": "soft"}, "add LabelAgreement to filters"),
     "label smoothing": (
         lambda toy: {"synthetic_weight": 0.5, "label_smoothing_factor": 0.1},
-        "do not go with label_smoothing_factor: leave it out",
+        "does not go with label_smoothing_factor: leave one",
     ),
     "batch of one": (lambda toy: {"per_device_train_batch_size": 1}, "leaves batches of 1 without a real row"),
     "rebalance": (

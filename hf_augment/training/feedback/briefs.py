@@ -35,9 +35,9 @@ class Brief:
         figures (`dict[str, float]`, *optional*, defaults to `{}`):
             What there is to tell: `validation_accuracy`, where a policy asks; where one scores, `entropy` of the
             classifier on new candidates, and `entropy_chosen` on those of them that were chosen, as shares of the
-            largest; where one
-            gives shares of the classes, `moved`, the share that goes to other classes than without feedback; where one
-            seeds, `seeded`, the share of the examples that are written after training rows.
+            largest; where one gives shares of the classes, `moved`, the share that goes to other classes than without
+            feedback; where one seeds, `seeded`, the share of the next examples that are asked for after training
+            rows.
     """
 
     number: int

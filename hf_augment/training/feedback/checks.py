@@ -30,6 +30,10 @@ def check_feedback(trainer: Any) -> None:
         raise ValueError(f"policies={list(policies)} decide nothing with synthetic_feedback=0: pass its steps.")
     if not period or not trainer.augments:
         return
+    if isinstance(trainer.train_dataset, torch_data.IterableDataset):
+        raise ValueError(
+            f"synthetic_feedback={period} needs training rows that have numbers, and this is a stream: pass 0."
+        )
     for policy in policies or ():
         if not isinstance(policy, Policy):
             raise ValueError(f"policies holds {policy!r}, which is no Policy: subclass hf_augment.Policy.")
@@ -41,7 +45,7 @@ def check_feedback(trainer: Any) -> None:
             raise ValueError(
                 f"{type(policy).__name__} looks at validation rows: pass one dataset as eval_dataset, or leave it out."
             )
-        if type(policy).seed is not Policy.seed:
+        if policy.seeds:
             _check_seeding(type(policy).__name__, trainer.generator, trainer.train_dataset)
     for task in ("class_shares", "score", "seed"):
         who = [type(p).__name__ for p in policies or () if getattr(type(p), task) is not getattr(Policy, task)]
@@ -52,8 +56,6 @@ def check_feedback(trainer: Any) -> None:
         raise ValueError(f"{said} does not go with an AugmentationGuard, which changes the draws: leave one out.")
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise ValueError(f"{said} asks a whole model on each process, and this one is sharded: pass 0.")
-    if isinstance(trainer.train_dataset, torch_data.IterableDataset):
-        raise ValueError(f"{said} needs training rows that have numbers, and this is a stream: pass 0.")
 
 
 def _check_seeding(policy: str, generator: Generator, dataset: Any) -> None:

@@ -9,7 +9,8 @@ import datasets
 import numpy as np
 
 from hf_augment.blending.chosen import ChosenLayout
-from hf_augment.seeding import derive_rng
+from hf_augment.fingerprints import rows_digest, texts_digest
+from hf_augment.seeding import derive_rng, derive_seed, isolated_rng
 from hf_augment.synthesis.guides import Guide
 from hf_augment.training.blend import BlendedRun
 from hf_augment.training.feedback.briefs import Brief
@@ -35,41 +36,50 @@ class Guiding:
         self.run, self.layout, self.scorer, self.dataset = run, run.layout, scorer, dataset
         self.guides = run.blend.pipeline.guides
         self.steers = any(policy.steers for policy in policies)
-        self.ahead = any(policy.ahead for policy in policies)
-        self.seeding = next((policy for policy in policies if type(policy).seed is not Policy.seed), None)
+        self.ahead = any(policy.steers and policy.ahead for policy in policies)
+        plain = dataset.with_format(None) if isinstance(dataset, datasets.Dataset) else dataset
+        self.plain = plain
+        self.seeding = next((policy for policy in policies if policy.seeds), None)
 
     def start(self) -> None:
-        """Forgets the guides of an earlier run."""
-        self.guides.clear()
+        """Forgets the guides of an earlier run, and has filters forget what was made by them."""
+        if self.guides:
+            self.guides.clear()
+            self.run.blend.pipeline.forget()
 
     def hold(self, rounds: int) -> None:
         """So many rounds have been held: what the one after them will know may be made, and nothing beyond."""
         if self.steers and rounds + 1 in self.layout.rounds:
             self.run.producer.hold(len(self.layout.known(rounds + 1)))
 
-    def decide(self, look: Round, shares: np.ndarray, seed: int) -> tuple[list[float] | None, list[tuple[int, int]]]:
+    def decide(
+        self, look: Round, shares: np.ndarray | None, seed: int
+    ) -> tuple[list[float] | None, list[tuple[int, int]]]:
         """
         Returns the shares of the classes in the shards that come next, `None` where they are as in any, and slots of
         this rank with the training row that each is written after.
 
         Args:
             look (`Round`): The round.
-            shares (`np.ndarray`): Its shares of the classes, float of shape `(num_labels,)`.
+            shares (`np.ndarray`, *optional*): Its shares of the classes, float of shape `(num_labels,)`.
             seed (`int`): Seed of a random transform, if the rows have one.
         """
         coming = self._coming(look.number)
-        ahead = shares.tolist() if self.ahead else None
+        ahead = shares.tolist() if self.ahead and shares is not None else None
         return ahead, self._seeds(look, coming, ahead, seed) if self.seeding is not None and coming else []
 
     def apply(self, brief: Brief) -> None:
-        """Gives the shards that come next their guides."""
+        """Gives the shards that come next their guides, also those of other ranks: each can read all of them."""
         if not self.steers:
             return
-        size, seeds = self.layout.shard_size, dict(brief.seeds[self.layout.rank])
-        for shard in self._coming(brief.number):
-            slots = range(shard * size, (shard + 1) * size)
-            rows = {slot - slots.start: self._raw(seeds[slot]) for slot in slots if slot in seeds}
-            self.guides[shard] = Guide(brief.key, None if brief.ahead is None else tuple(brief.ahead), rows)
+        size, shares = self.layout.shard_size, None if brief.ahead is None else tuple(brief.ahead)
+        for rank, of_rank in enumerate(brief.seeds):
+            seeds, coming = dict(of_rank), self._coming(brief.number)
+            for shard in (shard + rank - self.layout.rank for shard in coming):
+                slots = range(shard * size, (shard + 1) * size)
+                rows = {slot - slots.start: self._raw(seeds[slot]) for slot in slots if slot in seeds}
+                # A brief knows the rows by number: others may have the same.
+                self.guides[shard] = Guide(texts_digest([brief.key, rows_digest(rows.values())]), shares, rows)
 
     def seeded(self, number: int, seeds: Sequence[Any]) -> dict[str, float]:
         """Returns what a brief tells of them."""
@@ -106,6 +116,7 @@ class Guiding:
         return sorted(seeds)
 
     def _raw(self, row: int) -> dict[str, Any]:
-        rows = self.dataset.with_format(None) if isinstance(self.dataset, datasets.Dataset) else self.dataset
-        example = rows[row]
+        # A dataset of one's own may draw at random, and is read again by a resumed run.
+        with isolated_rng(derive_seed(self.layout.seed, "seed_row", row)):
+            example = self.plain[row]
         return {name: example[name] for name in self.run.blend.pipeline.generator.columns}

@@ -138,9 +138,14 @@ class Policy(ABC):
         return None
 
     @property
+    def seeds(self) -> bool:
+        """Whether it chooses training rows to write after."""
+        return type(self).seed is not Policy.seed
+
+    @property
     def steers(self) -> bool:
         """Whether it decides what the candidates that come next are."""
-        return self.ahead or type(self).seed is not Policy.seed
+        return self.seeds or (self.ahead and type(self).class_shares is not Policy.class_shares)
 
     def fingerprint(self) -> str:
         """

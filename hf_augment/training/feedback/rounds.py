@@ -178,7 +178,7 @@ class Feedback:
         rng = derive_rng(self.layout.seed, "choose", number, rank)
         places = choose(self._labels(slots), every, shares, self.layout.wanted(number), at_random, rng)
         kept = [None] * len(slots) if every is None else [s if np.isfinite(s) else None for s in every.tolist()]
-        ahead, seeds = self.guiding.decide(look, shares, asked)
+        ahead, seeds = self.guiding.decide(look, shares if found else None, asked)
         figures = self.guiding.seeded(number, seeds)
         if found:
             figures["moved"] = float(np.abs(shares - usual).sum() / 2)

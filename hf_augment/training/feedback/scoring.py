@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 
 from hf_augment.blending.dataset import BlendedDataset
 from hf_augment.blending.sampler import Batch, Slot
-from hf_augment.fingerprints import weights_fingerprint
+from hf_augment.fingerprints import rows_digest, weights_fingerprint
 from hf_augment.seeding import isolated_rng
 from hf_augment.training.loaders import bare_loader, swapped
+from hf_augment.training.task import ROWS_READ
 
 
 class Scorer:
@@ -136,4 +138,8 @@ def _length(row: dict[str, Any]) -> int:
 
 
 def _identity(rows: Any) -> str:
-    return f"{getattr(rows, '_fingerprint', type(rows).__name__)} {len(rows) if hasattr(rows, '__len__') else ''}"
+    if isinstance(rows, datasets.Dataset):
+        return str(rows._fingerprint)
+    known = range(min(len(rows), ROWS_READ)) if hasattr(rows, "__getitem__") else ()
+    with isolated_rng(0):
+        return f"{type(rows).__name__} {len(rows)} {rows_digest(rows[i] for i in known)}"
