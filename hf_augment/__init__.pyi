@@ -21,14 +21,14 @@ from .generator_trainers.gan import GANTrainer, GANTrainingArguments
 from .generators.base import Generator
 from .generators.cached import CachedGenerator
 from .generators.causal_lm import CausalLMGenerator
-from .generators.connection import Endpoint
 from .generators.dataset import DatasetGenerator
 from .generators.dcgan import DCGANConfig, DCGANDiscriminator, DCGANGenerator
-from .generators.diffusion import DiffusionGenerator
-from .generators.endpoint import EndpointGenerator
+from .generators.diffusion.generator import DiffusionGenerator
 from .generators.ensemble import GeneratorEnsemble
 from .generators.prompts import InstructPrompt, LabelPrompt
 from .generators.sampling import SamplingConfig
+from .generators.served.connection import Endpoint
+from .generators.served.endpoint import EndpointGenerator
 from .hub.pushing import push
 from .images.rows import ImageCollator, ImageRows
 from .images.small_resnet import SmallResNetForImageClassification

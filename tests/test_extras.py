@@ -86,7 +86,7 @@ from hf_augment.generators.openvino_backend import openvino_draws
 openvino_draws(SamplingConfig())
 """
 DIFFUSION = """
-from hf_augment.generators.diffusion_loading import load_pipeline
+from hf_augment.generators.diffusion.loading import load_pipeline
 load_pipeline("none", from_images=False)
 """
 MISSING = [

@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from hf_augment import ShardStore
-from hf_augment.generators.answer_store import AnswerStore
+from hf_augment.generators.served.answer_store import AnswerStore
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toys import COLOURS, LABELS, TEXT, assert_equal_weights
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from hf_augment.checks import read_texts
 from hf_augment.generators.answers import one_line
-from hf_augment.generators.connection import Endpoint, Spent
 from hf_augment.generators.prompt_base import check_template, fill
-from hf_augment.generators.served_model import CHAT, Answer, ServedModel, turns
+from hf_augment.generators.served.connection import Endpoint, Spent
+from hf_augment.generators.served.model import CHAT, Answer, ServedModel, turns
 from hf_augment.label_names import readable_name
 
 

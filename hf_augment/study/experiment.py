@@ -93,7 +93,7 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
 
 
 def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
-    from hf_augment.generators.connection import Endpoint
+    from hf_augment.generators.served.connection import Endpoint
     from hf_augment.study.served_model import ServedJudge, ServedLanguageModel
     from hf_augment.study.text import TextFilters
     from hf_augment.study.text_classifier import TextClassifier

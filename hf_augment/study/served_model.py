@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hf_augment.generators.connection import Endpoint
-from hf_augment.generators.endpoint import EndpointGenerator
 from hf_augment.generators.prompts import InstructPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.generators.served.connection import Endpoint
+from hf_augment.generators.served.endpoint import EndpointGenerator
 from hf_augment.judges.endpoint import EndpointJudge
 from hf_augment.progress import say_once
 from hf_augment.study.arms import Source

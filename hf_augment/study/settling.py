@@ -15,8 +15,8 @@ from transformers import AutoConfig, HfArgumentParser
 
 from hf_augment.data.opening import Data, texts_of
 from hf_augment.data.sources import resolve
-from hf_augment.generators.connection import Endpoint
 from hf_augment.generators.openvino_backend import faster_backend
+from hf_augment.generators.served.connection import Endpoint
 from hf_augment.progress import say
 from hf_augment.study.arms import IN_ROUNDS
 from hf_augment.study.defaults import Choice, training_choices

@@ -13,8 +13,8 @@ from hf_augment.cli import main
 from hf_augment.commands.experiment import add_arguments
 from hf_augment.commands.options import nearest
 from hf_augment.data.opening import open_data
-from hf_augment.generators.connection import Endpoint
-from hf_augment.generators.served_model import ASKED
+from hf_augment.generators.served.connection import Endpoint
+from hf_augment.generators.served.model import ASKED
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.own_data import SAVINGS, _saved, work_of

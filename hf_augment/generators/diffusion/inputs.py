@@ -13,7 +13,7 @@ import numpy as np
 from hf_augment.checks import check_number, class_column
 from hf_augment.extras import optional_imports
 from hf_augment.fingerprints import images_digest
-from hf_augment.generators.diffusion_pipeline import native_size
+from hf_augment.generators.diffusion.pipeline import native_size
 from hf_augment.images.arrays import image_arrays
 from hf_augment.images.forms import fit
 from hf_augment.label_names import readable_name

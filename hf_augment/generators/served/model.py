@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hf_augment.generators.answer_store import AnswerStore
-from hf_augment.generators.connection import BudgetError, Connection, Endpoint, EndpointError, Spent, tokens_of
+from hf_augment.generators.served.answer_store import AnswerStore
+from hf_augment.generators.served.connection import BudgetError, Connection, Endpoint, EndpointError, Spent, tokens_of
 
 
 Item = TypeVar("Item")

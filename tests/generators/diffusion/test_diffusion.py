@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 
 from hf_augment import AugmentingTrainer, AugmentingTrainingArguments, DiffusionGenerator, ImageCollator, ImageRows
-from hf_augment.generators.diffusion_loading import card_licence, model_name
+from hf_augment.generators.diffusion.loading import card_licence, model_name
 from hf_augment.images.forms import fit
 from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import Given

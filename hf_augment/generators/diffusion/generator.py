@@ -14,7 +14,7 @@ import torch
 
 from hf_augment.checks import check_number
 from hf_augment.generators.base import Generator
-from hf_augment.generators.diffusion_inputs import (
+from hf_augment.generators.diffusion.inputs import (
     DEFAULT_PROMPT,
     InitialImages,
     Prompts,
@@ -28,8 +28,8 @@ from hf_augment.generators.diffusion_inputs import (
     class_prompts,
     pair,
 )
-from hf_augment.generators.diffusion_loading import card_licence, load_pipeline, model_name, settings_of
-from hf_augment.generators.diffusion_pipeline import (
+from hf_augment.generators.diffusion.loading import card_licence, load_pipeline, model_name, settings_of
+from hf_augment.generators.diffusion.pipeline import (
     adapter_names,
     call_parameters,
     call_settings,

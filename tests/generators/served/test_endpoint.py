@@ -11,8 +11,8 @@ import time
 import pytest
 
 from hf_augment import Endpoint, EndpointGenerator, InstructPrompt, LabelPrompt, SamplingConfig
-from hf_augment.generators.connection import BudgetError, EndpointError
-from hf_augment.generators.served_model import ASKED, Abilities, in_threads
+from hf_augment.generators.served.connection import BudgetError, EndpointError
+from hf_augment.generators.served.model import ASKED, Abilities, in_threads
 from tests.toy_server import written
 
 

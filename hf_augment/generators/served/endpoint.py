@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from hf_augment.generators.connection import Endpoint, EndpointError, Spent
 from hf_augment.generators.prompt_base import Prompt
 from hf_augment.generators.prompted import PromptedGenerator
 from hf_augment.generators.sampling import SamplingConfig, cut_unfinished
-from hf_augment.generators.served_model import CHAT, COMPLETIONS, SCHEMA, Abilities, Answer, ServedModel, turns
+from hf_augment.generators.served.connection import Endpoint, EndpointError, Spent
+from hf_augment.generators.served.model import CHAT, COMPLETIONS, SCHEMA, Abilities, Answer, ServedModel, turns
 
 
 #: What every server takes: the likeliest tokens alone are `top_k` of some only.

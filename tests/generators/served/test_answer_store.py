@@ -2,7 +2,7 @@ import multiprocessing
 
 import pytest
 
-from hf_augment.generators.answer_store import AnswerStore
+from hf_augment.generators.served.answer_store import AnswerStore
 
 
 def write(path, number):

@@ -7,8 +7,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from hf_augment.generators.connection import BudgetError, Connection, Endpoint, EndpointError, seconds_of
-from hf_augment.generators.served_model import CHAT, read_answer, turns
+from hf_augment.generators.served.connection import BudgetError, Connection, Endpoint, EndpointError, seconds_of
+from hf_augment.generators.served.model import CHAT, read_answer, turns
 from tests.toy_server import ToyServer, serving
 
 

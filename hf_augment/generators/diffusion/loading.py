@@ -12,7 +12,7 @@ from huggingface_hub import hf_hub_download, metadata_load
 from huggingface_hub.errors import EntryNotFoundError, HFValidationError
 
 from hf_augment.extras import optional_imports
-from hf_augment.generators.diffusion_pipeline import modules
+from hf_augment.generators.diffusion.pipeline import modules
 from hf_augment.generators.pretrained import read_generator_config, unreachable
 from hf_augment.weights import safetensors_only
 

@@ -19,7 +19,7 @@ class AnswerStore:
     Example:
 
     ```python
-    >>> from hf_augment.generators.answer_store import AnswerStore
+    >>> from hf_augment.generators.served.answer_store import AnswerStore
 
     >>> store = AnswerStore("answers.sqlite")
     >>> store.put({"model": "m", "seed": 1}, {"text": "A moving film."})

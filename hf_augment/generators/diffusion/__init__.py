@@ -1,0 +1,1 @@
+"""Diffusion models as generators of images."""

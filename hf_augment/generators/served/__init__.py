@@ -1,0 +1,1 @@
+"""Language models behind an address as generators of texts."""
