@@ -55,6 +55,15 @@ class SmallResNet(ResNet):
         nn.init.kaiming_normal_(self.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.maxpool = nn.Identity()
 
+    def forward_features(self, x: Any) -> Any:
+        """As timm's, and a network for grey images takes the mean of three channels."""
+        return super().forward_features(_grey(x) if self.in_chans == 1 else x)
+
+
+def _grey(images: Any) -> Any:
+    """Images with one channel, of one or three: `transformers.pipeline` makes every image RGB."""
+    return images.mean(1, keepdim=True) if images.shape[1] == 3 else images
+
 
 @register_model
 def small_resnet18(pretrained: bool = False, width: int = 64, **kwargs: Any) -> SmallResNet:
@@ -81,7 +90,8 @@ class LinearPixels(nn.Module):
 
     def forward(self, pixels: Any) -> Any:
         """Returns the logits."""
-        return self.fc(pixels.flatten(1))
+        grey = pixels.flatten(1).shape[1] != self.fc.in_features
+        return self.fc((_grey(pixels) if grey else pixels).flatten(1))
 
 
 @register_model

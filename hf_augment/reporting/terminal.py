@@ -81,7 +81,7 @@ def usage(model: Path, kind: str) -> list[str]:
     """The code that loads a classifier of texts or images."""
     return [
         # Transformers learns the architecture of the small image classifier from the package.
-        *(["    import hf_augment"] if kind == "image" else []),
+        *(["    import hf_augment.images.small_resnet"] if kind == "image" else []),
         "    from transformers import pipeline",
         f'    classify = pipeline("{kind}-classification", model="{plain(model.as_posix())}")',
         f'    print(classify("{"picture.png" if kind == "image" else "A text to classify."}"))',

@@ -131,6 +131,11 @@ class Classifier(ABC):
     def judge(self, model: PreTrainedModel) -> Any:
         """Returns a model of this kind as a judge of labels."""
 
+    def save(self, model: PreTrainedModel, folder: Path) -> None:
+        """Saves a model with what `transformers.pipeline` needs beside it."""
+        for part in (model, self.processing_class):
+            part.save_pretrained(folder)
+
     @abstractmethod
     def as_judge(self, folder: Path) -> Any:
         """Returns a trained model that was saved in a folder as a judge of labels."""

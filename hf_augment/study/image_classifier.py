@@ -121,6 +121,14 @@ class ImageClassifier(Classifier):
         transform = v2.Compose(CLASSIC[augment](self.size)) if augment is not None else None
         return ImageCollator(self.processing_class, transform, device=PartialState().device)
 
+    def save(self, model: PreTrainedModel, folder: Path) -> None:
+        """See [`Classifier.save`]; an image to classify may have any size, unlike those that are trained on."""
+        model.save_pretrained(folder)
+        half, (height, width) = self.processing_class.image_mean, self.size
+        ViTImageProcessor(size={"height": height, "width": width}, image_mean=half, image_std=half).save_pretrained(
+            folder
+        )
+
     def judge(self, model: PreTrainedModel) -> ImageClassifierJudge:
         return ImageClassifierJudge(on_device(model), self.processing_class)
 

@@ -82,8 +82,7 @@ def run_arm(
     result |= _evaluate(classifier, trainer, evaluations, robustness_rows)
     if save and trainer.is_world_process_zero():
         # Not save_model, which adds a pickle of the arguments.
-        for part in (model, classifier.processing_class):
-            part.save_pretrained(folder / "model")
+        classifier.save(model, folder / "model")
     return result
 
 

@@ -164,7 +164,7 @@ def test_a_comparison_of_one_pair_says_so_on_its_card():
 def test_images_have_another_way_in():
     results = make_results()
     results["data"]["kind"] = "image"
-    assert "import hf_augment" in model_card(results, "instruct")
+    assert "import hf_augment.images.small_resnet  # " in model_card(results, "instruct")
     assert "DCGANGenerator.from_pretrained" in generator_card(results, "instruct")
 
 

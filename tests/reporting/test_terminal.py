@@ -1,11 +1,20 @@
 """The last lines of a run."""
 
+import subprocess
+import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from PIL import Image
+from transformers import ViTImageProcessor
+
+from hf_augment import SmallResNetForImageClassification
 from hf_augment.reporting.results import Results
-from hf_augment.reporting.terminal import closing_lines
+from hf_augment.reporting.terminal import closing_lines, usage
 from tests.reporting.card_results import make_results
+from tests.tiny import tiny_classifier, tiny_tokenizer
 
 
 ARMS = ("baseline_same_steps", "trained", "instruct")
@@ -76,8 +85,25 @@ def test_one_arm_of_images_from_a_hostile_run():
     lines = closing_lines(results, REPORT, {"baseline_same_steps": Path("a\x1b[31m/model")})
     assert lines[0] == "No answer: nothing was tried that could be compared with baseline_same_steps."
     assert lines[-4:] == [
-        "    import hf_augment",
+        "    import hf_augment.images.small_resnet",
         "    from transformers import pipeline",
         '    classify = pipeline("image-classification", model="a [31m/model")',
         '    print(classify("picture.png"))',
     ]
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_the_lines_that_use_a_model_do(tmp_path, kind):
+    """In a process of its own, as a reader copies them."""
+    if kind == "image":
+        Image.new("RGB", (32, 32)).save(tmp_path / "picture.png")
+        ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
+        SmallResNetForImageClassification.build(["cat", "dog"], width=8).save_pretrained(tmp_path / "model")
+    else:
+        tokenizer = tiny_tokenizer()
+        for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
+            part.save_pretrained(tmp_path / "model")
+    lines = textwrap.dedent("\n".join(usage(Path("model"), kind)))
+    done = subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[{'label': '")

@@ -7,6 +7,8 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from transformers import pipeline
 
 from hf_augment import AugmentingTrainingArguments
 from hf_augment.images.arrays import image_arrays
@@ -328,3 +330,24 @@ def test_a_classifier_of_another_shape_is_refused():
     for shape in ((32, 32), (3, 32, 32)):
         with pytest.raises(ValueError, match=r"must be \(height, width, channels\), with 1 or 3 channels"):
             ImageClassifier(["a", "b"], shape, width=2)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["network", "pixels"])
+def test_a_saved_model_classifies_files_of_any_size_as_it_does_images(tmp_path, channels, kind):
+    """`transformers.pipeline` opens every file as RGB."""
+    classifier = ImageClassifier(["cat", "dog"], (16, 12, channels), width=8)
+    model = classifier.new_model(0) if kind == "network" else classifier.frozen(0)
+    with isolated_rng(0), torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * torch.randn_like(p))
+    classifier.save(model.eval(), tmp_path / "model")
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (16, 12, channels), dtype=np.uint8)
+    expected = classifier.judge(model)([{"image": image}])[0]
+    Image.fromarray(image[:, :, 0] if channels == 1 else image).save(tmp_path / "same.png")
+    classify = pipeline("image-classification", model=str(tmp_path / "model"), device="cpu")
+    found = {one["label"]: one["score"] for one in classify(str(tmp_path / "same.png"))}
+    np.testing.assert_allclose([found["cat"], found["dog"]], expected, atol=1e-5)
+    Image.fromarray(np.kron(image[:, :, 0], np.ones((5, 5), np.uint8))).save(tmp_path / "large.png")
+    assert sum(one["score"] for one in classify(str(tmp_path / "large.png"))) == pytest.approx(1)
