@@ -109,7 +109,7 @@ class Policy(ABC):
         ahead (`bool`, defaults to `False`):
             Whether its shares of the classes are also those of the candidates that are not made yet.
         seed_share (`float`, defaults to 0.5): The share of them, in `[0, 1]`, that is written after training rows.
-        seed_rows (`int`, defaults to 512): The most training rows that it is asked about, drawn at random.
+        seed_rows (`int`, defaults to 256): The most training rows that it is asked about, drawn at random.
     """
 
     name: ClassVar[str]
@@ -117,7 +117,7 @@ class Policy(ABC):
     needs_validation: ClassVar[bool] = False
     ahead: bool = False
     seed_share: float = 0.5
-    seed_rows: int = 512
+    seed_rows: int = 256
 
     def class_shares(self, round: Round) -> np.ndarray | None:
         """Returns the shares of the classes among what is chosen, `(num_labels,)`; `None`: not its task."""
@@ -289,7 +289,7 @@ class HardSeeds(Policy):
     Args:
         share (`float`, *optional*, defaults to 0.5):
             The share of the examples, in `[0, 1]`, that are written after rows. It is less where a class has fewer.
-        rows (`int`, *optional*, defaults to 512): The most training rows that are looked at in a round.
+        rows (`int`, *optional*, defaults to 256): The most training rows that are looked at in a round.
         most (`float`, *optional*, defaults to 0.98):
             Rows with a higher score, in `(0, 1]`, are left out: their label may be wrong.
 
@@ -299,7 +299,7 @@ class HardSeeds(Policy):
 
     name = "hard_seeds"
 
-    def __init__(self, share: float = 0.5, rows: int = 512, most: float = 0.98) -> None:
+    def __init__(self, share: float = 0.5, rows: int = 256, most: float = 0.98) -> None:
         check_number("share", share, 0, 1, hint="It is a share of the examples.")
         check_number("rows", rows, 1, hint="It is a number of rows.")
         check_number("most", most, 1e-6, 1, hint="It is one minus a probability.")
