@@ -109,6 +109,9 @@ def generated():
         (MEASURED, "sst2_live"): "\n\n".join(
             [table(header, rows(results("sst2_32_live"))), live_beside_static("sst2_32_live")]
         ),
+        (MEASURED, "sst2_entropy"): "\n\n".join(
+            [table(header, rows(results("sst2_32_entropy"))), live_beside_static("sst2_32_entropy")]
+        ),
         (MEASURED, "imdb"): table(
             ["arm", "steps", "test", against, verdict, "sst2", against, verdict], rows(results("imdb_small"))
         ),

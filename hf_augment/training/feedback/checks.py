@@ -7,10 +7,14 @@ from typing import Any
 
 import datasets
 import torch.utils.data as torch_data
+from transformers.utils import logging
 
 from hf_augment.generators.base import Generator
-from hf_augment.training.feedback.policies import Policy
+from hf_augment.training.feedback.policies import Policy, UncertaintySelection
 from hf_augment.training.task import first_row
+
+
+logger = logging.get_logger(__name__)
 
 
 def check_feedback(trainer: Any) -> None:
@@ -47,6 +51,13 @@ def check_feedback(trainer: Any) -> None:
             )
         if policy.seeds:
             _check_seeding(type(policy).__name__, trainer.generator, trainer.train_dataset)
+    chosen = [UncertaintySelection()] if policies is None else policies
+    judged = any(f.gives_label_probabilities for f in trainer.filters)
+    if not judged and any(isinstance(policy, UncertaintySelection) for policy in chosen):
+        logger.warning_once(
+            "UncertaintySelection goes by entropy alone, since no filter judges labels: what is mislabelled comes "
+            "first then. Add LabelAgreement(judge, min_probability=0.0) to filters, or pass policies=[] for chance."
+        )
     for task in ("class_shares", "score", "seed"):
         who = [type(p).__name__ for p in policies or () if getattr(type(p), task) is not getattr(Policy, task)]
         if len(who) > 1:
