@@ -198,11 +198,12 @@ def work_of(study: Study) -> Work:
 
 def _tell(study: Study, rounds: int, minutes: float, needed: float) -> None:
     tests, arms = len(study.data.evaluations["test"]), len(study.arms) - 1
-    seen = detectable_points(max(rounds, LEAST_ROUNDS), tests, arms)
+    done = max(rounds, LEAST_ROUNDS)
+    seen = detectable_points(done, tests, arms)
     say(
         f"{minutes:g} minutes are taken to be enough for {rounds} runs of each of {len(study.arms)} arms "
-        f"({', '.join(study.arms)}), {study.augmented_steps()} steps each. With {tests} test rows they would find a "
-        f"difference of some {seen:.0f} points in four of five such comparisons."
+        f"({', '.join(study.arms)}), {study.augmented_steps()} steps each. With {tests} test rows {done} of each would "
+        f"find a difference of some {seen:.0f} points in four of five such comparisons."
     )
     if rounds < LEAST_ROUNDS:
         say(
