@@ -202,8 +202,8 @@ def _tell(study: Study, rounds: int, minutes: float, needed: float) -> None:
     seen = detectable_points(done, tests, arms)
     say(
         f"{minutes:g} minutes are taken to be enough for {rounds} runs of each of {len(study.arms)} arms "
-        f"({', '.join(study.arms)}), {study.augmented_steps()} steps each. With {tests} test rows {done} of each would "
-        f"find a difference of some {seen:.0f} points in four of five such comparisons."
+        f"({', '.join(study.arms)}), {study.augmented_steps()} steps each. With {tests} test rows {done} of each "
+        f"would find a difference of some {seen:.0f} points in four of five such comparisons."
     )
     if rounds < LEAST_ROUNDS:
         say(

@@ -153,9 +153,7 @@ def test_an_arm_that_steers_makes_examples_of_its_own_beside_those_of_all(make):
     study.run()
     (folder,) = study.folder.glob("split-0/said-shards/*/")
     guided = {path.stem.split("-")[2] for path in folder.glob("shard-*-*.arrow")}
-    keys = {path.stem.split("-")[2] for path in folder.glob("briefs/*.json")}
-    assert guided
-    assert guided < keys
+    assert len(guided) > len(list(folder.glob("briefs/*.json"))) / 2
     # A toy holds what each was written after.
     texts = set(study.split(0).train["text"])
     assert {TEXT.key({"text": text}) for text in texts} >= {key for _, key in generator.rows}
