@@ -140,6 +140,7 @@ def _length(row: dict[str, Any]) -> int:
 def _identity(rows: Any) -> str:
     if isinstance(rows, datasets.Dataset):
         return str(rows._fingerprint)
-    known = range(min(len(rows), ROWS_READ)) if hasattr(rows, "__getitem__") else ()
+    # A stream has no length, and is not read twice.
+    count = len(rows) if hasattr(rows, "__len__") else 0
     with isolated_rng(0):
-        return f"{type(rows).__name__} {len(rows)} {rows_digest(rows[i] for i in known)}"
+        return f"{type(rows).__name__} {count} {rows_digest(rows[i] for i in range(min(count, ROWS_READ)))}"

@@ -7,6 +7,7 @@ import torch
 
 from hf_augment.training.feedback.scoring import Scorer
 from tests.toys import (
+    TEXT,
     each_toy,  # noqa: F401 - the fixture `toy`
     weights,
 )
@@ -64,4 +65,26 @@ def test_nothing_of_the_training_changes(tmp_path, toy):
     assert states() == before
     assert scorer.weights() == digest
     assert all(torch.equal(value, kept[name]) for name, value in weights(trainer.model).items())
+    trainer._close_runs(wait=True)
+
+
+def test_validation_rows_are_known_by_what_they_hold_and_a_stream_by_its_kind(tmp_path):
+    class Listed(torch.utils.data.Dataset):
+        def __init__(self, rows):
+            self.rows = rows
+
+        def __len__(self):
+            return len(self.rows)
+
+        def __getitem__(self, index):
+            return self.rows[index]
+
+    trainer, _, scorer = scorer_of(TEXT, tmp_path)
+    found = []
+    rows = [TEXT.by_hand(row) for row in TEXT.dataset(4)]
+    for dataset in (Listed(rows), Listed(rows), Listed(rows[::-1]), TEXT.stream(10), TEXT.dataset(4)):
+        trainer.eval_dataset = dataset
+        found.append(scorer.validation_identity())
+    assert found[0] == found[1]
+    assert len(set(found)) == 4
     trainer._close_runs(wait=True)
