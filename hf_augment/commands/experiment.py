@@ -25,6 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--minutes", type=float, default=15, help="time that it may take (default: 15)")
     group.add_argument("--arms", nargs="+", metavar="ARM", help="what is compared (default: what the time allows)")
     group.add_argument("--seeds", type=int, metavar="N", help="runs of each arm (default: what the time allows)")
+    group.add_argument(
+        "--train_per_class",
+        type=int,
+        metavar="N",
+        help="learn from N rows of each class alone, to see what labels are worth",
+    )
+    group.add_argument("--splits", type=int, metavar="N", help="draws of these rows (default: 1)")
     group.add_argument("--max_test_rows", type=int, metavar="ROWS", help="random test rows, at most")
     group.add_argument("--processes", type=int, metavar="N", help="runs at a time (default: by the cores; GPU: 1)")
     group.add_argument("--output_dir", metavar="FOLDER", help="where all results are kept (default: runs/DATA)")

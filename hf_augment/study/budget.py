@@ -16,7 +16,7 @@ from transformers import TrainerCallback, TrainingArguments
 
 from hf_augment.evaluation.statistics import CrossedError
 from hf_augment.study.split import Split
-from hf_augment.study.study import LEAST_ROUNDS, Study
+from hf_augment.study.study import LEAST_PAIRS, Study
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 
 
@@ -64,6 +64,8 @@ class Work:
         examples (`int`, *optional*, defaults to 0): Examples that have to be accepted, once for all rounds.
         learned (`tuple[str, ...]`, *optional*, defaults to `()`): Generators that learn the rows, once.
         own_examples (`int`, *optional*, defaults to 0): Examples that have to be accepted in each round.
+        draws (`int`, *optional*, defaults to 1):
+            Draws of the labelled rows, all of them counted above: processes may generate for several at a time.
     """
 
     steps: int
@@ -71,6 +73,7 @@ class Work:
     examples: int = 0
     learned: tuple[str, ...] = ()
     own_examples: int = 0
+    draws: int = 1
 
     def rounds(self, costs: Costs, seconds: float, processes: int = 1) -> int:
         """
@@ -86,7 +89,7 @@ class Work:
         """
         once, each = self._seconds(costs)
         # Nobody can begin with examples that are not there.
-        left = seconds * processes - once if once < seconds else 0.0
+        left = seconds * processes - once if once < seconds * self.draws else 0.0
         return max(0, math.floor(left / each + 1e-9))
 
     def seconds(self, costs: Costs, rounds: int, processes: int = 1) -> float:
@@ -102,7 +105,12 @@ class Work:
         ```
         """
         once, each = self._seconds(costs)
-        return max(once, (once + rounds * each) / processes)
+        return max(once / self.draws, (once + rounds * each) / processes)
+
+    def once(self, costs: Costs) -> float:
+        """Returns what is done once for all rounds as a multiple of a round."""
+        once, each = self._seconds(costs)
+        return once / each
 
     def _seconds(self, costs: Costs) -> tuple[float, float]:
         once = self.examples * costs.example + sum(costs.learning[name] for name in self.learned)
@@ -125,19 +133,43 @@ class Clock:
     Says whether there is time for another round of a study, for [`Study.run`]: it is taken to last as long as the one
     before. Results do not count.
 
+    Example:
+
+    ```python
+    >>> from hf_augment.study.budget import Clock
+    >>> times = iter([0.0, 40.0, 70.0])
+    >>> clock = Clock(end=90.0, clock=lambda: next(times))
+    >>> clock(3), clock(4)  # The third round took 40 s; the fourth 30, and another would end at 100.
+    (True, False)
+    ```
+
     Args:
         end (`float`): Time at which the last round has to be done, by `clock`.
-        least (`int`, *optional*, defaults to `LEAST_ROUNDS`): Number of rounds to do in any case.
+        latest (`float`, *optional*, defaults to `end`):
+            The same for the first rounds: somewhat more time is better spent than too few runs to tell anything.
+        least (`int`, *optional*, defaults to `LEAST_PAIRS`): How many these are.
+        once (`float`, *optional*, defaults to 0.0):
+            What is done once for all rounds, such as the training of a generator, as a multiple of a round.
         clock (`Callable`, *optional*, defaults to `time.monotonic`): Returns the time in seconds.
     """
 
-    def __init__(self, end: float, least: int = LEAST_ROUNDS, clock: Callable[[], float] = time.monotonic) -> None:
-        self.end, self.least, self.clock, self.begun = end, least, clock, clock()
+    def __init__(
+        self,
+        end: float,
+        latest: float | None = None,
+        least: int = LEAST_PAIRS,
+        once: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.end, self.latest, self.least, self.once = end, end if latest is None else latest, least, once
+        self.clock, self.begun = clock, clock()
 
     def __call__(self, rounds: int) -> bool:
         now = self.clock()
         last, self.begun = now - self.begun, now
-        return rounds < self.least or now + last <= self.end
+        if rounds == 1:
+            last /= 1 + self.once
+        return now + last <= (self.latest if rounds < self.least else self.end)
 
 
 class _Stamps(TrainerCallback):

@@ -13,7 +13,7 @@ from hf_augment.data.opening import Data, open_data
 from hf_augment.data.splits import sample_rows
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, read_prompt
 from hf_augment.generators.sampling import SamplingConfig
-from hf_augment.study.arms import Arm, Filters, Source, variants_of
+from hf_augment.study.arms import Arm, Filters, Mixture, RealRows, Source, variants_of
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.pseudo_labels import Asked, PseudoLabels
@@ -42,9 +42,13 @@ class Experiment:
         arms (`tuple[str, ...]`):
             Names of arms: of texts `probe`, `probe_prompted`, `eda`, `prompted` and `trained`; of images `probe`,
             `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`; of data with unlabelled
-            rows also `pseudo_labels` and `probe_pseudo_labels`. Of texts a generator has variants too: `_unfiltered`,
-            `_guarded`, `_live`, `_seeded` and `_static`.
-        seeds (`int`, *optional*, defaults to 3): The most runs of each arm.
+            rows also `pseudo_labels` and `probe_pseudo_labels`; with `train_per_class` also `real`, as many of the
+            other labelled rows in the place of synthetic ones. Of texts there is `both`, half of it prompted and half
+            trained, and a generator has variants: `_unfiltered`, `_guarded`, `_live`, `_seeded` and `_static`.
+        seeds (`int`, *optional*, defaults to 3): The most runs of each arm, on each split.
+        train_per_class (`int`, *optional*, defaults to all of them):
+            Number of labelled rows of each class that are learned, drawn at random.
+        splits (`int`, *optional*, defaults to 1): Number of such draws.
         max_test_rows (`int`, *optional*): Random test rows, at most.
         classifier (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`TextClassifier`] or [`ImageClassifier`], but the classes and the shape.
@@ -61,6 +65,8 @@ class Experiment:
     training: dict[str, Any]
     arms: tuple[str, ...]
     seeds: int = 3
+    train_per_class: int | None = None
+    splits: int = 1
     max_test_rows: int | None = None
     classifier: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
@@ -83,9 +89,11 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     rows = LabelledData(data.train, {"test": test}, data.name, unlabelled=data.unlabelled)
     classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
     if unknown := sorted(set(experiment.arms) - known.keys()):
-        raise ValueError(f"There is no arm {few(unknown)}: the arms are {list(known)}.")
+        others = ": it is of rows that train_per_class leaves" if unknown == ["real"] else ""
+        raise ValueError(f"There is no arm {few(unknown)}{others}. The arms are {list(known)}.")
     arms = [known[name] for name in experiment.arms]
-    study = Study(rows, classifier, training, arms, seeds=experiment.seeds)
+    drawn = partial(Study, train_per_class=experiment.train_per_class, splits=experiment.splits)
+    study = drawn(rows, classifier, training, arms, seeds=experiment.seeds)
     if training.max_steps > 0:
         # Every arm has as many steps: it would be the same as the other baseline.
         del study.arms["baseline"]
@@ -122,9 +130,11 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
         sources.append(PromptedLanguageModel("prompted", prompt=prompt, sampling=sampling, **model))
         sources.append(TrainedLanguageModel("trained", prompt=written, sampling=sampling, training=training, **model))
     arms = [Arm("probe", probe=True), Arm("eda", augment="eda")]
+    if len(sources) > 1:
+        sources.append(Mixture("both", sources[:]))
     for source in sources:
         arms += _with_probe(source, filters)
-    arms += _of_unlabelled(rows, filters.asked)
+    arms += _of_rows(experiment, rows, filters.asked)
     classifier = TextClassifier(
         label_names=rows.label_names, labels=rows.labels, pairs=rows.pairs, **experiment.classifier
     )
@@ -133,13 +143,14 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
 
 def _with_probe(source: Source, filters: Filters = ()) -> list[Arm]:
     """The arms of a source, and a probe of what it is shown."""
-    # All rows are labelled, or tested on.
+    # No rows are set apart to watch a training.
     return [*variants_of(source, filters, watched=False), Arm(f"probe_{source.name}", probe=source.name)]
 
 
-def _of_unlabelled(rows: LabelledData, asked: Asked | None = None) -> list[Arm]:
-    """The arms that learn from rows without labels, if there are any."""
-    return [] if rows.unlabelled is None else _with_probe(PseudoLabels(asked=asked))
+def _of_rows(experiment: Experiment, rows: LabelledData, asked: Asked | None = None) -> list[Arm]:
+    """The arms that learn from further rows: of those without labels, and of those that a draw leaves."""
+    arms = [] if rows.unlabelled is None else _with_probe(PseudoLabels(asked=asked))
+    return arms + ([] if experiment.train_per_class is None else _with_probe(RealRows()))
 
 
 def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
@@ -151,6 +162,6 @@ def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier
     alone = Arm("trained", source, ImageFilters())
     arms = [Arm("probe", probe=True), alone, *(Arm(kind, augment=kind) for kind in CLASSIC)]
     arms += [dataclasses.replace(alone, name=f"trained_{kind}", augment=kind) for kind in CLASSIC]
-    arms += _of_unlabelled(rows)
+    arms += _of_rows(experiment, rows)
     shape = rows.train.features["image"].shape
     return ImageClassifier(rows.label_names, shape, **experiment.classifier), {arm.name: arm for arm in arms}

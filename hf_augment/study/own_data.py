@@ -26,13 +26,15 @@ from hf_augment.study.budget import Clock, Work, detectable_points, learning_sec
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import limited_threads, threads_of
 from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, examples_of, settle, shard_size
-from hf_augment.study.study import LEAST_ROUNDS, Study
+from hf_augment.study.study import LEAST_PAIRS, Study
 
 
 #: Seconds that processes need to start, and the report to be written, beside what is measured.
 OVERHEAD = 60.0
 #: The share of the time that a plan may take: others use the machine, too, and the clock fills the rest with rounds.
 PLANNED = 0.75
+#: The time of the first rounds, fewer than which give no verdict, as a multiple of what was given.
+LATEST = 1.15
 #: Pairs of a test row and a label that the language model is asked about, and the fewest rows that tell anything.
 QUESTIONS, LEAST_ASKED = 160, 20
 
@@ -59,6 +61,7 @@ def compare(options: argparse.Namespace) -> Study:
     make_folder("output_dir", folder)
     processes = default_processes() if options.processes is None else options.processes
     plan, known = folder / "plan.json", {}
+    ahead, once = 1, 0.0
     if plan.exists():
         known = read_json(plan, f"Delete {folder}: all of it is done again")
         if changed := _changed(known["typed"], typed):
@@ -67,13 +70,16 @@ def compare(options: argparse.Namespace) -> Study:
             )
         experiment = asked_as(Experiment(**known["experiment"]), options)
     else:
-        experiment = _afford(settle(options, data, folder), data, options, processes, begun)
+        experiment, ahead, once = _afford(settle(options, data, folder), data, options, processes, begun)
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment)} | known)
     study = build(experiment, data)
     # A comparison that was done has its number of rounds, and so has one that was asked for it.
-    go_on = None if known.get("rounds") or options.seeds else Clock(begun + 60 * options.minutes - OVERHEAD / 2)
+    go_on: Clock | None = None
+    if not (known.get("rounds") or options.seeds):
+        end, latest = (begun + 60 * share * options.minutes - OVERHEAD / 2 for share in (1.0, LATEST))
+        go_on = Clock(end, latest, math.ceil(LEAST_PAIRS / study.splits), once)
     study.seeds = known.get("rounds", study.seeds)
-    study.run(processes, partial(build, experiment), go_on)
+    study.run(processes, partial(build, experiment), go_on, ahead if go_on else LEAST_PAIRS)
     write_json(plan, {"typed": typed, "experiment": dataclasses.asdict(experiment), "rounds": study.seeds})
     study.report(typed, **_told(study))
     return study
@@ -116,12 +122,13 @@ def _changed(was: dict[str, Any], now: dict[str, Any]) -> str:
 
 def _afford(
     experiment: Experiment, data: Data, options: argparse.Namespace, processes: int, begun: float
-) -> Experiment:
+) -> tuple[Experiment, int, float]:
     """
     Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
-    up.
+    up. Returns also how many rounds are sure to fit, and what is done once for all rounds, as a multiple of a round.
     """
     typed = {*options.more, *(["arms"] if options.arms else [])}
+    wanted = options.seeds or math.ceil(LEAST_PAIRS / experiment.splits)
     with (
         working("Measuring what a training step, a generated example and a generator's training cost"),
         limited_threads(threads_of(processes)),
@@ -136,7 +143,7 @@ def _afford(
         # What would be given up first, because there is not even time for less, is not measured.
         lean = work_of(build(_saved(experiment, typed, *SAVINGS[1]), data))
         seconds = PLANNED * (60 * options.minutes - (time.monotonic() - begun) - OVERHEAD)
-        if lean.learned or lean.rounds(costs, seconds, processes) >= LEAST_ROUNDS:
+        if lean.learned or lean.rounds(costs, seconds, processes) >= wanted:
             costs = dataclasses.replace(costs, learning=learning_seconds(study, learned))
         else:
             costs = dataclasses.replace(costs, learning={source.name: math.inf for source in learned})
@@ -154,11 +161,13 @@ def _afford(
     for saving in SAVINGS:
         poorer = _saved(experiment, typed, *saving)
         study = build(poorer, data)
-        rounds = min(work_of(study).rounds(costs, PLANNED * left, processes), experiment.seeds)
-        if rounds >= LEAST_ROUNDS:
+        work = work_of(study)
+        rounds = min(work.rounds(costs, PLANNED * left, processes), experiment.seeds)
+        if rounds >= wanted:
             break
-    _tell(study, rounds, options.minutes, work_of(study).seconds(costs, LEAST_ROUNDS, processes))
-    return poorer
+    needed = 60 * options.minutes - left + work.seconds(costs, wanted, processes) / PLANNED
+    _tell(study, rounds, options, wanted, needed)
+    return poorer, max(1, min(rounds, wanted)), work.once(costs)
 
 
 def _saved(experiment: Experiment, typed: set[str], without: frozenset[str], reuse: int, share: float) -> Experiment:
@@ -179,7 +188,7 @@ def _saved(experiment: Experiment, typed: set[str], without: frozenset[str], reu
 
 def work_of(study: Study) -> Work:
     """Counts what a study does."""
-    trained = [arm for arm in study.arms.values() if not arm.probe]
+    trained, splits = [arm for arm in study.arms.values() if not arm.probe], study.splits
     steps, train = study.augmented_steps(), len(study.split(0).train)
     rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
@@ -190,25 +199,39 @@ def work_of(study: Study) -> Work:
         if arm.source is not None and not arm.source.real:
             made = 1.0 if arm.policies is None else study.training.synthetic_candidates
             own += made * arm.steers
-            shared[arm.source.name] = max(0.0 if arm.steers else made, shared.get(arm.source.name, 0.0))
+            once = made * (1 if arm.source.shared else splits)
+            shared[arm.source.name] = max(0.0 if arm.steers else once, shared.get(arm.source.name, 0.0))
     shown = slots / study.training.synthetic_reuse
-    learned = tuple(source.name for source in study.sources() if isinstance(source, LearnedSource))
-    return Work(steps * len(trained), rows, round(shown * sum(shared.values())), learned, round(shown * own))
-
-
-def _tell(study: Study, rounds: int, minutes: float, needed: float) -> None:
-    tests, arms = len(study.data.evaluations["test"]), len(study.arms) - 1
-    done = max(rounds, LEAST_ROUNDS)
-    seen = detectable_points(done, tests, arms)
-    say(
-        f"{minutes:g} minutes are taken to be enough for {rounds} runs of each of {len(study.arms)} arms "
-        f"({', '.join(study.arms)}), {study.augmented_steps()} steps each. With {tests} test rows {done} of each "
-        f"would find a difference of some {seen:.0f} points in four of five such comparisons."
+    learned = [source.name for source in study.sources() if isinstance(source, LearnedSource)]
+    return Work(
+        splits * steps * len(trained),
+        splits * rows,
+        round(shown * sum(shared.values())),
+        (*learned,) * splits,
+        round(splits * shown * own),
+        splits,
     )
-    if rounds < LEAST_ROUNDS:
+
+
+def _tell(study: Study, rounds: int, options: argparse.Namespace, wanted: int, needed: float) -> None:
+    """Says what the time allows; `wanted` rounds need so many seconds."""
+    tests, arms = len(study.data.evaluations["test"]), len(study.arms) - 1
+    draws = f" on each of {study.splits} draws of the labelled rows" if study.splits > 1 else ""
+    say(
+        f"{options.minutes:g} minutes are taken to be enough for {rounds} runs of each of {len(study.arms)} arms "
+        f"({', '.join(study.arms)}){draws}, {study.augmented_steps()} steps a run."
+    )
+    if rounds < wanted:
+        rule = "all the same" if options.seeds else "as far as they fit, one at least"
         say(
-            f"That is too little time: {LEAST_ROUNDS} runs of each arm are done all the same, and take some "
-            f"{math.ceil(needed / 60)} minutes. Fewer --arms, --max_steps or --max_new_tokens take less."
+            f"That is too little time for {wanted}, which take some {math.ceil(needed / 60)} minutes; they are done "
+            f"{rule}. Fewer --arms, --max_steps or --max_new_tokens take less."
+        )
+    if (pairs := study.splits * (options.seeds or rounds)) > 1:
+        seen = detectable_points(pairs, tests, arms)
+        say(
+            f"With {tests} test rows, {pairs} pairs of runs would find a difference of some {seen:.0f} points in four "
+            "of five such comparisons."
         )
 
 

@@ -21,6 +21,8 @@ from hf_augment.progress import say
 from hf_augment.study.arms import IN_ROUNDS
 from hf_augment.study.defaults import Choice, training_choices
 from hf_augment.study.experiment import Experiment
+from hf_augment.study.labelled import LabelledData
+from hf_augment.study.split import draw_labelled
 from hf_augment.study.text_classifier import no_model
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
@@ -69,7 +71,7 @@ def check_typed(options: argparse.Namespace) -> None:
     # Not every command has all of them.
     if not (minutes := getattr(options, "minutes", 1)) > 0:
         raise ValueError(f"minutes={minutes} must be above 0.")
-    for name in ("seeds", "processes", "max_test_rows", "max_length", "max_new_tokens"):
+    for name in ("seeds", "train_per_class", "splits", "processes", "max_test_rows", "max_length", "max_new_tokens"):
         value = getattr(options, name, None)
         if value is not None and value < 1:
             raise ValueError(f"{name}={value} must be 1 or more.")
@@ -137,6 +139,7 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
         raise ValueError(f"{options.data!r} holds images, and {', '.join(typed)} is of texts: leave it out.")
     rules = image_choices if data.kind == "image" else text_choices
     values = {name: value for name, value in vars(options).items() if value is not None} | options.more
+    data = _first_draw(data, values)
     for choice in rules(data, values):
         if choice.name not in values:
             if not silent or choice.name in TEXT_OPTIONS:
@@ -156,9 +159,22 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
         quiet | training,
         tuple(values["arms"]),
         seeds=getattr(options, "seeds", None) or MOST_ROUNDS,
+        train_per_class=values.get("train_per_class"),
+        splits=values.get("splits", 1),
         max_test_rows=values["max_test_rows"],
         **parts,
     )
+
+
+def _first_draw(data: Data, typed: dict[str, Any]) -> Data:
+    """Data as a run sees them: the rules are for the rows that it learns."""
+    count, seed = typed.get("train_per_class"), typed["seed"]
+    if count is None:
+        return data
+    rows = LabelledData(data.train, {"test": data.test})
+    numbered = rows.train.select_columns("label").add_column("row", np.arange(len(rows.train)))
+    drawn = draw_labelled(numbered, rows.labels, count, seed, 0)["row"][:]
+    return dataclasses.replace(data, train=data.train.select(drawn))
 
 
 def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
@@ -176,7 +192,7 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
         Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
         Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most"),
         *_generator_choices(typed),
-        _arms_choice(_text_arms("generator_url" in typed), data),
+        _arms_choice(_text_arms("generator_url" in typed), data, typed),
     ]
 
 
@@ -206,19 +222,21 @@ def _text_arms(served: bool) -> tuple[str, ...]:
     return usual if served else (*usual, "trained")
 
 
-def _arms_choice(usual: tuple[str, ...], data: Data) -> Choice:
-    """The arms; of rows without labels those that learn from them come before those that are given up first."""
-    if data.unlabelled is None:
-        return Choice("arms", usual, f"what is usual for {data.kind}s")
-    more = ("pseudo_labels", "probe_pseudo_labels")
-    return Choice("arms", (*usual, *more), f"what is usual for {data.kind}s, and what rows without labels bring")
+def _arms_choice(usual: tuple[str, ...], data: Data, typed: dict[str, Any]) -> Choice:
+    """The arms, with those that learn from rows which are there: no time is saved without these."""
+    arms, why = usual, f"what is usual for {data.kind}s"
+    if data.unlabelled is not None:
+        arms, why = (*arms, "pseudo_labels", "probe_pseudo_labels"), f"{why}, and what rows without labels bring"
+    if "train_per_class" in typed:
+        arms, why = (*arms, "real"), f"{why}, and what the other labels bring"
+    return Choice("arms", arms, why)
 
 
 def image_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
     """Returns what is chosen for images; `typed` are the values that are known."""
     return [
         *_training_choices(data, None, typed),
-        _arms_choice(("probe", "crop", "trained", "trained_crop"), data),
+        _arms_choice(("probe", "crop", "trained", "trained_crop"), data, typed),
     ]
 
 

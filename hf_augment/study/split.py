@@ -113,6 +113,15 @@ def classifier_seed(base: int, split: int, seed: int) -> int:
     return derive_seed(base, "classifier", seed, split) % 2**31
 
 
+def draw_labelled(
+    rows: datasets.Dataset, labels: Sequence[str] | None, count: int | None, seed: int, split: int
+) -> datasets.Dataset:
+    """Returns so many rows of each class, or of each of `labels` where a row may have several; `None`: all of them."""
+    if labels is None:
+        return sample_per_class(rows, count, seed, split)
+    return sample_per_label(rows, labels, count, seed, split)
+
+
 class Split:
     """
     One draw of the labelled rows of a study: the number `index` from 0, whose stages lie in `folder`, and the rows
@@ -133,10 +142,7 @@ class Split:
         return self.study.data.train.select(np.setdiff1d(np.arange(len(rows)), used))
 
     def _sample(self, rows: datasets.Dataset) -> datasets.Dataset:
-        labels, count = self.study.data.labels, self.study.train_per_class
-        if labels is None:
-            return sample_per_class(rows, count, self.seed, self.index)
-        return sample_per_label(rows, labels, count, self.seed, self.index)
+        return draw_labelled(rows, self.study.data.labels, self.study.train_per_class, self.seed, self.index)
 
     def class_shares(self) -> np.ndarray:
         """

@@ -33,9 +33,9 @@ from hf_augment.training.checks import check_filters
 from hf_augment.training.guard import AugmentationGuard
 
 
-#: Runs of each arm that are done whatever the clock says. Fewer pairs leave an interval too wide to be of use:
-#: Student's t is 12.7 for two and 4.3 for three.
-LEAST_ROUNDS = 3
+#: Runs of each arm that are wanted at least. Fewer pairs leave an interval too wide to be of use: Student's t is 12.7
+#: for two and 4.3 for three.
+LEAST_PAIRS = 3
 
 
 class Study(Basis):
@@ -199,6 +199,7 @@ class Study(Basis):
         processes: int = 1,
         rebuild: Callable[[], Study] | None = None,
         go_on: Callable[[int], bool] | None = None,
+        ahead: int = LEAST_PAIRS,
     ) -> list[ArmRun]:
         """
         Does all runs that have not been done, one for each arm, split and seed.
@@ -212,6 +213,9 @@ class Study(Basis):
                 Asked before each further seed, with the number of seeds that all arms have been begun with: `False`
                 leaves the others out, and `seeds` becomes that number. By default nothing is left out. It must not
                 look at results, or the verdicts have another error than they state.
+            ahead (`int`, *optional*, defaults to 3):
+                Number of seeds that processes may begin with, `go_on` willing, while a generator is still trained.
+                More of them would deceive a clock.
 
         Raises:
             ValueError: If a stage was done or begun with another identity.
@@ -236,9 +240,8 @@ class Study(Basis):
 
         if processes > 1 and rebuild is not None:
             logs = self.folder / "logs"
-            # Rounds beyond these are begun by the clock, which an early beginning would deceive.
             generating = sum(arm.source is not None for arm in self.arms.values())
-            overtaken = max(1, generating * self.splits * min(self.seeds, LEAST_ROUNDS) - 1)
+            overtaken = max(1, generating * self.splits * min(self.seeds, ahead) - 1)
             run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, logs, self._makes, overtaken, done)
         else:
             for job in jobs:

@@ -71,9 +71,34 @@ def test_a_round_begins_where_one_like_the_last_still_fits():
     assert [clock(rounds) for rounds in (1, 2, 3, 4, 5)] == [True, True, True, True, False]
 
 
-def test_the_least_number_of_rounds_is_done_whatever_the_clock_says():
-    clock = Clock(end=0, clock=lambda: 100.0)
+def test_one_round_is_done_whatever_the_clock_says_and_no_other():
+    times = iter([0.0, 100.0])
+    assert not Clock(end=0, latest=50, clock=lambda: next(times))(1)
+
+
+def test_the_first_rounds_may_end_somewhat_later_than_the_others():
+    times = iter([0.0, 30.0, 60.0, 90.0])
+    clock = Clock(end=100, latest=120, least=4, clock=lambda: next(times))
+    assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, True]
+    times = iter([0.0, 30.0, 60.0, 90.0])
+    clock = Clock(end=100, latest=120, least=3, clock=lambda: next(times))
     assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, False]
+
+
+def test_what_the_first_round_does_for_all_is_not_expected_again():
+    times = iter([0.0, 60.0])
+    # Two thirds of it were for all rounds.
+    assert Clock(end=80, once=2.0, clock=lambda: next(times))(1)
+    times = iter([0.0, 60.0])
+    assert not Clock(end=79, once=2.0, clock=lambda: next(times))(1)
+    assert Work(steps=100, rows=1000, examples=480).once(COSTS) == 2.0
+
+
+def test_generators_of_several_draws_are_made_at_a_time():
+    work = Work(steps=300, rows=3000, examples=300, draws=3)
+    assert work.rounds(COSTS, 30, processes=3) == 0
+    assert work.rounds(COSTS, 86, processes=3) == 1
+    assert work.seconds(COSTS, 1, processes=3) == 85.0
 
 
 def test_costs_are_measured_and_leave_nothing(make):  # noqa: F811

@@ -75,7 +75,7 @@ def test_pairs_and_several_labels_are_found(tiny):
 
 
 def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
-    with pytest.raises(ValueError, match=r"There is no arm 'flip': the arms are \['probe', 'eda', 'prompted'"):
+    with pytest.raises(ValueError, match=r"There is no arm 'flip'. The arms are \['probe', 'eda', 'prompted'"):
         build(made(arms=("flip",)), open_data("tickets.csv"))
 
 
@@ -89,6 +89,30 @@ def test_the_work_of_a_study_is_counted(tiny):
     assert work.learned == ()
     assert work_of(build(made(arms=("trained",)))).learned == ("trained",)
     assert work.rounds(Costs(1, 0, 0), 36) == 3
+
+
+def test_draws_of_the_labelled_rows_multiply_the_work(tiny):
+    drawn = {"arms": ("probe", "trained", "both", "real"), "train_per_class": 5}
+    one, three = (build(made(**drawn, splits=splits)) for splits in (1, 3))
+    assert [len(three.split(index).train) for index in range(3)] == [10, 10, 10]
+    once, thrice = work_of(one), work_of(three)
+    assert (thrice.steps, thrice.rows, thrice.examples) == (3 * once.steps, 3 * once.rows, 3 * once.examples)
+    # The other labelled rows cost nothing; the mixture's generator is that of the arm alone.
+    assert (once.examples, once.learned, thrice.learned) == (2 * 4 * 4, ("trained",), ("trained",) * 3)
+    assert (once.draws, thrice.draws) == (1, 3)
+
+
+def test_other_labelled_rows_are_an_arm_where_rows_are_drawn(settled):
+    with pytest.raises(ValueError, match="no arm 'real': it is of rows that train_per_class leaves"):
+        build(made(arms=("real",)), open_data("tickets.csv"))
+    experiment = settled("--train_per_class", "5", "--splits", "2")
+    assert experiment.arms[-1] == "real"
+    assert (experiment.train_per_class, experiment.splits) == (5, 2)
+    # The rules are for ten rows, not for all.
+    assert experiment.training["max_steps"] == 120
+    study = build(experiment)
+    assert len(study.split(1).train) == 10
+    assert "real" in _saved(experiment, set(), *SAVINGS[-1]).arms
 
 
 def refusal(command):
@@ -293,9 +317,10 @@ def test_the_whole_of_it_on_a_file(tiny, capsys):
     assert "labels: column 'topic'" in told
     assert "learning_rate=" in told
     assert "max_steps=" not in told
-    assert "3 runs of each arm are done all the same" in told
+    assert "too little time for 3, which take some" in told
+    assert "Not tested: prompted (" in told
     plan = json.loads(Path("runs/tickets/plan.json").read_text())
-    assert plan["rounds"] == 3
+    assert plan["rounds"] == 1
     results = json.loads(Path("runs/tickets/report/results.json").read_text())
     assert {run["arm"] for run in results["runs"]} == {"baseline_same_steps", "probe", "prompted"}
     # The same again reads what was done, and other options have another folder.
