@@ -16,7 +16,7 @@ from transformers import TrainerCallback, TrainingArguments
 
 from hf_augment.evaluation.statistics import CrossedError
 from hf_augment.study.split import Split
-from hf_augment.study.study import LEAST_PAIRS, Study
+from hf_augment.study.study import Study
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 
 
@@ -43,7 +43,8 @@ class Costs:
     """
     Measured seconds of one process: of a training `step` of the classifier, to predict a `row`, to generate an
     `example` that filters accept, and of all the `learning` of each generator that learns the labelled rows, by name.
-    `accepted` is the share of candidates that filters accepted.
+    `accepted` is the share of candidates that filters accepted; a language model answers a `question` at the end, when
+    nothing else is done.
     """
 
     step: float
@@ -51,6 +52,7 @@ class Costs:
     example: float = 0.0
     accepted: float = 1.0
     learning: Mapping[str, float] = field(default_factory=dict)
+    question: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Work:
         own_examples (`int`, *optional*, defaults to 0): Examples that have to be accepted in each round.
         draws (`int`, *optional*, defaults to 1):
             Draws of the labelled rows, all of them counted above: processes may generate for several at a time.
+        questions (`int`, *optional*, defaults to 0): Questions that a language model is asked, once.
     """
 
     steps: int
@@ -74,6 +77,7 @@ class Work:
     learned: tuple[str, ...] = ()
     own_examples: int = 0
     draws: int = 1
+    questions: int = 0
 
     def rounds(self, costs: Costs, seconds: float, processes: int = 1) -> int:
         """
@@ -88,6 +92,7 @@ class Work:
         ```
         """
         once, each = self._seconds(costs)
+        seconds -= self.questions * costs.question
         # Nobody can begin with examples that are not there.
         left = seconds * processes - once if once < seconds * self.draws else 0.0
         return max(0, math.floor(left / each + 1e-9))
@@ -105,12 +110,8 @@ class Work:
         ```
         """
         once, each = self._seconds(costs)
-        return max(once / self.draws, (once + rounds * each) / processes)
-
-    def once(self, costs: Costs) -> float:
-        """Returns what is done once for all rounds as a multiple of a round."""
-        once, each = self._seconds(costs)
-        return once / each
+        asked = self.questions * costs.question
+        return max(once / self.draws, (once + rounds * each) / processes) + asked
 
     def _seconds(self, costs: Costs) -> tuple[float, float]:
         once = self.examples * costs.example + sum(costs.learning[name] for name in self.learned)
@@ -130,8 +131,9 @@ def detectable_points(pairs: int, test_rows: int, comparisons: int) -> float:
 
 class Clock:
     """
-    Says whether there is time for another round of a study, for [`Study.run`]: it is taken to last as long as the one
-    before. Results do not count.
+    Says whether there is time for another round of a study, for [`Study.run`]. The first rounds, which are begun
+    before any has ended, are those of the plan; later ones are taken to last as long as the one before. Results do not
+    count.
 
     Example:
 
@@ -145,31 +147,23 @@ class Clock:
 
     Args:
         end (`float`): Time at which the last round has to be done, by `clock`.
-        latest (`float`, *optional*, defaults to `end`):
-            The same for the first rounds: somewhat more time is better spent than too few runs to tell anything.
-        least (`int`, *optional*, defaults to `LEAST_PAIRS`): How many these are.
-        once (`float`, *optional*, defaults to 0.0):
-            What is done once for all rounds, such as the training of a generator, as a multiple of a round.
+        fitting (`int`, *optional*, defaults to 0): Number of rounds that were planned.
+        least (`int`, *optional*, defaults to `fitting`): Number of rounds up to which the plan decides.
         clock (`Callable`, *optional*, defaults to `time.monotonic`): Returns the time in seconds.
     """
 
     def __init__(
-        self,
-        end: float,
-        latest: float | None = None,
-        least: int = LEAST_PAIRS,
-        once: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
+        self, end: float, fitting: int = 0, least: int | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.end, self.latest, self.least, self.once = end, end if latest is None else latest, least, once
+        self.end, self.fitting, self.least = end, fitting, fitting if least is None else least
         self.clock, self.begun = clock, clock()
 
     def __call__(self, rounds: int) -> bool:
         now = self.clock()
         last, self.begun = now - self.begun, now
-        if rounds == 1:
-            last /= 1 + self.once
-        return now + last <= (self.latest if rounds < self.least else self.end)
+        if rounds < self.least:
+            return rounds < self.fitting
+        return now + last <= self.end
 
 
 class _Stamps(TrainerCallback):
@@ -214,7 +208,7 @@ def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:
     """Seconds of a training step, and to predict a row."""
     first, stamps = study.split(0), _Stamps()
     rows = study.data.evaluations["test"]
-    rows = rows.select(range(min(len(rows), 4 * study.training.eval_batch_size)))
+    rows = rows.select(range(min(len(rows), 16 * study.training.eval_batch_size)))
     quiet = {"save_strategy": "no", "disable_tqdm": True, "callbacks": [stamps]}
     with tempfile.TemporaryDirectory() as folder:
         first.fit(Path(folder), first.train, 0, evaluations={"test": rows}, max_steps=steps, **quiet)
@@ -226,11 +220,17 @@ def _example_seconds(stream: SynthesisPipeline, candidates: int) -> tuple[float,
     """Seconds for an accepted example, and the share of candidates that are accepted."""
     # The first call loads what it needs.
     stream.generator.generate([0], 0)
+    begun = time.perf_counter()
+    stream.generator.generate([0], 1)
+    one = time.perf_counter() - begun
     trial = SynthesisPipeline(stream.generator, stream.filters, stream.class_weights, stream.seed, candidates, 1)
     shard = trial.make(0)
+    # A shard's candidates are made together: each further one costs less than the first, if not next to nothing.
+    further = max((shard.seconds - one) / (candidates - 1), shard.seconds / candidates / 2)
+    each = (one + further * (stream.shard_size - 1)) / stream.shard_size
     # Of few candidates none, or all, may be accepted by chance: the rule of succession.
     accepted = (len(shard.slots) + 1) / (candidates + 2)
-    return shard.seconds / candidates / accepted, accepted
+    return each / accepted, accepted
 
 
 def _learning_seconds(source: Learned, split: Split, steps: int = 2) -> float:

@@ -42,9 +42,10 @@ class Experiment:
         arms (`tuple[str, ...]`):
             Names of arms: of texts `probe`, `probe_prompted`, `eda`, `prompted` and `trained`; of images `probe`,
             `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`; of data with unlabelled
-            rows also `pseudo_labels` and `probe_pseudo_labels`; with `train_per_class` also `real`, as many of the
-            other labelled rows in the place of synthetic ones. Of texts there is `both`, half of it prompted and half
-            trained, and a generator has variants: `_unfiltered`, `_guarded`, `_live`, `_seeded` and `_static`.
+            rows also `pseudo_labels` and `probe_pseudo_labels`; with `train_per_class` these, of the rows that a draw
+            leaves if no others have no labels, and `real`, as many of these with their labels. Of texts there is
+            `both`, half of it prompted and half trained, and a generator has variants: `_unfiltered`, `_guarded`,
+            `_live`, `_seeded` and `_static`.
         seeds (`int`, *optional*, defaults to 3): The most runs of each arm, on each split.
         train_per_class (`int`, *optional*, defaults to all of them):
             Number of labelled rows of each class that are learned, drawn at random.
@@ -148,9 +149,10 @@ def _with_probe(source: Source, filters: Filters = ()) -> list[Arm]:
 
 
 def _of_rows(experiment: Experiment, rows: LabelledData, asked: Asked | None = None) -> list[Arm]:
-    """The arms that learn from further rows: of those without labels, and of those that a draw leaves."""
-    arms = [] if rows.unlabelled is None else _with_probe(PseudoLabels(asked=asked))
-    return arms + ([] if experiment.train_per_class is None else _with_probe(RealRows()))
+    """The arms that learn from further rows: those without labels, or those that a draw leaves."""
+    drawn = experiment.train_per_class is not None
+    arms = _with_probe(PseudoLabels(asked=asked)) if drawn or rows.unlabelled is not None else []
+    return arms + (_with_probe(RealRows()) if drawn else [])
 
 
 def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -66,32 +67,24 @@ def test_more_of_anything_finds_less_and_more_comparisons_more():
 
 def test_a_round_begins_where_one_like_the_last_still_fits():
     times = iter([0.0, 30.0, 60.0, 80.0, 95.0, 115.0])
-    clock = Clock(end=116, least=2, clock=lambda: next(times))
+    clock = Clock(end=116, fitting=2, clock=lambda: next(times))
     # The third round ends at 80 and took 20 s, so a fourth may begin; after that of 15 s another, after 20 s none.
     assert [clock(rounds) for rounds in (1, 2, 3, 4, 5)] == [True, True, True, True, False]
 
 
-def test_one_round_is_done_whatever_the_clock_says_and_no_other():
-    times = iter([0.0, 100.0])
-    assert not Clock(end=0, latest=50, clock=lambda: next(times))(1)
+def test_of_the_first_rounds_those_that_were_planned_are_done_whatever_the_time():
+    late, early = (partial(Clock, clock=lambda time=time: time) for time in (100.0, 0.0))
+    assert [late(end=0, fitting=3)(rounds) for rounds in (1, 2, 3)] == [True, True, False]
+    # Processes ask when nothing has ended yet.
+    assert [early(end=100, fitting=2, least=3)(rounds) for rounds in (1, 2)] == [True, False]
+    assert [early(end=100, fitting=3)(rounds) for rounds in (1, 2, 3)] == [True, True, True]
 
 
-def test_the_first_rounds_may_end_somewhat_later_than_the_others():
-    times = iter([0.0, 30.0, 60.0, 90.0])
-    clock = Clock(end=100, latest=120, least=4, clock=lambda: next(times))
-    assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, True]
-    times = iter([0.0, 30.0, 60.0, 90.0])
-    clock = Clock(end=100, latest=120, least=3, clock=lambda: next(times))
-    assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, False]
-
-
-def test_what_the_first_round_does_for_all_is_not_expected_again():
-    times = iter([0.0, 60.0])
-    # Two thirds of it were for all rounds.
-    assert Clock(end=80, once=2.0, clock=lambda: next(times))(1)
-    times = iter([0.0, 60.0])
-    assert not Clock(end=79, once=2.0, clock=lambda: next(times))(1)
-    assert Work(steps=100, rows=1000, examples=480).once(COSTS) == 2.0
+def test_questions_at_the_end_are_counted():
+    costs = dataclasses.replace(COSTS, question=0.5)
+    work = Work(steps=100, rows=1000, questions=80)
+    assert work.rounds(costs, 219) == 2
+    assert work.seconds(costs, 3) == 220.0
 
 
 def test_generators_of_several_draws_are_made_at_a_time():

@@ -17,7 +17,7 @@ from hf_augment.generators.served.connection import Endpoint
 from hf_augment.generators.served.model import ASKED
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.own_data import SAVINGS, _saved, work_of
+from hf_augment.study.planning import SAVINGS, saved, work_of
 from hf_augment.study.settling import settle, training_parser
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
@@ -75,7 +75,7 @@ def test_pairs_and_several_labels_are_found(tiny):
 
 
 def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
-    with pytest.raises(ValueError, match=r"There is no arm 'flip'. The arms are \['probe', 'eda', 'prompted'"):
+    with pytest.raises(ValueError, match=r"There is no arm 'flip'\. The arms are \['probe', 'eda', 'prompted'"):
         build(made(arms=("flip",)), open_data("tickets.csv"))
 
 
@@ -106,13 +106,14 @@ def test_other_labelled_rows_are_an_arm_where_rows_are_drawn(settled):
     with pytest.raises(ValueError, match="no arm 'real': it is of rows that train_per_class leaves"):
         build(made(arms=("real",)), open_data("tickets.csv"))
     experiment = settled("--train_per_class", "5", "--splits", "2")
+    assert build(dataclasses.replace(experiment, arms=("pseudo_labels",))).arms
     assert experiment.arms[-1] == "real"
     assert (experiment.train_per_class, experiment.splits) == (5, 2)
     # The rules are for ten rows, not for all.
     assert experiment.training["max_steps"] == 120
     study = build(experiment)
     assert len(study.split(1).train) == 10
-    assert "real" in _saved(experiment, set(), *SAVINGS[-1]).arms
+    assert "real" in saved(experiment, set(), *SAVINGS[-1]).arms
 
 
 def refusal(command):
@@ -201,20 +202,27 @@ def test_rules_count_with_what_was_typed(settled, capsys):
 def test_what_was_typed_is_not_given_up_for_time(settled):
     experiment = settled("--synthetic_reuse", "1")
     poorest = SAVINGS[-1]
-    saved = _saved(experiment, {"synthetic_reuse"}, *poorest)
-    assert saved.training["synthetic_reuse"] == 1
-    assert saved.training["max_steps"] == experiment.training["max_steps"] // 4
-    assert saved.training["warmup_steps"] == experiment.training["warmup_steps"] // 4
-    assert saved.arms == ("probe", "prompted", "probe_prompted")
-    assert _saved(experiment, {"synthetic_reuse", "max_steps", "arms"}, *poorest) == experiment
+    poorer = saved(experiment, {"synthetic_reuse"}, *poorest)
+    assert poorer.training["synthetic_reuse"] == 1
+    assert poorer.training["max_steps"] == experiment.training["max_steps"] // 4
+    assert poorer.training["warmup_steps"] == experiment.training["warmup_steps"] // 4
+    assert poorer.arms == ("probe", "prompted", "probe_prompted")
+    assert saved(experiment, {"synthetic_reuse", "max_steps", "arms", "max_test_rows"}, *poorest) == experiment
 
 
 def test_shards_shrink_with_the_examples_that_are_left(settled):
     experiment = settled("--max_steps", "1000")
     assert experiment.training["synthetic_shard_size"] == 64
     # A quarter of the steps, each example shown twice as often: an eighth of the examples.
-    assert _saved(experiment, set(), *SAVINGS[-1]).training["synthetic_shard_size"] == 62
-    assert _saved(experiment, {"synthetic_shard_size"}, *SAVINGS[-1]).training["synthetic_shard_size"] == 64
+    assert saved(experiment, set(), *SAVINGS[-1]).training["synthetic_shard_size"] == 62
+    assert saved(experiment, {"synthetic_shard_size"}, *SAVINGS[-1]).training["synthetic_shard_size"] == 64
+
+
+def test_test_rows_are_given_up_last_unless_typed(settled):
+    experiment = settled()
+    assert experiment.max_test_rows == 1000
+    assert [saved(experiment, set(), *saving).max_test_rows for saving in SAVINGS[-2:]] == [1000, 400]
+    assert saved(experiment, {"max_test_rows"}, *SAVINGS[-1]).max_test_rows == 1000
 
 
 def test_an_arm_with_a_generator_stays_whatever_the_time():
@@ -224,7 +232,7 @@ def test_an_arm_with_a_generator_stays_whatever_the_time():
     ):
         steps = {"max_steps": 4, "warmup_steps": 1, "per_device_train_batch_size": 4}
         experiment = Experiment({}, steps | {"synthetic_ratio": 0.5, "synthetic_reuse": 1}, arms)
-        assert _saved(experiment, set(), *SAVINGS[-1]).arms == left
+        assert saved(experiment, set(), *SAVINGS[-1]).arms == left
 
 
 def test_rows_without_labels_make_arms_of_their_own(settled):
@@ -236,7 +244,7 @@ def test_rows_without_labels_make_arms_of_their_own(settled):
     assert len(study.data.unlabelled) == 30
     # They cost next to nothing, so that no example is counted.
     assert work_of(study).examples == 0
-    assert "pseudo_labels" in _saved(experiment, set(), *SAVINGS[-1]).arms
+    assert "pseudo_labels" in saved(experiment, set(), *SAVINGS[-1]).arms
     with pytest.raises(ValueError, match="There is no arm 'pseudo_labels'"):
         build(alone, open_data("tickets.csv"))
 

@@ -1,0 +1,213 @@
+"""What a comparison of one's own data can afford: the richest design of which the time allows enough rounds."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import time
+from typing import Any
+
+from hf_augment.data.opening import Data
+from hf_augment.progress import say, working
+from hf_augment.study.arms import LearnedSource
+from hf_augment.study.budget import Costs, Work, detectable_points, learning_seconds, measure_costs
+from hf_augment.study.experiment import Experiment, build
+from hf_augment.study.jobs import limited_threads, threads_of
+from hf_augment.study.settling import examples_of, shard_size
+from hf_augment.study.study import LEAST_PAIRS, Study
+
+
+#: Seconds that processes need to start, and the report to be written, beside what is measured.
+OVERHEAD = 60.0
+#: The share of the time that a plan may take: others use the machine, too, and the clock fills the rest with rounds.
+PLANNED = 0.75
+#: Pairs of a test row and a label that the language model is asked about, at most, and for each minute; and the fewest
+#: rows that tell anything.
+QUESTIONS, QUESTIONS_A_MINUTE, LEAST_ASKED = 160, 10, 20
+
+#: Arms that cost much and bring little beside the others.
+_POOR = frozenset({"trained", "probe_trained", "trained_crop"})
+#: What is given up, one after the other, until the least number of rounds fits: arms, fresh examples, steps, and test
+#: rows. An arm with a generator stays, or nothing would be compared.
+SAVINGS: tuple[tuple[Any, ...], ...] = (
+    (frozenset(), 4, 1.0),
+    (_POOR, 4, 1.0),
+    (_POOR | {"eda", "crop"}, 4, 1.0),
+    (_POOR | {"eda", "crop"}, 8, 1.0),
+    (_POOR | {"eda", "crop"}, 8, 0.5),
+    (_POOR | {"eda", "crop"}, 8, 0.25),
+    (_POOR | {"eda", "crop"}, 8, 0.25, 400),
+)
+
+
+def afford(
+    experiment: Experiment, data: Data, options: argparse.Namespace, processes: int, begun: float
+) -> tuple[Experiment, dict[str, Any]]:
+    """
+    Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
+    up. `begun` is when the command was, by `time.monotonic`. Returns also how many of the first rounds are `fitting`,
+    and the seconds of what comes `after` all rounds.
+    """
+    typed = _typed(options)
+    wanted = options.seeds or math.ceil(LEAST_PAIRS / experiment.splits)
+    costs = _measure(experiment, data, options, processes, begun, wanted)
+    left = _left(options, begun)
+    for saving in SAVINGS:
+        poorer = saved(experiment, typed, *saving)
+        study = build(poorer, data)
+        work = work_of(study, options.minutes)
+        rounds = min(work.rounds(costs, PLANNED * left, processes), experiment.seeds)
+        if rounds >= wanted:
+            break
+    else:
+        rounds = min(work.rounds(costs, left, processes), wanted)
+    needed = 60 * options.minutes - left + work.seconds(costs, wanted, processes) / PLANNED
+    _tell(study, rounds, options, wanted, needed)
+    return poorer, {"fitting": max(1, min(rounds, wanted)), "after": work.questions * costs.question}
+
+
+def _typed(options: argparse.Namespace) -> set[str]:
+    """What was typed of what may be given up for time."""
+    return {*options.more, *(name for name in ("arms", "max_test_rows") if vars(options)[name])}
+
+
+def _left(options: argparse.Namespace, begun: float) -> float:
+    """Seconds for runs."""
+    return 60 * options.minutes - (time.monotonic() - begun) - OVERHEAD
+
+
+def _measure(
+    experiment: Experiment, data: Data, options: argparse.Namespace, processes: int, begun: float, wanted: int
+) -> Costs:
+    """Measures what things cost, and says it."""
+    with (
+        working("Measuring what a training step, a generated example and a generator's training cost"),
+        limited_threads(threads_of(processes)),
+    ):
+        study = build(experiment, data)
+        learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
+        # Rows that are there cost next to nothing.
+        others = {name: arm.source for name, arm in study.arms.items() if arm.source and not arm.source.real}
+        ready = [name for name, source in others.items() if not any(part in learned for part in source.leaves())]
+        streams = [study.stream(0, name)[0] for name in ready]
+        costs = dataclasses.replace(measure_costs(study, streams), question=_question_seconds(study))
+        # What would be given up first, because there is not even time for less, is not measured.
+        lean = work_of(build(saved(experiment, _typed(options), *SAVINGS[1]), data))
+        seconds = PLANNED * _left(options, begun)
+        if lean.learned or lean.rounds(costs, seconds, processes) >= wanted:
+            costs = dataclasses.replace(costs, learning=learning_seconds(study, learned))
+        else:
+            costs = dataclasses.replace(costs, learning={source.name: math.inf for source in learned})
+    say(
+        f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
+        + (f", an accepted example takes {costs.example:.1f} s ({costs.accepted:.0%} pass)" if streams else "")
+        + "".join(
+            f", the {name} generator learns for {seconds:.0f} s"
+            for name, seconds in costs.learning.items()
+            if math.isfinite(seconds)
+        )
+        + f"; {processes} at a time."
+    )
+    return costs
+
+
+def saved(
+    experiment: Experiment,
+    typed: set[str],
+    without: frozenset[str],
+    reuse: int,
+    share: float,
+    test_rows: int | None = None,
+) -> Experiment:
+    """
+    Returns an experiment that takes less time: without some arms, each example shown so often at least, with a share
+    of the steps, and with so many test rows at most. What was `typed` stays.
+    """
+    arms = tuple(arm for arm in experiment.arms if "arms" in typed or arm not in without)
+    if "prompted" not in arms and "trained" in experiment.arms:
+        # Of images.
+        arms = tuple(arm for arm in experiment.arms if arm in arms or arm == "trained")
+    now = experiment.training
+    # The warm-up is a part of the steps.
+    share = 1.0 if "max_steps" in typed else share
+    less = {name: math.ceil(share * now[name]) for name in ("max_steps", "warmup_steps")}
+    less["synthetic_reuse"] = max(reuse, now["synthetic_reuse"])
+    training = now | {name: value for name, value in less.items() if name not in typed}
+    if "synthetic_shard_size" not in typed:
+        training["synthetic_shard_size"] = shard_size(examples_of(training))
+    most = experiment.max_test_rows if test_rows is None or "max_test_rows" in typed else test_rows
+    return dataclasses.replace(experiment, arms=arms, training=training, max_test_rows=most)
+
+
+def work_of(study: Study, minutes: float = math.inf) -> Work:
+    """Counts what a study does that may take so long."""
+    trained, splits = [arm for arm in study.arms.values() if not arm.probe], study.splits
+    steps, train = study.augmented_steps(), len(study.split(0).train)
+    rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
+    slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
+    # Of those that are chosen among, more are made; and what rounds decide is made anew for each run.
+    shared: dict[str, float] = {}
+    own = 0.0
+    for arm in trained:
+        if arm.source is not None and not arm.source.real:
+            made = 1.0 if arm.policies is None else study.training.synthetic_candidates
+            own += made * arm.steers
+            once = made * (1 if arm.source.shared else splits)
+            shared[arm.source.name] = max(0.0 if arm.steers else once, shared.get(arm.source.name, 0.0))
+    shown = slots / study.training.synthetic_reuse
+    learned = [source.name for source in study.sources() if isinstance(source, LearnedSource)]
+    return Work(
+        splits * steps * len(trained),
+        splits * rows,
+        round(shown * sum(shared.values())),
+        (*learned,) * splits,
+        round(splits * shown * own),
+        splits,
+        questions=asked_rows(study, minutes)[1] * len(study.data.label_names),
+    )
+
+
+def _tell(study: Study, rounds: int, options: argparse.Namespace, wanted: int, needed: float) -> None:
+    """Says what the time allows; `wanted` rounds need so many seconds."""
+    tests, arms = len(study.data.evaluations["test"]), len(study.arms) - 1
+    draws = f" on each of {study.splits} draws of the labelled rows" if study.splits > 1 else ""
+    say(
+        f"{options.minutes:g} minutes are taken to be enough for {rounds} runs of each of {len(study.arms)} arms "
+        f"({', '.join(study.arms)}){draws}, {study.augmented_steps()} steps a run."
+    )
+    if rounds < wanted:
+        rule = "all the same" if options.seeds else "as far as they fit, one at least"
+        say(
+            f"That is too little time for {wanted}, which take some {math.ceil(needed / 60)} minutes; they are done "
+            f"{rule}. Fewer --arms, --max_steps or --max_new_tokens take less."
+        )
+    if (pairs := study.splits * (options.seeds or rounds)) > 1:
+        seen = detectable_points(pairs, tests, arms)
+        say(
+            f"With {tests} test rows, {pairs} pairs of runs would find a difference of some {seen:.0f} points in four "
+            "of five such comparisons."
+        )
+
+
+def asked_rows(study: Study, minutes: float) -> tuple[list[Any], int]:
+    """Returns the prompted language models, and the number of test rows that the first is asked about at the end."""
+    if study.classifier.kind == "image":
+        return [], 0
+    from hf_augment.study.text_sources import PromptedLanguageModel
+
+    prompted = [source for source in study.sources() if isinstance(source, PromptedLanguageModel)]
+    rows = int(min(QUESTIONS, QUESTIONS_A_MINUTE * minutes)) // len(study.data.label_names)
+    return prompted, rows if prompted and rows >= LEAST_ASKED else 0
+
+
+def _question_seconds(study: Study) -> float:
+    """Seconds that a prompted language model takes to answer whether a text is of a class."""
+    prompted, rows = asked_rows(study, math.inf)
+    if not rows:
+        return 0.0
+    first = study.split(0)
+    ask, texts = prompted[0].opened(first).label_posterior, first.train["text"][:4]
+    begun = time.monotonic()
+    ask([{"text": text} for text in texts])
+    return (time.monotonic() - begun) / len(texts) / len(study.data.label_names)
