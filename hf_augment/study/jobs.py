@@ -65,7 +65,7 @@ def run_jobs(
         initargs=(make, threads_of(processes), log_folder),
     )
     # Where a terminal does not say how large it is, tqdm would print nothing.
-    size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} runs [{elapsed}{postfix}]"
+    size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} jobs [{elapsed}{postfix}]"
     queue, begun = _Queue(iter(jobs), makes, overtaken), []
     waiting: dict[Future[None], tuple[Any, ...]] = {}
     with pool, tqdm(total=total, ncols=size[0], nrows=size[1], bar_format=form, mininterval=0) as progress:

@@ -17,6 +17,10 @@ from hf_augment.files import parse_json, read_json, write_json
 from hf_augment.progress import working
 
 
+#: What to do about a damaged file of a stage in a folder.
+_AGAIN = "Delete {}: the stage is done again"
+
+
 class Stages:
     """
     The folder of a study, a subfolder for each stage.
@@ -58,13 +62,18 @@ class Stages:
                 held.enter_context(FileLock(locks / f"{name.replace('/', '.')}.lock"))
             return self._run(name, folder, identity, work)
 
+    def result(self, name: str) -> dict[str, Any] | None:
+        """Returns the result of a stage, and `None` if it was not done."""
+        marker = self.root / name / "stage.json"
+        return read_json(marker, _AGAIN.format(marker.parent)).get("result") if marker.exists() else None
+
     def _run(
         self, name: str, folder: Path, identity: dict[str, Any], work: Callable[[Path], dict[str, Any]]
     ) -> dict[str, Any]:
         state, marker = PartialState(), folder / "stage.json"
         state.wait_for_everyone()  # Until the first one has the lock.
         # Read before anybody can write, and written after everybody has read.
-        begun = read_json(marker, f"Delete {folder}: the stage is done again") if marker.exists() else None
+        begun = read_json(marker, _AGAIN.format(folder)) if marker.exists() else None
         state.wait_for_everyone()
         identity = json.loads(json.dumps(identity))
         if begun is not None:

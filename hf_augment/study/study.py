@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
 from hf_augment.study.checks import check_kind, check_policies
 from hf_augment.study.classifiers import Classifier
+from hf_augment.study.filling import with_made
+from hf_augment.study.job_order import Job, made_ahead, makes, runs_of, worker_of
 from hf_augment.study.jobs import run_jobs
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.publication import write
@@ -225,13 +228,15 @@ class Study(Basis):
         if processes > 1 and rebuild is None:
             raise ValueError(f"processes={processes} needs rebuild=..., the function that builds the study.")
         say(self._plan("" if go_on is None else "at most "))
-        total = len(self.arms) * self.splits * self.seeds
-        jobs, begun = self._jobs(go_on), len(self.runs)
+        jobs: Iterator[Job]
+        jobs, total, begun = runs_of(self, go_on), len(self.arms) * self.splits * self.seeds, len(self.runs)
 
-        def done(index: int, name: str, seed: int) -> None:
+        def done(index: int, name: str, seed: int | None) -> None:
             """Trains what has not been trained in another process, and says how it came out."""
+            if seed is None:
+                return
             arm = self.arms[name]
-            result = self.train(index, name, seed)
+            result = with_made(self, index, name, seed, self.train(index, name, seed))
             self.runs.append(as_run(name, index, seed, result, self.robustness_rows))
             # Of candidates among which a run chose it is not known here which were shown.
             if index == seed == 0 and arm.source is not None and arm.policies is None:
@@ -242,33 +247,15 @@ class Study(Basis):
             logs = self.folder / "logs"
             generating = sum(arm.source is not None for arm in self.arms.values())
             overtaken = max(1, generating * self.splits * min(self.seeds, ahead) - 1)
-            run_jobs(partial(_trainer_of, rebuild), jobs, total, processes, logs, self._makes, overtaken, done)
+            making = made_ahead(self)
+            work, jobs = partial(worker_of, rebuild), chain(making, jobs)
+            run_jobs(work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, done)
         else:
             for job in jobs:
                 done(*job)
         order = list(self.arms)
         self.runs.sort(key=lambda run: (order.index(run.arm), run.split, run.seed))
         return self.runs
-
-    def _jobs(self, go_on: Callable[[int], bool] | None) -> Iterator[tuple[int, str, int]]:
-        """
-        Yields all arms of a seed before those of the next: two processes seldom want the same generator at once.
-        Probes of what an arm was shown come last, since they would wait for it.
-        """
-        fed = [name for name, arm in self.arms.items() if isinstance(arm.probe, str)]
-        for seed in range(self.seeds):
-            if seed and go_on is not None and not go_on(seed):
-                self.seeds = seed
-                break
-            for arm in (arm for arm in self.arms if arm not in fed):
-                yield from ((split, arm, seed) for split in range(self.splits))
-        yield from ((split, arm, seed) for seed in range(self.seeds) for arm in fed for split in range(self.splits))
-
-    def _makes(self, job: tuple[Any, ...]) -> Hashable:
-        """The generator and the examples of a run, which those of other arms and seeds share."""
-        split, name, _ = job
-        source = self.arms[name].source
-        return None if source is None else (None if source.shared else split, source.name)
 
     def _in_words(self, run: ArmRun) -> str:
         counted = [("draw", run.split, self.splits), ("seed", run.seed, self.seeds)]
@@ -372,7 +359,3 @@ class Study(Basis):
         all processes but the first.
         """
         return write(self, self.arms, settings or {}, more)
-
-
-def _trainer_of(rebuild: Callable[[], Study]) -> Callable[..., Any]:
-    return rebuild().train

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from hf_augment import NearDuplicates
+from hf_augment import Arm, NearDuplicates
 from hf_augment.cli import main
+from hf_augment.files import read_json, write_json
 from hf_augment.generators.cached import CachedGenerator
+from hf_augment.study.arms import Given, Mixture, RealRows
+from hf_augment.study.filling import make_shards, with_made
+from hf_augment.study.job_order import made_ahead
 from hf_augment.training.blend import SHARD_FOLDER
 from tests.study.test_own_arm import EASY, MODELS, accepting  # noqa: F401 - a fixture
 from tests.study.test_own_data import tiny  # noqa: F401 - a fixture
+from tests.study.test_study import make  # noqa: F401 - a fixture
+from tests.toys import TEXT
 from tests.training.test_ranks import environment
 
 
@@ -94,3 +100,61 @@ def test_two_that_start_at_once_train_the_generator_once(tiny):  # noqa: F811
     assert [filler.returncode for filler in fillers] == [0, 0], told
     assert "".join(told).count("train_runtime") == 1
     assert all("shards were made here" in one for one in told)
+
+
+def remembering():
+    """An arm whose filter has a memory, and has something to reject."""
+    return Arm("said", TEXT.generator(), filters=[NearDuplicates(threshold=0.7)])
+
+
+def test_what_is_made_before_the_runs_changes_nothing_but_who_made_it(make, tmp_path):  # noqa: F811
+    training = {"synthetic_shard_size": 4, "max_steps": 6}
+    lazy = make([remembering()], training, seeds=2)
+    alone = [lazy.train(0, "said", seed) for seed in range(2)]
+    shards = {path.name: path.read_bytes() for path in lazy.folder.rglob("said-shards/**/*.arrow")}
+    assert len(shards) == 3
+    lazy.folder.rename(tmp_path / "lazy")
+    ahead = make([remembering()], training, seeds=2)
+    make_shards(ahead, 0, "said")
+    assert shards == {path.name: path.read_bytes() for path in ahead.folder.rglob("said-shards/**/*.arrow")}
+    ahead.arms["said"].source.generator.generate = breaks
+    runs = [ahead.train(0, "said", seed) for seed in range(2)]
+    for one, other in zip(alone, runs, strict=True):
+        assert one["correct"] == other["correct"]
+        assert [log["loss"] for log in one["curve"]] == [log["loss"] for log in other["curve"]]
+
+
+def test_the_first_run_pays_for_what_was_made_before(make):  # noqa: F811
+    study = make([remembering()])
+    result = {"seconds": 6.0, "wait": 0.5}
+    assert with_made(study, 0, "said", 0, result) == result
+    make_shards(study, 0, "said")
+    marker = study.folder / "split-0/said-made/stage.json"
+    stage = read_json(marker, "")
+    assert stage["result"]["seconds"] > 0
+    write_json(marker, stage | {"result": {"seconds": 2.0}})
+    assert with_made(study, 0, "said", 0, result) == {"seconds": 8.0, "wait": 5.0 / 8.0}
+    assert with_made(study, 0, "said", 1, result) == result
+
+
+class OfEachSplit(Given):
+    shared = False
+
+
+def test_examples_are_made_ahead_once_a_generator_where_all_runs_show_all_of_them(make):  # noqa: F811
+    generator = remembering().source.generator
+    of_each_split, of_all = OfEachSplit(generator, "own"), Given(generator, "said")
+    arms = [
+        Arm("eda", augment="eda"),
+        Arm("guarded", of_all, guarded=True),
+        Arm("static", of_all, policies=()),
+        Arm("plain", of_all, filters=[NearDuplicates()]),
+        Arm("again", of_all),
+        Arm("own", of_each_split),
+        Arm("real", RealRows()),
+        Arm("both", Mixture("both", [of_each_split, of_all])),
+    ]
+    training = {"eval_strategy": "steps", "eval_steps": 1, "synthetic_feedback": 1}
+    study = make(arms, training, splits=2, curve_rows=4)
+    assert made_ahead(study) == [(0, "plain", None), (0, "own", None), (1, "own", None)]
+    assert made_ahead(make([remembering()], {"synthetic_keep": "recent"})) == []
