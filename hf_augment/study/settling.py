@@ -204,7 +204,7 @@ def examples_of(training: dict[str, Any]) -> int:
 
 def shard_size(examples: int) -> int:
     """Returns the slots of a shard where an arm is shown so many examples."""
-    return max(16, min(64, examples // 4))
+    return max(1, min(64, examples))
 
 
 def _generator_choices(typed: dict[str, Any]) -> list[Choice]:
@@ -245,7 +245,7 @@ def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> l
     chosen = {choice.name: choice.value for choice in training} | {"synthetic_ratio": 0.5, "synthetic_reuse": REUSE}
     size = chosen | {name: typed[name] for name in chosen.keys() & typed.keys()}
     examples = examples_of(size)
-    quarter = "a quarter of these, 16 to 64, so that training soon begins"
+    together = "as many as are needed, 64 at most: what is made together costs less"
     rounds = []
     if any(arm.endswith(IN_ROUNDS) for arm in typed.get("arms", ())):
         rounds = [Choice("synthetic_feedback", max(1, size["max_steps"] // 10), "a tenth of the steps between rounds")]
@@ -254,7 +254,7 @@ def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> l
         *training,
         Choice("synthetic_ratio", 0.5, "half of each batch"),
         Choice("synthetic_reuse", REUSE, f"how often an example is shown, so {examples} have to be accepted"),
-        Choice("synthetic_shard_size", shard_size(examples), quarter),
+        Choice("synthetic_shard_size", shard_size(examples), together),
         Choice("max_test_rows", 1000, "more would take the time of further runs"),
     ]
 

@@ -245,9 +245,10 @@ class Study(Basis):
 
         if processes > 1 and rebuild is not None:
             logs = self.folder / "logs"
-            generating = sum(arm.source is not None for arm in self.arms.values())
-            overtaken = max(1, generating * self.splits * min(self.seeds, ahead) - 1)
             making = made_ahead(self)
+            generating = sum(arm.source is not None for arm in self.arms.values())
+            # The first of those that need something makes it, if it is not made ahead.
+            overtaken = max(1, generating * self.splits * min(self.seeds, ahead) - (not making))
             work, jobs = partial(worker_of, rebuild), chain(making, jobs)
             run_jobs(work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, done)
         else:
