@@ -132,8 +132,8 @@ def detectable_points(pairs: int, test_rows: int, comparisons: int) -> float:
 class Clock:
     """
     Says whether there is time for another round of a study, for [`Study.run`]. The first rounds, which are begun
-    before any has ended, are those of the plan; later ones are taken to last as long as the one before. Results do not
-    count.
+    before any has ended, are those of the plan; later ones are taken to last as long as the one before, or as the mean
+    of all if that is less, since processes begin rounds before others end. Results do not count.
 
     Example:
 
@@ -141,7 +141,7 @@ class Clock:
     >>> from hf_augment.study.budget import Clock
     >>> times = iter([0.0, 40.0, 70.0])
     >>> clock = Clock(end=90.0, clock=lambda: next(times))
-    >>> clock(3), clock(4)  # The third round took 40 s; the fourth 30, and another would end at 100.
+    >>> clock(1), clock(2)  # The first round took 40 s; the second 30, and another would end at 100.
     (True, False)
     ```
 
@@ -156,14 +156,15 @@ class Clock:
         self, end: float, fitting: int = 0, least: int | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.end, self.fitting, self.least = end, fitting, fitting if least is None else least
-        self.clock, self.begun = clock, clock()
+        self.clock, self.first = clock, clock()
+        self.begun = self.first
 
     def __call__(self, rounds: int) -> bool:
         now = self.clock()
         last, self.begun = now - self.begun, now
         if rounds < self.least:
             return rounds < self.fitting
-        return now + last <= self.end
+        return now + min(last, (now - self.first) / rounds) <= self.end
 
 
 class _Stamps(TrainerCallback):

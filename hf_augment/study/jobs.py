@@ -142,9 +142,15 @@ def limited_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def cores() -> int:
+    """Returns the number of cores that this process may use: schedulers and containers give some of a machine's."""
+    # Linux alone knows.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def threads_of(processes: int) -> int:
-    """Returns the threads of each of so many processes that share the cores of this machine."""
-    return max(1, (os.cpu_count() or 1) // processes)
+    """Returns the threads of each of so many processes that share the cores."""
+    return max(1, cores() // processes)
 
 
 def _start(make: Callable[[], Callable[..., Any]], threads: int, log_folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import os
 import time
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from hf_augment.progress import working
 from hf_augment.reporting.terminal import print_data
 from hf_augment.study.budget import Clock
 from hf_augment.study.experiment import Experiment, build
+from hf_augment.study.jobs import cores
 from hf_augment.study.planning import OVERHEAD, afford, asked_rows
 from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, settle
 from hf_augment.study.study import LEAST_PAIRS, Study
@@ -88,7 +88,7 @@ def make_folder(name: str, folder: Path) -> None:
 
 def default_processes() -> int:
     """Returns the number of runs at a time: a GPU is for one; cores are best used apart, but memory is not endless."""
-    return 1 if torch.accelerator.is_available() else min(4, os.cpu_count() or 1)
+    return 1 if torch.accelerator.is_available() else min(4, cores())
 
 
 def _changed(was: dict[str, Any], now: dict[str, Any]) -> str:

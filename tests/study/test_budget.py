@@ -80,6 +80,13 @@ def test_of_the_first_rounds_those_that_were_planned_are_done_whatever_the_time(
     assert [early(end=100, fitting=3)(rounds) for rounds in (1, 2, 3)] == [True, True, True]
 
 
+def test_rounds_that_were_begun_beside_each_other_are_not_taken_for_one():
+    # All three were asked for at once, and ended together at 90.
+    times = iter([0.0, 1.0, 2.0, 90.0])
+    clock = Clock(end=121, fitting=3, clock=lambda: next(times))
+    assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, True]
+
+
 def test_questions_at_the_end_are_counted():
     costs = dataclasses.replace(COSTS, question=0.5)
     work = Work(steps=100, rows=1000, questions=80)

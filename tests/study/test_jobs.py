@@ -11,7 +11,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from hf_augment.study.jobs import _Queue, limited_threads, run_jobs
+from hf_augment.study.jobs import _Queue, cores, limited_threads, run_jobs, threads_of
 
 
 def make(folder):
@@ -184,3 +184,9 @@ def test_processes_do_not_wait_for_each_other(tmp_path):
     assert done == [("g1", 0), ("a", 0), ("b", 0), ("g2", 0)]
     # Each as soon as it is done.
     assert told == ["a", "b", "g1", "g2"]
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(5)), raising=False)
+    assert cores() == 5
+    assert [threads_of(processes) for processes in (1, 2, 8)] == [5, 2, 1]
