@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import psutil
 from transformers import TrainerCallback, TrainingArguments
 
 from hf_augment.evaluation.statistics import CrossedError
@@ -53,6 +54,13 @@ class Costs:
     accepted: float = 1.0
     learning: Mapping[str, float] = field(default_factory=dict)
     question: float = 0.0
+
+    def slowed(self, by: float) -> Costs:
+        """Returns the costs where everything but the questions takes so many times as long."""
+        learning = {name: by * seconds for name, seconds in self.learning.items()}
+        return dataclasses.replace(
+            self, step=by * self.step, row=by * self.row, example=by * self.example, learning=learning
+        )
 
 
 @dataclass(frozen=True)
@@ -165,6 +173,42 @@ class Clock:
         if rounds < self.least:
             return rounds < self.fitting
         return now + min(last, (now - self.first) / rounds) <= self.end
+
+
+class OtherWork:
+    """Watches how many cores others keep busy, from its making on."""
+
+    def __init__(self) -> None:
+        self._begun = self._now()
+
+    def cores(self) -> float:
+        """The mean number of cores that others have kept busy since."""
+        seconds, all_busy, own = (now - begun for now, begun in zip(self._now(), self._begun, strict=True))
+        return max(0.0, (all_busy - own) / max(seconds, 1e-9))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        machine, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        # What is niced is not counted among `user`, where there is such a thing.
+        busy = machine.user + getattr(machine, "nice", 0.0) + machine.system
+        return time.monotonic(), busy, own.user + own.system
+
+
+def slowdown(others: float, processes: int, threads: int, cores: int) -> float:
+    """
+    Returns how many times as long each of so many processes takes as one of them alone, on cores of which others keep
+    so many busy.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.study.budget import slowdown
+    >>> slowdown(others=0.0, processes=2, threads=1, cores=2), slowdown(others=1.0, processes=2, threads=1, cores=2)
+    (1.0, 1.5)
+    ```
+    """
+    alone, beside = (max(1.0, (others + n * threads) / cores) for n in (1, processes))
+    return beside / alone
 
 
 class _Stamps(TrainerCallback):

@@ -11,9 +11,17 @@ from typing import Any
 from hf_augment.data.opening import Data
 from hf_augment.progress import say, working
 from hf_augment.study.arms import LearnedSource
-from hf_augment.study.budget import Costs, Work, detectable_points, learning_seconds, measure_costs
+from hf_augment.study.budget import (
+    Costs,
+    OtherWork,
+    Work,
+    detectable_points,
+    learning_seconds,
+    measure_costs,
+    slowdown,
+)
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.jobs import limited_threads, threads_of
+from hf_augment.study.jobs import cores, limited_threads, threads_of
 from hf_augment.study.settling import examples_of, shard_size
 from hf_augment.study.study import LEAST_PAIRS, Study
 
@@ -22,6 +30,8 @@ from hf_augment.study.study import LEAST_PAIRS, Study
 OVERHEAD = 60.0
 #: The share of the time that a plan may take: others use the machine, too, and the clock fills the rest with rounds.
 PLANNED = 0.75
+#: Cores that others keep busy that are worth a word.
+BUSY = 0.2
 #: Pairs of a test row and a label that the language model is asked about, at most, and for each minute; and the fewest
 #: rows that tell anything.
 QUESTIONS, QUESTIONS_A_MINUTE, LEAST_ASKED = 160, 10, 20
@@ -81,9 +91,10 @@ def _measure(
     experiment: Experiment, data: Data, options: argparse.Namespace, processes: int, begun: float, wanted: int
 ) -> Costs:
     """Measures what things cost, and says it."""
+    work, threads = OtherWork(), threads_of(processes)
     with (
         working("Measuring what a training step, a generated example and a generator's training cost"),
-        limited_threads(threads_of(processes)),
+        limited_threads(threads),
     ):
         study = build(experiment, data)
         learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
@@ -99,6 +110,9 @@ def _measure(
             costs = dataclasses.replace(costs, learning=learning_seconds(study, learned))
         else:
             costs = dataclasses.replace(costs, learning={source.name: math.inf for source in learned})
+    # Measured was one process.
+    elsewhere = work.cores()
+    costs = costs.slowed(slowdown(elsewhere, processes, threads, cores()))
     say(
         f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
         + (f", an accepted example takes {costs.example:.1f} s ({costs.accepted:.0%} pass)" if streams else "")
@@ -107,7 +121,8 @@ def _measure(
             for name, seconds in costs.learning.items()
             if math.isfinite(seconds)
         )
-        + f"; {processes} at a time."
+        + f"; {processes} at a time"
+        + (f", beside others that keep {elsewhere:.1f} cores busy." if elsewhere > BUSY else ".")
     )
     return costs
 

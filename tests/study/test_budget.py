@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,16 @@ from transformers import TrainingArguments
 
 from hf_augment.evaluation.statistics import crossed_error
 from hf_augment.study import budget
-from hf_augment.study.budget import Clock, Costs, Work, detectable_points, learning_seconds, measure_costs
+from hf_augment.study.budget import (
+    Clock,
+    Costs,
+    OtherWork,
+    Work,
+    detectable_points,
+    learning_seconds,
+    measure_costs,
+    slowdown,
+)
 from hf_augment.synthesis.pipeline import SynthesisPipeline
 from tests.study.test_study import TEXT, make  # noqa: F401 - a fixture
 
@@ -85,6 +95,30 @@ def test_rounds_that_were_begun_beside_each_other_are_not_taken_for_one():
     times = iter([0.0, 1.0, 2.0, 90.0])
     clock = Clock(end=121, fitting=3, clock=lambda: next(times))
     assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, True]
+
+
+def test_processes_beside_each_other_and_others_are_slower_than_the_one_that_was_measured():
+    assert slowdown(others=0.0, processes=2, threads=1, cores=2) == 1.0
+    # Three threads share two cores, or four share them where two did.
+    assert slowdown(others=1.0, processes=2, threads=1, cores=2) == 1.5
+    assert slowdown(others=3.0, processes=2, threads=1, cores=2) == 1.25
+    assert slowdown(others=1.0, processes=1, threads=2, cores=2) == 1.0
+    costs = COSTS.slowed(1.5)
+    assert (costs.step, costs.row, costs.example) == (0.75, 0.015, 0.375)
+    assert (costs.learning, costs.question) == ({"trained": 37.5, "other": 150.0}, COSTS.question)
+
+
+def test_of_the_machine_s_work_what_is_not_this_process_s_is_others(monkeypatch):
+    class Times:
+        def __init__(self, user, system):
+            self.user, self.system = user, system
+
+    machine, own = iter([Times(100, 10), Times(115, 15)]), iter([Times(1, 1), Times(8, 3)])
+    monkeypatch.setattr(budget.time, "monotonic", iter([50.0, 60.0]).__next__)
+    monkeypatch.setattr(budget.psutil, "cpu_times", machine.__next__)
+    monkeypatch.setattr(budget.psutil, "Process", lambda: SimpleNamespace(cpu_times=own.__next__))
+    # Of 20 s of work in 10 s, 9 were its own.
+    assert OtherWork().cores() == pytest.approx(1.1)
 
 
 def test_questions_at_the_end_are_counted():
