@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("comparison")
     group.add_argument("--minutes", type=float, default=15, help="time that it may take (default: 15)")
     group.add_argument("--arms", nargs="+", metavar="ARM", help="what is compared (default: what the time allows)")
-    group.add_argument("--seeds", type=int, metavar="N", help="runs of each arm (default: what the time allows)")
+    group.add_argument("--seeds", type=int, metavar="N", help="runs of each arm on each draw (default: by the time)")
     group.add_argument(
         "--train_per_class",
         type=int,

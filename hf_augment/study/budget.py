@@ -16,6 +16,7 @@ import psutil
 from transformers import TrainerCallback, TrainingArguments
 
 from hf_augment.evaluation.statistics import CrossedError
+from hf_augment.generators.cached import CachedGenerator
 from hf_augment.study.split import Split
 from hf_augment.study.study import Study
 from hf_augment.synthesis.pipeline import SynthesisPipeline
@@ -36,7 +37,10 @@ class Learned(Protocol):
         """Returns the arguments of its training."""
 
     def train(self, split: Split, folder: Path) -> dict[str, Any]:
-        """Trains the generator; returns its `seconds`."""
+        """Trains the generator and saves it in `folder/model`; returns its `seconds`."""
+
+    def load(self, folder: Path) -> Any:
+        """Returns the generator that is saved in a folder."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,9 @@ class Work:
         learned (`tuple[str, ...]`, *optional*, defaults to `()`): Generators that learn the rows, once.
         own_examples (`int`, *optional*, defaults to 0): Examples that have to be accepted in each round.
         draws (`int`, *optional*, defaults to 1):
-            Draws of the labelled rows, all of them counted above: processes may generate for several at a time.
+            Generators that are made, all of them counted above: processes may be at work on several at a time.
         questions (`int`, *optional*, defaults to 0): Questions that a language model is asked, once.
+        rows_once (`int`, *optional*, defaults to 0): Rows that are read once, since they have no labels.
     """
 
     steps: int
@@ -86,6 +91,7 @@ class Work:
     own_examples: int = 0
     draws: int = 1
     questions: int = 0
+    rows_once: int = 0
 
     def rounds(self, costs: Costs, seconds: float, processes: int = 1) -> int:
         """
@@ -121,58 +127,79 @@ class Work:
         asked = self.questions * costs.question
         return max(once / self.draws, (once + rounds * each) / processes) + asked
 
+    def course(self, costs: Costs, processes: int, longest: int) -> dict[str, float]:
+        """
+        Returns the seconds of what is done `once`, of a `round`, and of what comes `after` all rounds, if so many
+        processes share the work and the longest run has so many steps.
+        """
+        once, each = self._seconds(costs)
+        wall = max(once / self.draws, once / processes)
+        return {
+            "once": wall,
+            "round": max(each / processes, longest * costs.step),
+            "after": self.questions * costs.question,
+        }
+
     def _seconds(self, costs: Costs) -> tuple[float, float]:
         once = self.examples * costs.example + sum(costs.learning[name] for name in self.learned)
+        once += self.rows_once * costs.row
         return once, self.steps * costs.step + self.rows * costs.row + self.own_examples * costs.example
 
 
-def detectable_points(pairs: int, test_rows: int, comparisons: int) -> float:
+def detectable_points(rounds: int, test_rows: int, comparisons: int, splits: int = 1) -> float:
     """
-    Estimates the difference in accuracy, in points, that `pairs` of runs find in four of five experiments at a level
-    of 5 % for all `comparisons` together, if their classifiers differ as those under `model_cards` did
-    ([`~hf_augment.evaluation.statistics.CrossedError`]).
+    Estimates the difference in accuracy, in points, that so many runs of each arm on each split find in four of five
+    experiments at a level of 5 % for all `comparisons` together, if their classifiers differ as those under
+    `model_cards` did ([`~hf_augment.evaluation.statistics.CrossedError`]). Seeds of one split are averaged first, as
+    [`~hf_augment.evaluation.comparison.compare`] does.
     """
+    pairs, units = rounds * splits, splits if splits > 1 else rounds
     rows = DISCORDANT / test_rows
-    error = CrossedError(SEED_DEVIATION**2 / pairs, rows, rows / pairs, pairs - 1, test_rows + 1)
+    error = CrossedError(SEED_DEVIATION**2 / pairs, rows, rows / pairs, units - 1, test_rows + 1)
     return 100 * error.detectable(0.05 / comparisons)
 
 
 class Clock:
     """
-    Says whether there is time for another round of a study, for [`Study.run`]. The first rounds, which are begun
-    before any has ended, are those of the plan; later ones are taken to last as long as the one before, or as the mean
-    of all if that is less, since processes begin rounds before others end. Results do not count.
+    Says whether there is time for another round of a study, for [`Study.run`]. Rounds are taken to last as long as was
+    planned, or longer by as much as those until now did: processes begin them before others end, so that nothing else
+    tells how long one lasts. Results do not count.
 
     Example:
 
     ```python
     >>> from hf_augment.study.budget import Clock
-    >>> times = iter([0.0, 40.0, 70.0])
-    >>> clock = Clock(end=90.0, clock=lambda: next(times))
-    >>> clock(1), clock(2)  # The first round took 40 s; the second 30, and another would end at 100.
+    >>> times = iter([0.0, 30.0, 70.0])
+    >>> clock = Clock(end=100.0, round=30.0, clock=lambda: next(times))
+    >>> clock(1), clock(2)  # Two rounds took 70 s, so that another would end at 105.
     (True, False)
     ```
 
     Args:
         end (`float`): Time at which the last round has to be done, by `clock`.
-        fitting (`int`, *optional*, defaults to 0): Number of rounds that were planned.
-        least (`int`, *optional*, defaults to `fitting`): Number of rounds up to which the plan decides.
+        round (`float`): Seconds of a round, as planned.
+        once (`float`, *optional*, defaults to 0.0): Seconds of what is done once for all of them.
+        fitting (`int`, *optional*, defaults to 1): Number of rounds that are done whatever the time.
         clock (`Callable`, *optional*, defaults to `time.monotonic`): Returns the time in seconds.
     """
 
     def __init__(
-        self, end: float, fitting: int = 0, least: int | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        end: float,
+        round: float,
+        once: float = 0.0,
+        fitting: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.end, self.fitting, self.least = end, fitting, fitting if least is None else least
-        self.clock, self.first = clock, clock()
-        self.begun = self.first
+        self.end, self.round, self.once, self.fitting = end, round, once, fitting
+        self.clock, self.begun = clock, clock()
 
     def __call__(self, rounds: int) -> bool:
-        now = self.clock()
-        last, self.begun = now - self.begun, now
-        if rounds < self.least:
-            return rounds < self.fitting
-        return now + min(last, (now - self.first) / rounds) <= self.end
+        now, planned = self.clock(), self.once + rounds * self.round
+        slower = max(1.0, (now - self.begun) / planned)
+        # What was begun may not have ended.
+        ready = max(now, self.begun + planned)
+        return rounds < self.fitting or ready + slower * self.round <= self.end
 
 
 class OtherWork:
@@ -244,9 +271,14 @@ def measure_costs(
     return Costs(step, row, example, accepted)
 
 
-def learning_seconds(study: Study, learned: Sequence[Learned]) -> dict[str, float]:
-    """Measures how long generators that learn the rows of a study learn them, by name, from two steps of each."""
-    return {source.name: _learning_seconds(source, study.split(0)) for source in learned}
+def learning_costs(study: Study, learned: Sequence[Learned]) -> tuple[dict[str, float], float]:
+    """
+    Measures, from two steps of each, how long generators that learn the rows of a study learn them, by name; and how
+    long a candidate of theirs takes, their mean, in seconds.
+    """
+    found = {source.name: _learning_costs(source, study) for source in learned}
+    seconds = {name: learning for name, (learning, _) in found.items()}
+    return seconds, float(np.mean([candidate for _, candidate in found.values()])) if found else 0.0
 
 
 def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:
@@ -263,27 +295,44 @@ def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:
 
 def _example_seconds(stream: SynthesisPipeline, candidates: int) -> tuple[float, float]:
     """Seconds for an accepted example, and the share of candidates that are accepted."""
-    # The first call loads what it needs.
-    stream.generator.generate([0], 0)
-    begun = time.perf_counter()
-    stream.generator.generate([0], 1)
-    one = time.perf_counter() - begun
-    trial = SynthesisPipeline(stream.generator, stream.filters, stream.class_weights, stream.seed, candidates, 1)
+    # What an interrupted measurement left in a cache would seem to cost nothing.
+    generator = stream.generator.generator if isinstance(stream.generator, CachedGenerator) else stream.generator
+    one = _seconds_of_one(generator)
+    trial = SynthesisPipeline(generator, stream.filters, stream.class_weights, stream.seed, candidates, 1)
     shard = trial.make(0)
-    # A shard's candidates are made together: each further one costs less than the first, if not next to nothing.
-    further = max((shard.seconds - one) / (candidates - 1), shard.seconds / candidates / 2)
-    each = (one + further * (stream.shard_size - 1)) / stream.shard_size
     # Of few candidates none, or all, may be accepted by chance: the rule of succession.
     accepted = (len(shard.slots) + 1) / (candidates + 2)
-    return each / accepted, accepted
+    return _each(one, shard.seconds, candidates, stream.shard_size) / accepted, accepted
 
 
-def _learning_seconds(source: Learned, split: Split, steps: int = 2) -> float:
-    """Estimates how long a generator learns, from some steps of it."""
+def _seconds_of_one(generator: Any) -> float:
+    # The first call loads what it needs.
+    generator.generate([0], 0)
+    begun = time.perf_counter()
+    generator.generate([0], 1)
+    return time.perf_counter() - begun
+
+
+def _each(one: float, several: float, candidates: int, together: int) -> float:
+    """Seconds for each of candidates that are made together, from those for one and for several."""
+    # Each further one costs less than the first, if not next to nothing.
+    further = max((several - one) / (candidates - 1), several / candidates / 2)
+    return (one + further * (together - 1)) / together
+
+
+def _learning_costs(source: Learned, study: Study, steps: int = 2, candidates: int = 8) -> tuple[float, float]:
+    """Estimates how long a generator learns, from some steps of it, and how long a candidate takes."""
+    split, together = study.split(0), study.training.synthetic_shard_size
     changed: dict[str, Any] = {"training": {**source.training, "max_steps": steps}}
     trial = dataclasses.replace(source, **changed)  # type: ignore[type-var]
     with tempfile.TemporaryDirectory() as folder:
         seconds = trial.train(split, Path(folder))["seconds"]
         arguments = source.arguments(split, Path(folder))
+        generator = trial.load(Path(folder) / "model")
+        one = _seconds_of_one(generator)
+        begun = time.perf_counter()
+        generator.generate([0] * candidates, 2)
+        several = time.perf_counter() - begun
     batches = math.ceil(len(split.train) / arguments.train_batch_size)
-    return seconds / steps * math.ceil(batches * arguments.num_train_epochs)
+    learning = seconds / steps * math.ceil(batches * arguments.num_train_epochs)
+    return learning, _each(one, several, candidates, together)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hf_augment.study.study import Study
 
 
-#: Split, arm and seed of a run; without a seed, what makes the examples of all runs of this arm on this split.
+#: Split, arm and seed of a run; without a seed, what makes the examples of all runs with its generator on this split.
 Job = tuple[int, str, int | None]
 
 
@@ -44,10 +44,10 @@ def made_ahead(study: Study) -> list[Job]:
 
 
 def makes(study: Study, job: Job) -> Hashable:
-    """The generator and the examples of a run, which those of other arms and seeds share."""
+    """The generator and the examples of a run, which those of other arms and seeds share; `None` if it makes none."""
     split, name, _ = job
     source = study.arms[name].source
-    return None if source is None else (None if source.shared else split, source.name)
+    return None if source is None or source.real else (None if source.shared else split, source.name)
 
 
 def worker_of(rebuild: Callable[[], Study]) -> Callable[..., Any]:
@@ -56,7 +56,9 @@ def worker_of(rebuild: Callable[[], Study]) -> Callable[..., Any]:
 
 
 def _do(study: Study, split: int, arm: str, seed: int | None) -> None:
-    if seed is None:
-        make_shards(study, split, arm)
-    else:
+    if seed is not None:
         study.train(split, arm, seed)
+        return
+    for name, other in study.arms.items():
+        if can_be_made_ahead(study, other) and makes(study, (split, name, None)) == makes(study, (split, arm, None)):
+            make_shards(study, split, name)

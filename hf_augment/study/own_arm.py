@@ -98,7 +98,7 @@ def generate(options: argparse.Namespace) -> Path:
     options.more.setdefault("synthetic_shard_size", SLOTS)
     study = _study(options, data, "out", folder, (name,), silent=True)
     if name not in {source.name for source in study.sources() if not source.real}:
-        raise ValueError(f"generator={name!r} generates nothing: it must be 'prompted' or 'trained'.")
+        raise ValueError(f"generator={name!r} is no generator by itself: it must be 'prompted' or 'trained'.")
     with working(f"Preparing the {name} generator and the filters"):
         pipeline, store = study.stream(0, name)
     with working(f"Generating {options.examples} examples"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import time
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,7 @@ from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import cores
 from hf_augment.study.planning import OVERHEAD, afford, asked_rows
 from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, settle
-from hf_augment.study.study import LEAST_PAIRS, Study
+from hf_augment.study.study import Study
 
 
 def compare(options: argparse.Namespace) -> Study:
@@ -43,19 +42,21 @@ def compare(options: argparse.Namespace) -> Study:
             raise ValueError(
                 f"{folder} holds a comparison of other options, {changed}: pass these, or another output_dir."
             )
+        if "course" not in known:
+            raise ValueError(f"{plan} is of an earlier version of hf_augment: pass another output_dir.")
         experiment = asked_as(Experiment(**known["experiment"]), options)
     else:
-        experiment, known["clock"] = afford(settle(options, data, folder), data, options, processes, begun)
+        experiment, known["course"] = afford(settle(options, data, folder), data, options, processes, begun)
     known |= {"typed": typed, "experiment": dataclasses.asdict(experiment)}
     write_json(plan, known)
     study = build(experiment, data)
     # A comparison that was done has its number of rounds, and so has one that was asked for it.
-    go_on, fitting = None, known["clock"]["fitting"]
+    course, go_on = known["course"], None
     if not (known.get("rounds") or options.seeds):
-        end = begun + 60 * options.minutes - OVERHEAD / 2 - known["clock"]["after"]
-        go_on = Clock(end, fitting, math.ceil(LEAST_PAIRS / study.splits))
+        end = begun + 60 * options.minutes - OVERHEAD / 2 - course["after"]
+        go_on = Clock(end, course["round"], course["once"], course["fitting"])
     study.seeds = known.get("rounds", study.seeds)
-    study.run(processes, partial(build, experiment), go_on, fitting)
+    study.run(processes, partial(build, experiment), go_on, course["fitting"])
     write_json(plan, known | {"rounds": study.seeds})
     study.report(typed, **_told(study, options.minutes))
     return study

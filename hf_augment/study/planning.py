@@ -16,12 +16,13 @@ from hf_augment.study.budget import (
     OtherWork,
     Work,
     detectable_points,
-    learning_seconds,
+    learning_costs,
     measure_costs,
     slowdown,
 )
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import cores, limited_threads, threads_of
+from hf_augment.study.pseudo_labels import PseudoLabels
 from hf_augment.study.settling import examples_of, shard_size
 from hf_augment.study.study import LEAST_PAIRS, Study
 
@@ -56,11 +57,12 @@ def afford(
 ) -> tuple[Experiment, dict[str, Any]]:
     """
     Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
-    up. `begun` is when the command was, by `time.monotonic`. Returns also how many of the first rounds are `fitting`,
-    and the seconds of what comes `after` all rounds.
+    up. `begun` is when the command was, by `time.monotonic`. Returns also how many rounds are `fitting`, and the
+    seconds that are planned ([`Work.course`]).
     """
     typed = _typed(options)
-    wanted = options.seeds or math.ceil(LEAST_PAIRS / experiment.splits)
+    # Further seeds on the same draws tell nothing of other draws.
+    wanted = options.seeds or (LEAST_PAIRS if experiment.splits == 1 else 1)
     costs = _measure(experiment, data, options, processes, begun, wanted)
     left = _left(options, begun)
     for saving in SAVINGS:
@@ -74,7 +76,7 @@ def afford(
         rounds = min(work.rounds(costs, left, processes), wanted)
     needed = 60 * options.minutes - left + work.seconds(costs, wanted, processes) / PLANNED
     _tell(study, rounds, options, wanted, needed)
-    return poorer, {"fitting": max(1, min(rounds, wanted)), "after": work.questions * costs.question}
+    return poorer, {"fitting": max(1, min(rounds, wanted))} | work.course(costs, processes, study.augmented_steps())
 
 
 def _typed(options: argparse.Namespace) -> set[str]:
@@ -98,16 +100,19 @@ def _measure(
     ):
         study = build(experiment, data)
         learned: list[Any] = [source for source in study.sources() if isinstance(source, LearnedSource)]
+        names = {source.name for source in learned}
         # Rows that are there cost next to nothing.
         others = {name: arm.source for name, arm in study.arms.items() if arm.source and not arm.source.real}
-        ready = [name for name, source in others.items() if not any(part in learned for part in source.leaves())]
-        streams = [study.stream(0, name)[0] for name in ready]
+        # Of a mixture the parts cost what they cost alone; and variants of an arm have one generator.
+        ready = {source.name: name for name, source in others.items() if len(source.leaves()) == 1}
+        streams = [study.stream(0, name)[0] for source, name in ready.items() if source not in names]
         costs = dataclasses.replace(measure_costs(study, streams), question=_question_seconds(study))
         # What would be given up first, because there is not even time for less, is not measured.
         lean = work_of(build(saved(experiment, _typed(options), *SAVINGS[1]), data))
         seconds = PLANNED * _left(options, begun)
         if lean.learned or lean.rounds(costs, seconds, processes) >= wanted:
-            costs = dataclasses.replace(costs, learning=learning_seconds(study, learned))
+            learning, candidate = learning_costs(study, learned)
+            costs = dataclasses.replace(costs, learning=learning, example=costs.example if streams else candidate)
         else:
             costs = dataclasses.replace(costs, learning={source.name: math.inf for source in learned})
     # Measured was one process.
@@ -163,14 +168,18 @@ def work_of(study: Study, minutes: float = math.inf) -> Work:
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
     # Of those that are chosen among, more are made; and what rounds decide is made anew for each run.
     shared: dict[str, float] = {}
-    own = 0.0
+    own, shared_by_all = 0.0, False
     for arm in trained:
         if arm.source is not None and not arm.source.real:
             made = 1.0 if arm.policies is None else study.training.synthetic_candidates
             own += made * arm.steers
-            once = made * (1 if arm.source.shared else splits)
+            once = made * (1 if all(part.shared for part in arm.source.leaves()) else splits)
+            shared_by_all |= arm.source.shared
             shared[arm.source.name] = max(0.0 if arm.steers else once, shared.get(arm.source.name, 0.0))
-    shown = slots / study.training.synthetic_reuse
+    # Shards are made whole.
+    size = study.training.synthetic_shard_size
+    shown = size * math.ceil(slots / study.training.synthetic_reuse / size)
+    unlabelled = [arm.source for arm in trained if isinstance(arm.source, PseudoLabels)]
     learned = [source.name for source in study.sources() if isinstance(source, LearnedSource)]
     return Work(
         splits * steps * len(trained),
@@ -178,7 +187,8 @@ def work_of(study: Study, minutes: float = math.inf) -> Work:
         round(shown * sum(shared.values())),
         (*learned,) * splits,
         round(splits * shown * own),
-        splits,
+        draws=1 if shared_by_all else splits,
+        rows_once=splits * sum(min(source.most_rows, len(study.split(0).unlabelled)) for source in unlabelled),
         questions=asked_rows(study, minutes)[1] * len(study.data.label_names),
     )
 
@@ -197,11 +207,13 @@ def _tell(study: Study, rounds: int, options: argparse.Namespace, wanted: int, n
             f"That is too little time for {wanted}, which take some {math.ceil(needed / 60)} minutes; they are done "
             f"{rule}. Fewer --arms, --max_steps or --max_new_tokens take less."
         )
-    if (pairs := study.splits * (options.seeds or rounds)) > 1:
-        seen = detectable_points(pairs, tests, arms)
+    if study.splits == 2:
+        say("Two draws tell little of others, however many runs they have: --splits 3 or more would.")
+    if (rounds := options.seeds or rounds) * study.splits > 1:
+        seen = detectable_points(rounds, tests, arms, study.splits)
         say(
-            f"With {tests} test rows, {pairs} pairs of runs would find a difference of some {seen:.0f} points in four "
-            "of five such comparisons."
+            f"With {tests} test rows, {rounds * study.splits} pairs of runs would find a difference of some "
+            f"{seen:.0f} points in four of five such comparisons."
         )
 
 

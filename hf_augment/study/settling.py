@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 from huggingface_hub.errors import HFValidationError
@@ -53,6 +54,9 @@ MOST_ROUNDS = 20
 #: How often an example is shown.
 REUSE = 4
 
+#: Slots of a shard, at most.
+MOST_SLOTS = 64
+
 #: Steps of a DCGAN, as in the quickstart on digits.
 GAN_STEPS = 1500
 
@@ -71,10 +75,12 @@ def check_typed(options: argparse.Namespace) -> None:
     # Not every command has all of them.
     if not (minutes := getattr(options, "minutes", 1)) > 0:
         raise ValueError(f"minutes={minutes} must be above 0.")
-    for name in ("seeds", "train_per_class", "splits", "processes", "max_test_rows", "max_length", "max_new_tokens"):
+    for name in ("seeds", "splits", "processes", "max_test_rows", "max_length", "max_new_tokens"):
         value = getattr(options, name, None)
         if value is not None and value < 1:
             raise ValueError(f"{name}={value} must be 1 or more.")
+    if (count := getattr(options, "train_per_class", None)) is not None and count < 2:
+        raise ValueError(f"train_per_class={count} must be 2 or more: labels are judged by rows of the same class.")
     if options.gguf_file is not None and options.generator_model is None:
         raise ValueError(f"gguf_file={options.gguf_file!r} is a file of generator_model: pass that, too.")
     check_server(options)
@@ -139,7 +145,6 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
         raise ValueError(f"{options.data!r} holds images, and {', '.join(typed)} is of texts: leave it out.")
     rules = image_choices if data.kind == "image" else text_choices
     values = {name: value for name, value in vars(options).items() if value is not None} | options.more
-    data = _first_draw(data, values)
     for choice in rules(data, values):
         if choice.name not in values:
             if not silent or choice.name in TEXT_OPTIONS:
@@ -148,7 +153,7 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
     fields = AugmentingTrainingArguments.__dataclass_fields__.keys() - {"output_dir"}
     training = {name: value for name, value in values.items() if name in fields}
     if data.kind == "image":
-        parts = _image_values(len(data.train))
+        parts = _image_values(len(_first_draw(data, values)))
         training |= {"remove_unused_columns": False}
     else:
         parts = _text_values(values, data)
@@ -166,15 +171,12 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
     )
 
 
-def _first_draw(data: Data, typed: dict[str, Any]) -> Data:
-    """Data as a run sees them: the rules are for the rows that it learns."""
-    count, seed = typed.get("train_per_class"), typed["seed"]
-    if count is None:
-        return data
+def _first_draw(data: Data, typed: dict[str, Any]) -> datasets.Dataset:
+    """The labelled rows that a run learns: steps and batches are for these."""
+    if (count := typed.get("train_per_class")) is None:
+        return data.train
     rows = LabelledData(data.train, {"test": data.test})
-    numbered = rows.train.select_columns("label").add_column("row", np.arange(len(rows.train)))
-    drawn = draw_labelled(numbered, rows.labels, count, seed, 0)["row"][:]
-    return dataclasses.replace(data, train=data.train.select(drawn))
+    return draw_labelled(rows.train, rows.labels, count, typed["seed"], 0)
 
 
 def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
@@ -199,12 +201,12 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
 def examples_of(training: dict[str, Any]) -> int:
     """Returns how many examples an arm is shown, by values of its training."""
     slots = training["max_steps"] * training["per_device_train_batch_size"] * training["synthetic_ratio"]
-    return int(slots // training["synthetic_reuse"])
+    return math.ceil(slots / training["synthetic_reuse"])
 
 
 def shard_size(examples: int) -> int:
-    """Returns the slots of a shard where an arm is shown so many examples."""
-    return max(1, min(64, examples))
+    """Returns the slots of a shard where an arm is shown so many examples, 1 or more: of all shards the same."""
+    return math.ceil(examples / math.ceil(examples / MOST_SLOTS)) if examples else 1
 
 
 def _generator_choices(typed: dict[str, Any]) -> list[Choice]:
@@ -223,11 +225,11 @@ def _text_arms(served: bool) -> tuple[str, ...]:
 
 
 def _arms_choice(usual: tuple[str, ...], data: Data, typed: dict[str, Any]) -> Choice:
-    """The arms, with those that learn from rows which are there: no time is saved without these."""
+    """The arms, with those that learn from rows which are there: there no time is saved."""
     arms, why = usual, f"what is usual for {data.kind}s"
     if data.unlabelled is not None:
         arms, why = (*arms, "pseudo_labels", "probe_pseudo_labels"), f"{why}, and what rows without labels bring"
-    if "train_per_class" in typed:
+    if typed.get("train_per_class", math.inf) < min(data.counts(data.train)):
         arms, why = (*arms, "real"), f"{why}, and what the other labels bring"
     return Choice("arms", arms, why)
 
@@ -241,11 +243,11 @@ def image_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
 
 
 def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> list[Choice]:
-    training = training_choices(len(data.train), width)
+    training = training_choices(len(_first_draw(data, typed)), width)
     chosen = {choice.name: choice.value for choice in training} | {"synthetic_ratio": 0.5, "synthetic_reuse": REUSE}
     size = chosen | {name: typed[name] for name in chosen.keys() & typed.keys()}
     examples = examples_of(size)
-    together = "as many as are needed, 64 at most: what is made together costs less"
+    together = f"all of these, or equal parts of {MOST_SLOTS} at most: what is made together costs less"
     rounds = []
     if any(arm.endswith(IN_ROUNDS) for arm in typed.get("arms", ())):
         rounds = [Choice("synthetic_feedback", max(1, size["max_steps"] // 10), "a tenth of the steps between rounds")]

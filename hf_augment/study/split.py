@@ -233,7 +233,10 @@ class Split:
         def fit(rows: np.ndarray | None) -> Any:
             return classifier.judge(classifier.probe(self.seed, self.train, of=rows))
 
-        rarest = int(np.bincount(labels, minlength=len(classifier.label_names)).min())
+        counts = np.bincount(labels, minlength=len(classifier.label_names))
+        if self.study.data.labels is None and counts.max() < 2:
+            raise ValueError("No class has two labelled rows, so that nothing can judge labels: label more rows.")
+        rarest = int(counts.min())
         folds = list(self._folds(min(5, rarest) if rarest > 1 and self.study.data.labels is None else 2))
         judges, whole = [fit(others) for others, _ in folds], fit(None)
         read = classifier.read(classifier.features(self.seed), self.train)

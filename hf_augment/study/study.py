@@ -246,9 +246,9 @@ class Study(Basis):
         if processes > 1 and rebuild is not None:
             logs = self.folder / "logs"
             making = made_ahead(self)
-            generating = sum(arm.source is not None for arm in self.arms.values())
-            # The first of those that need something makes it, if it is not made ahead.
-            overtaken = max(1, generating * self.splits * min(self.seeds, ahead) - (not making))
+            waiting = sum(makes(self, (0, name, 0)) is not None for name in self.arms) * self.splits
+            # One beyond those that wait: of these the first makes what they need, if nothing does so ahead.
+            overtaken = max(1, waiting * min(self.seeds, ahead) + bool(making))
             work, jobs = partial(worker_of, rebuild), chain(making, jobs)
             run_jobs(work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, done)
         else:

@@ -97,6 +97,8 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     plan = read_json(options.folder / "plan.json", "run the comparison first")
     experiment = Experiment(**plan["experiment"])
+    if "rounds" not in plan or "model" not in experiment.classifier:
+        raise ValueError(f"{options.folder} must hold a comparison of texts that has ended: run it first.")
     study = build(experiment)
     study.seeds = plan["rounds"]
     runs = learned(study, str(resolve(experiment.classifier["model"])), options.folder / "setfit.json")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from transformers import TrainingArguments
 
 from hf_augment.evaluation.statistics import crossed_error
+from hf_augment.generators.cached import CachedGenerator
 from hf_augment.study import budget
 from hf_augment.study.budget import (
     Clock,
@@ -17,7 +17,7 @@ from hf_augment.study.budget import (
     OtherWork,
     Work,
     detectable_points,
-    learning_seconds,
+    learning_costs,
     measure_costs,
     slowdown,
 )
@@ -75,26 +75,47 @@ def test_more_of_anything_finds_less_and_more_comparisons_more():
     assert detectable_points(3, 400, 6) > base
 
 
-def test_a_round_begins_where_one_like_the_last_still_fits():
-    times = iter([0.0, 30.0, 60.0, 80.0, 95.0, 115.0])
-    clock = Clock(end=116, fitting=2, clock=lambda: next(times))
-    # The third round ends at 80 and took 20 s, so a fourth may begin; after that of 15 s another, after 20 s none.
-    assert [clock(rounds) for rounds in (1, 2, 3, 4, 5)] == [True, True, True, True, False]
+def asked(times, **arguments):
+    """The answers of a clock that is begun at the first of these times and asked at the others."""
+    clock = Clock(clock=iter(times).__next__, **arguments)
+    return [clock(rounds) for rounds in range(1, len(times))]
 
 
-def test_of_the_first_rounds_those_that_were_planned_are_done_whatever_the_time():
-    late, early = (partial(Clock, clock=lambda time=time: time) for time in (100.0, 0.0))
-    assert [late(end=0, fitting=3)(rounds) for rounds in (1, 2, 3)] == [True, True, False]
-    # Processes ask when nothing has ended yet.
-    assert [early(end=100, fitting=2, least=3)(rounds) for rounds in (1, 2)] == [True, False]
-    assert [early(end=100, fitting=3)(rounds) for rounds in (1, 2, 3)] == [True, True, True]
+def test_a_round_begins_where_one_as_planned_still_fits():
+    assert asked([0, 20, 40, 60, 80], end=100, round=20) == [True, True, True, True]
+    assert asked([0, 20, 40, 60, 80], end=99, round=20) == [True, True, True, False]
 
 
-def test_rounds_that_were_begun_beside_each_other_are_not_taken_for_one():
-    # All three were asked for at once, and ended together at 90.
-    times = iter([0.0, 1.0, 2.0, 90.0])
-    clock = Clock(end=121, fitting=3, clock=lambda: next(times))
-    assert [clock(rounds) for rounds in (1, 2, 3)] == [True, True, True]
+def test_rounds_that_are_slower_than_planned_are_expected_to_stay_so():
+    assert asked([0, 30, 60], end=100, round=20) == [True, True]
+    assert asked([0, 30, 60, 75], end=100, round=20) == [True, True, True]
+    assert asked([0, 30, 60, 90], end=100, round=20) == [True, True, False]
+    # Faster ones are not: processes ask when nothing has ended.
+    assert asked([0, 1, 2, 3, 4], end=100, round=30) == [True, True, False, False]
+
+
+def test_what_is_done_once_is_no_part_of_a_round():
+    assert asked([0, 60, 80], end=100, round=20, once=40) == [True, True]
+    assert asked([0, 1, 2], end=100, round=20, once=60) == [True, False]
+
+
+def test_the_rounds_of_the_plan_are_done_whatever_the_time():
+    assert asked([0, 100, 200, 300], end=0, round=1, fitting=3) == [True, True, False]
+    assert asked([0, 100], end=0, round=1) == [False]
+
+
+def test_the_course_of_a_study_is_what_its_work_costs():
+    costs = dataclasses.replace(COSTS, question=0.5)
+    work = Work(steps=300, rows=3000, examples=300, draws=3, questions=10)
+    assert work.course(costs, 2, longest=100) == {"once": 37.5, "round": 90.0, "after": 5.0}
+    # A round is no shorter than its longest run.
+    assert work.course(costs, 12, longest=100) == {"once": 25.0, "round": 50.0, "after": 5.0}
+    assert Work(100, 1000, rows_once=500).course(COSTS, 1, 100) == {"once": 5.0, "round": 60.0, "after": 0.0}
+
+
+def test_seeds_of_the_same_draws_find_less_than_draws():
+    assert detectable_points(5, 400, 2) == detectable_points(1, 400, 2, splits=5)
+    assert detectable_points(5, 400, 2, splits=2) > 1.5 * detectable_points(10, 400, 2)
 
 
 def test_processes_beside_each_other_and_others_are_slower_than_the_one_that_was_measured():
@@ -162,9 +183,38 @@ class Learner:
     def train(self, split, folder):
         return {"seconds": float(self.training["max_steps"])}
 
+    def load(self, folder):
+        return TEXT.generator()
+
 
 def test_of_a_generator_s_training_some_steps_are_measured(make):  # noqa: F811
     study = make()
-    assert learning_seconds(study, [Learner("trained", {})]) == {
-        "trained": 3 * math.ceil(len(study.split(0).train) / 2)
-    }
+    seconds, candidate = learning_costs(study, [Learner("trained", {})])
+    assert seconds == {"trained": 3 * math.ceil(len(study.split(0).train) / 2)}
+    assert candidate > 0
+    assert learning_costs(study, []) == ({}, 0.0)
+
+
+def test_what_is_in_a_cache_is_measured_all_the_same(make, tmp_path):  # noqa: F811
+    class Slow:
+        label_names, columns, replayable = ["neg", "pos"], ["text"], True
+        calls = 0
+
+        def generate(self, labels, seed):
+            self.calls += 1
+            return [{"text": f"text {seed} {i}"} for i in range(len(labels))]
+
+    slow = Slow()
+    stream = SynthesisPipeline(CachedGenerator(slow, tmp_path / "cache"), [], np.array([0.5, 0.5]), 1, 8, 2)
+    budget._example_seconds(stream, 4)
+    assert slow.calls == 3
+    budget._example_seconds(stream, 4)
+    assert slow.calls == 6
+
+
+def test_of_candidates_that_are_made_together_each_further_one_costs_less():
+    # Three seconds for any number, and one for each.
+    assert budget._each(4.0, 11.0, 8, together=30) == pytest.approx(1.1)
+    assert budget._each(4.0, 11.0, 8, together=1) == 4.0
+    # Those that cost next to nothing may wait for others elsewhere.
+    assert budget._each(4.0, 4.0, 8, together=64) == pytest.approx((4 + 63 * 0.25) / 64)

@@ -12,7 +12,9 @@ from hf_augment.files import read_json, write_json
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.study.arms import Given, Mixture, RealRows
 from hf_augment.study.filling import make_shards, with_made
-from hf_augment.study.job_order import made_ahead
+from hf_augment.study.job_order import made_ahead, worker_of
+from hf_augment.synthesis.pipeline import SynthesisPipeline
+from hf_augment.synthesis.shards import ShardStore
 from hf_augment.training.blend import SHARD_FOLDER
 from tests.study.test_own_arm import EASY, MODELS, accepting  # noqa: F401 - a fixture
 from tests.study.test_own_data import tiny  # noqa: F401 - a fixture
@@ -158,3 +160,34 @@ def test_examples_are_made_ahead_once_a_generator_where_all_runs_show_all_of_the
     study = make(arms, training, splits=2, curve_rows=4)
     assert made_ahead(study) == [(0, "plain", None), (0, "own", None), (1, "own", None)]
     assert made_ahead(make([remembering()], {"synthetic_keep": "recent"})) == []
+
+
+def test_all_shards_of_a_generator_are_made_by_one_job(make):  # noqa: F811
+    source = Given(TEXT.generator(), "said")
+    study = make([Arm("said_unfiltered", source), Arm("said", source, filters=[NearDuplicates()])])
+    assert made_ahead(study) == [(0, "said_unfiltered", None)]
+    worker_of(lambda: study)(0, "said_unfiltered", None)
+    made = study.folder / "split-0"
+    assert {path.name for path in made.glob("*-made")} == {"said_unfiltered-made", "said-made"}
+    assert all(list((made / name).rglob("*.arrow")) for name in ("said_unfiltered-shards", "said-shards"))
+
+
+def test_an_interruption_does_not_make_examples_cheaper(make, monkeypatch):  # noqa: F811
+    study = make([remembering()], {"synthetic_shard_size": 4, "max_steps": 6})
+    make_one = SynthesisPipeline.make
+    calls = []
+
+    def interrupted(self, index, *more):
+        calls.append(index)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return make_one(self, index, *more)
+
+    monkeypatch.setattr(SynthesisPipeline, "make", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_shards(study, 0, "said")
+    make_shards(study, 0, "said")
+    assert calls == [0, 1, 2, 2]
+    store = ShardStore.open(next((study.folder / "split-0/said-shards").iterdir()))
+    seconds = read_json(study.folder / "split-0/said-made/stage.json", "")["result"]["seconds"]
+    assert seconds == sum(store.account(shard).seconds for shard in range(3))

@@ -4,6 +4,7 @@ import argparse
 import csv
 import dataclasses
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from hf_augment.generators.served.model import ASKED
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.planning import SAVINGS, saved, work_of
-from hf_augment.study.settling import settle, training_parser
+from hf_augment.study.settling import settle, shard_size, training_parser
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toy_server import ToyServer, serving
@@ -97,8 +98,8 @@ def test_draws_of_the_labelled_rows_multiply_the_work(tiny):
     assert [len(three.split(index).train) for index in range(3)] == [10, 10, 10]
     once, thrice = work_of(one), work_of(three)
     assert (thrice.steps, thrice.rows, thrice.examples) == (3 * once.steps, 3 * once.rows, 3 * once.examples)
-    # The other labelled rows cost nothing; the mixture's generator is that of the arm alone.
-    assert (once.examples, once.learned, thrice.learned) == (2 * 4 * 4, ("trained",), ("trained",) * 3)
+    # The other labelled rows cost nothing; the mixture's generator is that of the arm alone. A shard is made whole.
+    assert (once.examples, once.learned, thrice.learned) == (2 * 16, ("trained",), ("trained",) * 3)
     assert (once.draws, thrice.draws) == (1, 3)
 
 
@@ -114,6 +115,9 @@ def test_other_labelled_rows_are_an_arm_where_rows_are_drawn(settled):
     study = build(experiment)
     assert len(study.split(1).train) == 10
     assert "real" in saved(experiment, set(), *SAVINGS[-1]).arms
+    # Where a draw takes all rows of a class there are no others.
+    rarest = min(Counter(open_data("tickets.csv").train["label"]).values())
+    assert "real" not in settled("--train_per_class", str(rarest)).arms
 
 
 def refusal(command):
@@ -134,6 +138,7 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
+        (["--train_per_class", "1"], "train_per_class=1 must be 2 or more: labels are judged by rows of the same"),
         (["--minutes", "0"], "minutes=0.0 must be above 0"),
         (["--seeds", "0"], "seeds=0 must be 1 or more"),
         (["--processes", "0"], "processes=0 must be 1 or more"),
@@ -212,10 +217,20 @@ def test_what_was_typed_is_not_given_up_for_time(settled):
 
 def test_shards_shrink_with_the_examples_that_are_left(settled):
     experiment = settled("--max_steps", "200")
-    assert experiment.training["synthetic_shard_size"] == 64
+    # Seven of them hold 400.
+    assert experiment.training["synthetic_shard_size"] == 58
     # A quarter of the steps, each example shown twice as often: 50 slots instead of 400.
     assert saved(experiment, set(), *SAVINGS[-1]).training["synthetic_shard_size"] == 50
-    assert saved(experiment, {"synthetic_shard_size"}, *SAVINGS[-1]).training["synthetic_shard_size"] == 64
+    assert saved(experiment, {"synthetic_shard_size"}, *SAVINGS[-1]).training["synthetic_shard_size"] == 58
+
+
+def test_no_shard_is_made_for_a_few_examples_more():
+    for examples in range(1, 400):
+        size = shard_size(examples)
+        shards = -(-examples // size)
+        assert size <= 64
+        assert shards == -(-examples // 64)
+        assert shards * size < examples + shards
 
 
 def test_test_rows_are_given_up_last_unless_typed(settled):
