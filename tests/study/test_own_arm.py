@@ -150,7 +150,7 @@ def test_images_are_written_as_images(pictures, monkeypatch):  # noqa: F811
     [
         (["--examples", "0"], "examples=0 must be 1 or more"),
         (["--max_candidates", "0"], "max_candidates=0 must be 1 or more"),
-        (["--generator", "eda"], "generator='eda' generates nothing: it must be 'prompted' or 'trained'"),
+        (["--generator", "eda"], "generator='eda' is no generator by itself: it must be 'prompted' or 'trained'"),
         (["--exampels", "3"], r"unknown: --exampels \(did you mean --examples\?\)"),
     ],
 )
