@@ -112,6 +112,7 @@ def generated():
         (MEASURED, "sst2_entropy"): "\n\n".join(
             [table(header, rows(results("sst2_32_entropy"))), live_beside_static("sst2_32_entropy")]
         ),
+        (MEASURED, "banking77"): table(header, rows(results("banking77_5"))),
         (MEASURED, "imdb"): table(
             ["arm", "steps", "test", against, verdict, "sst2", against, verdict], rows(results("imdb_small"))
         ),

@@ -58,7 +58,11 @@ def compare(options: argparse.Namespace) -> Study:
     study.seeds = known.get("rounds", study.seeds)
     study.run(processes, partial(build, experiment), go_on, course["fitting"])
     write_json(plan, known | {"rounds": study.seeds})
-    study.report(typed, **_told(study, options.minutes))
+    # What was not typed would stand before what was chosen.
+    given = {name: value for name, value in (typed | options.more).items() if value is not None}
+    for name in ("more", "opening", "help_all"):
+        given.pop(name, None)
+    study.report(given, **_told(study, options.minutes))
     return study
 
 

@@ -222,7 +222,10 @@ def _command(secret: str | None) -> str:
             continue
         name, equals, value = word.partition("=")
         shown.append(f"{name}={_last_parts(value)}" if name.startswith("--") and equals else _last_parts(word))
-    return shlex.join(["python", _last_part(os.path.relpath(sys.argv[0])), *shown])
+    # The console command, and `python -m hf_augment`.
+    ours = Path(sys.argv[0]).stem in ("hf_augment", "__main__")
+    program = ["hf_augment"] if ours else ["python", _last_part(os.path.relpath(sys.argv[0]))]
+    return shlex.join([*program, *shown])
 
 
 def _last_part(value: str) -> str:

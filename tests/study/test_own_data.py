@@ -345,6 +345,10 @@ def test_the_whole_of_it_on_a_file(tiny, capsys):
     assert plan["rounds"] == 1
     results = json.loads(Path("runs/tickets/report/results.json").read_text())
     assert {run["arm"] for run in results["runs"]} == {"baseline_same_steps", "probe", "prompted"}
+    settings = results["settings"]
+    assert (settings["model"], settings["max_steps"], settings["minutes"]) == ("tiny", "4", "0.2")
+    assert "None" not in {settings[name] for name in ("model", "max_length", "max_new_tokens")}
+    assert not {"more", "opening", "generator_url"} & settings.keys()
     # The same again reads what was done, and other options have another folder.
     main(command)
     assert "Measuring" not in capsys.readouterr().out

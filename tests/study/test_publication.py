@@ -27,6 +27,12 @@ def test_the_command_says_no_token(monkeypatch, typed, shown):
     assert publication._command("hf_secret") == shown
 
 
+@pytest.mark.parametrize("program", ["/usr/bin/hf_augment", "hf_augment/__main__.py", "hf_augment.exe"])
+def test_the_console_command_is_told_as_one_types_it(program, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [program, "experiment", "my.csv"])
+    assert publication._command(None) == "hf_augment experiment my.csv"
+
+
 def test_the_command_says_of_a_path_from_elsewhere_its_last_part(monkeypatch, tmp_path):
     (tmp_path / "reviews").mkdir()
     (tmp_path / "here").mkdir()
