@@ -101,7 +101,8 @@ def _label_more(results: Results) -> Iterator[str]:
 
 def _take_the_probe(results: Results) -> Iterator[str]:
     probe = results.probe
-    if probe and results.accuracy(probe) >= max(map(results.accuracy, results.tried), default=0.0):
+    others = (results.reference, *results.tried)
+    if probe and results.accuracy(probe) >= max(map(results.accuracy, others)):
         yield f"Use {probe}, or train the classifier in another way: nothing here was better, and it takes seconds."
 
 

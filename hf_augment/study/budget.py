@@ -25,6 +25,8 @@ from hf_augment.synthesis.pipeline import SynthesisPipeline
 #: What two classifiers of one size differed by in the comparisons under `model_cards`: the share of test rows on which
 #: one of them is right, and the standard deviation of the difference in accuracy between seeds.
 DISCORDANT, SEED_DEVIATION = 0.15, 0.015
+#: Candidates of a generator that are tried.
+TRIED = 8
 
 
 class Learned(Protocol):
@@ -253,7 +255,7 @@ def measure_costs(
     streams: Sequence[SynthesisPipeline] = (),
     *,
     steps: int = 6,
-    examples: int = 8,
+    examples: int = TRIED,
 ) -> Costs:
     """
     Measures a study's costs in some seconds of work, whose results are thrown away.
@@ -271,12 +273,17 @@ def measure_costs(
     return Costs(step, row, example, accepted)
 
 
-def learning_costs(study: Study, learned: Sequence[Learned]) -> tuple[dict[str, float], float]:
+def learning_costs(study: Study, learned: Sequence[Learned], *, candidates: int = 8) -> tuple[dict[str, float], float]:
     """
-    Measures, from two steps of each, how long generators that learn the rows of a study learn them, by name; and how
-    long a candidate of theirs takes, their mean, in seconds.
+    Measures, from two steps of each, how long generators that learn the rows of a study learn them, by name, and how
+    long a candidate of theirs takes, their mean; both in seconds.
+
+    Args:
+        study ([`Study`]): Study that is to be done.
+        learned (`Sequence[Learned]`): The generators.
+        candidates (`int`, *optional*, defaults to 8): Candidates of each; of 0 the time is not measured, and 0.
     """
-    found = {source.name: _learning_costs(source, study) for source in learned}
+    found = {source.name: _learning_costs(source, study, candidates) for source in learned}
     seconds = {name: learning for name, (learning, _) in found.items()}
     return seconds, float(np.mean([candidate for _, candidate in found.values()])) if found else 0.0
 
@@ -320,19 +327,20 @@ def _each(one: float, several: float, candidates: int, together: int) -> float:
     return (one + further * (together - 1)) / together
 
 
-def _learning_costs(source: Learned, study: Study, steps: int = 2, candidates: int = 8) -> tuple[float, float]:
+def _learning_costs(source: Learned, study: Study, candidates: int, steps: int = 2) -> tuple[float, float]:
     """Estimates how long a generator learns, from some steps of it, and how long a candidate takes."""
-    split, together = study.split(0), study.training.synthetic_shard_size
+    split, candidate = study.split(0), 0.0
     changed: dict[str, Any] = {"training": {**source.training, "max_steps": steps}}
     trial = dataclasses.replace(source, **changed)  # type: ignore[type-var]
     with tempfile.TemporaryDirectory() as folder:
         seconds = trial.train(split, Path(folder))["seconds"]
         arguments = source.arguments(split, Path(folder))
-        generator = trial.load(Path(folder) / "model")
-        one = _seconds_of_one(generator)
-        begun = time.perf_counter()
-        generator.generate([0] * candidates, 2)
-        several = time.perf_counter() - begun
+        if candidates:
+            generator = trial.load(Path(folder) / "model")
+            one = _seconds_of_one(generator)
+            begun = time.perf_counter()
+            generator.generate([0] * candidates, 2)
+            together = study.training.synthetic_shard_size
+            candidate = _each(one, time.perf_counter() - begun, candidates, together)
     batches = math.ceil(len(split.train) / arguments.train_batch_size)
-    learning = seconds / steps * math.ceil(batches * arguments.num_train_epochs)
-    return learning, _each(one, several, candidates, together)
+    return seconds / steps * math.ceil(batches * arguments.num_train_epochs), candidate

@@ -56,6 +56,7 @@ def worker_of(rebuild: Callable[[], Study]) -> Callable[..., Any]:
 
 
 def _do(study: Study, split: int, arm: str, seed: int | None) -> None:
+    """Does a run; or makes all that arms with one generator show, such as an arm and the same without filters."""
     if seed is not None:
         study.train(split, arm, seed)
         return

@@ -12,6 +12,7 @@ from hf_augment.data.opening import Data
 from hf_augment.progress import say, working
 from hf_augment.study.arms import LearnedSource
 from hf_augment.study.budget import (
+    TRIED,
     Costs,
     OtherWork,
     Work,
@@ -111,8 +112,9 @@ def _measure(
         lean = work_of(build(saved(experiment, _typed(options), *SAVINGS[1]), data))
         seconds = PLANNED * _left(options, begun)
         if lean.learned or lean.rounds(costs, seconds, processes) >= wanted:
-            learning, candidate = learning_costs(study, learned)
-            costs = dataclasses.replace(costs, learning=learning, example=costs.example if streams else candidate)
+            # Theirs are taken to cost what those of others do, if there are any.
+            learning, candidate = learning_costs(study, learned, candidates=0 if streams else TRIED)
+            costs = dataclasses.replace(costs, learning=learning, example=costs.example or candidate)
         else:
             costs = dataclasses.replace(costs, learning={source.name: math.inf for source in learned})
     # Measured was one process.

@@ -217,8 +217,8 @@ class Study(Basis):
                 leaves the others out, and `seeds` becomes that number. By default nothing is left out. It must not
                 look at results, or the verdicts have another error than they state.
             ahead (`int`, *optional*, defaults to 3):
-                Number of seeds that processes may begin with, `go_on` willing, while a generator is still trained.
-                More of them would deceive a clock.
+                Number of seeds that processes may begin with, `go_on` willing, while others wait for what a generator
+                makes.
 
         Raises:
             ValueError: If a stage was done or begun with another identity.

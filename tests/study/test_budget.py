@@ -192,6 +192,7 @@ def test_of_a_generator_s_training_some_steps_are_measured(make):  # noqa: F811
     seconds, candidate = learning_costs(study, [Learner("trained", {})])
     assert seconds == {"trained": 3 * math.ceil(len(study.split(0).train) / 2)}
     assert candidate > 0
+    assert learning_costs(study, [Learner("trained", {})], candidates=0) == (seconds, 0.0)
     assert learning_costs(study, []) == ({}, 0.0)
 
 
