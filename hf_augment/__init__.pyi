@@ -17,7 +17,8 @@ from .filters.fluency import Fluency, Perplexity
 from .filters.label_agreement import LabelAgreement
 from .filters.near_duplicates import EvaluationOverlap, Memorization, NearDuplicates
 from .generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
-from .generator_trainers.gan import GANTrainer, GANTrainingArguments
+from .generator_trainers.gan import GANTrainer
+from .generator_trainers.gan_arguments import GANTrainingArguments
 from .generators.base import Generator
 from .generators.cached import CachedGenerator
 from .generators.causal_lm import CausalLMGenerator

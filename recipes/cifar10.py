@@ -82,6 +82,7 @@ def trained_source(args: ImageExperimentArguments) -> TrainedDCGAN:
             "cuda_graph": args.cuda_graph,
             "data_on_device": args.cuda_graph,
         },
+        style_rows=args.generator_style_rows,
     )
 
 

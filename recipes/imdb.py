@@ -85,9 +85,6 @@ class ImdbArguments(ExperimentArguments):
     generator_batch_size: int = field(default=16, metadata={"help": "Texts in a training step of the generator."})
     generator_learning_rate: float = field(default=5e-5, metadata={"help": "Of AdamW."})
     generator_lora_rank: int = field(default=0, metadata={"help": "Rank of LoRA adapters; 0 trains all weights."})
-    generator_style_rows: int = field(
-        default=0, metadata={"help": "Texts without labels whose style the generator learns first, at most; 0: none."}
-    )
     generator_max_length: int = field(default=128, metadata={"help": "Tokens of a text that the generator learns."})
     instruct_model: str = field(
         default="HuggingFaceTB/SmolLM2-135M-Instruct", metadata={"help": "Causal LM of the instruct arm."}

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from hf_augment.generator_trainers.diff_augment import diff_augment
-from hf_augment.generators.dcgan import DCGANDiscriminator, DCGANGenerator, from_uint8
+from hf_augment.generators.dcgan import NO_LABEL, DCGANDiscriminator, DCGANGenerator, from_uint8
 
 
 Loss = Callable[[torch.Tensor], torch.Tensor]
@@ -61,32 +61,38 @@ class AdversarialPair(nn.Module):
 
         Args:
             side (`str`): `"discriminator"` or `"generator"`.
-            images (`torch.Tensor`): Real ones, uint8 of shape `(n, height, width, channels)`.
-            labels (`torch.Tensor`): Int64 of shape `(n,)`; as many images of the same classes are generated.
+            images (`torch.Tensor`):
+                Real ones, uint8 of shape `(n, height, width, channels)`; or of twice as many rows, of which the second
+                half has no labels.
+            labels (`torch.Tensor`):
+                Int64 of shape `(n,)`. As many images of the same classes are generated; and again as many, of which
+                the discriminator is not told the class, beside images without labels.
             rng (`torch.Generator`): On the device of the images.
 
         Returns:
             `tuple[torch.Tensor, torch.Tensor]`: The loss, and the discriminator's accuracy (0 on the generator's
             side), both of shape `()`.
         """
-        latents = torch.randn(len(labels), self.generator.config.latent_size, generator=rng, device=labels.device)
+        classes = labels.repeat(len(images) // len(labels))
+        told = F.pad(labels, (0, len(images) - len(labels)), value=NO_LABEL)
+        latents = torch.randn(len(classes), self.generator.config.latent_size, generator=rng, device=labels.device)
         of_real, of_generated, of_generator = LOSSES[self.loss]
         if side == "generator":
-            generated = self.generator(latents, labels)
-            loss = of_generator(self._scores(generated, labels, rng))
+            generated = self.generator(latents, classes)
+            loss = of_generator(self._scores(generated, told, rng))
             if self.mode_seeking:
-                loss = loss + self.mode_seeking * self.repetition(latents, labels, generated, rng)
+                loss = loss + self.mode_seeking * self.repetition(latents, classes, generated, rng)
             return loss, loss.new_zeros(())
         with torch.no_grad():
-            generated = self.generator(latents, labels)
+            generated = self.generator(latents, classes)
         # Apart, since batch norm would tell them by each other.
-        real, fake = self._scores(from_uint8(images), labels, rng), self._scores(generated, labels, rng)
+        real, fake = self._scores(from_uint8(images), told, rng), self._scores(generated, told, rng)
         accuracy = ((real > 0).float().mean() + (fake <= 0).float().mean()) / 2
         loss = of_generated(fake)
         if share := self.mismatched_share:
             num_labels = len(self.generator.label_names)
             others = labels + torch.randint(1, num_labels, labels.shape, generator=rng, device=labels.device)
-            mismatched = self._scores(from_uint8(images), others % num_labels, rng)
+            mismatched = self._scores(from_uint8(images[: len(labels)]), others % num_labels, rng)
             loss = (1 - share) * loss + share * of_generated(mismatched)
         return of_real(real) + loss, accuracy.detach()
 

@@ -1,9 +1,8 @@
-"""A `Trainer` of class-conditional GANs: arguments, two updates a step, alarms."""
+"""A `Trainer` of class-conditional GANs: two updates a step, alarms."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,124 +10,23 @@ from typing import Any
 import datasets
 import numpy as np
 import torch
-import torch.utils.data as torch_data
 from accelerate.utils import broadcast
 from huggingface_hub import HfApi
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import HubStrategy, TrainOutput
 from transformers.utils import logging
 
-from hf_augment.checks import class_column
-from hf_augment.generator_trainers.adversarial_pair import LOSSES, AdversarialPair
-from hf_augment.generator_trainers.diff_augment import AUGMENTATIONS
+from hf_augment.generator_trainers.adversarial_pair import AdversarialPair
+from hf_augment.generator_trainers.gan_arguments import GANTrainingArguments
 from hf_augment.generator_trainers.gan_monitor import GANMonitor, in_a_row
+from hf_augment.generator_trainers.gan_rows import Rows, as_it_is, checked_columns, checked_images
 from hf_augment.generator_trainers.graphed_step import GraphedStep
 from hf_augment.generators.dcgan import DCGANDiscriminator, DCGANGenerator
-from hf_augment.images.arrays import image_arrays
 from hf_augment.neighbours.features import Features
-from hf_augment.seeding import derive_seed, isolated_rng
+from hf_augment.seeding import derive_rng, derive_seed, isolated_rng
 
 
 logger = logging.get_logger(__name__)
-
-
-@dataclass
-class GANTrainingArguments(TrainingArguments):
-    """
-    [`~transformers.TrainingArguments`] of a [`GANTrainer`]. The defaults that differ are the documented DCGAN's
-    (Radford et al. 2016, section 4): Adam with learning rate 2e-4 and β1 0.5, constant, batches of 128, 100 epochs, no
-    clipping of gradients.
-
-    Args:
-        loss (`str`, *optional*, defaults to `"bce"`):
-            `"bce"` as documented, or `"hinge"`, which suits spectral normalisation and projection.
-        ema_decay (`float`, *optional*, defaults to 0.0):
-            In `[0, 1)`. Above 0 the generator that results is an exponential moving average of the trained one; 0.999
-            is usual for long trainings.
-        diff_augment (`list[str]`, *optional*, defaults to `[]`):
-            Differentiable augmentation against overfitting on small sets: some of `"color"`, `"translation"`,
-            `"cutout"`.
-        mismatched_share (`float`, *optional*, defaults to 0.0):
-            In `[0, 1)`. The discriminator also learns to refuse real images under another class's name, this share of
-            what it learns to refuse (Reed et al. 2016, arXiv 1605.05396, section 4.2, has 0.5). The generator learns
-            the classes sooner, and to draw only what is typical of them.
-        mode_seeking (`float`, *optional*, defaults to 0.0):
-            0 or more. Weight of a loss of the generator against images that are alike though their latents are not
-            (Mao et al. 2019, arXiv 1903.05628); 0.1 keeps a small class-conditional GAN from drawing one image for
-            each class, much more draws noise.
-        sample_steps (`int`, *optional*, defaults to 500):
-            Number of steps after which a grid of samples is written to `output_dir/samples`, and the diversity of each
-            class measured; 0 for never.
-        max_discriminator_accuracy (`float`, *optional*, defaults to 0.995):
-            Alarm `alarm_discriminator_won` above this accuracy in three logs in a row: what it says then teaches the
-            generator little.
-        min_diversity (`float`, *optional*, defaults to 0.5):
-            Alarm `alarm_collapse` below this share of the real diversity in any class, in three measurements in a row.
-        stop_on_alarm (`bool`, *optional*, defaults to `False`): Whether an alarm ends the training.
-        data_on_device (`bool`, *optional*, defaults to `False`):
-            Whether all images are kept in the memory of the device, where a batch of them is a slice.
-        cuda_graph (`bool`, *optional*, defaults to `False`):
-            Whether a step is captured once and then replayed (see [`GraphedStep`]), which is the same arithmetic
-            without waiting for Python. For one CUDA device and a constant learning rate; without CUDA, steps run as
-            they are.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    num_train_epochs: float = field(default=100.0, metadata={"help": "Passes over the dataset."})
-    per_device_train_batch_size: int = field(default=128, metadata={"help": "Images per device and step."})
-    learning_rate: float = field(default=2e-4, metadata={"help": "Learning rate of Adam, for both networks."})
-    adam_beta1: float = field(default=0.5, metadata={"help": "β1 of Adam."})
-    lr_scheduler_type: str = field(default="constant", metadata={"help": "Course of the learning rate."})
-    max_grad_norm: float = field(default=0.0, metadata={"help": "Clips the generator's gradient; 0 for never."})
-    logging_nan_inf_filter: bool = field(
-        default=False, metadata={"help": "Leaves losses that are no numbers out of the log; every step waits for it."}
-    )
-    loss: str = field(default="bce", metadata={"help": "Adversarial loss.", "choices": list(LOSSES)})
-    ema_decay: float = field(default=0.0, metadata={"help": "Decay of the generator's moving average; 0 for none."})
-    diff_augment: list[str] = field(
-        default_factory=list, metadata={"help": f"Differentiable augmentation: some of {', '.join(AUGMENTATIONS)}."}
-    )
-    mismatched_share: float = field(
-        default=0.0, metadata={"help": "Share of real images of other classes in what the discriminator refuses."}
-    )
-    mode_seeking: float = field(
-        default=0.0, metadata={"help": "Weight of a loss against images that are alike though their latents are not."}
-    )
-    sample_steps: int = field(default=500, metadata={"help": "Steps between grids and measurements; 0 for never."})
-    max_discriminator_accuracy: float = field(default=0.995, metadata={"help": "Alarm above it."})
-    min_diversity: float = field(default=0.5, metadata={"help": "Alarm below this share of the real diversity."})
-    stop_on_alarm: bool = field(default=False, metadata={"help": "Whether an alarm ends the training."})
-    data_on_device: bool = field(default=False, metadata={"help": "Keeps all images in the device's memory."})
-    cuda_graph: bool = field(
-        default=False, metadata={"help": "Captures a step once on a CUDA device, and replays it."}
-    )
-
-    def __post_init__(self) -> None:
-        for name, valid, wanted in (
-            ("loss", self.loss in LOSSES, f"one of {sorted(LOSSES)}"),
-            ("ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)"),
-            ("diff_augment", set(self.diff_augment) <= set(AUGMENTATIONS), f"some of {sorted(AUGMENTATIONS)}"),
-            ("mismatched_share", 0 <= self.mismatched_share < 1, "in [0, 1)"),
-            ("mode_seeking", self.mode_seeking >= 0, "0 or more"),
-            ("sample_steps", self.sample_steps >= 0, "0 or more"),
-            ("max_discriminator_accuracy", 0 < self.max_discriminator_accuracy <= 1, "in (0, 1]"),
-            ("min_diversity", 0 <= self.min_diversity < 1, "in [0, 1)"),
-            ("per_device_train_batch_size", self.per_device_train_batch_size > 1, "2 or more, for batch norm"),
-            ("gradient_accumulation_steps", self.gradient_accumulation_steps == 1, "1; raise the batch size instead"),
-            ("cuda_graph", not self.cuda_graph or self.lr_scheduler_type == "constant", "False: the rate changes"),
-            ("data_on_device", not (self.data_on_device and self.dataloader_num_workers), "False with workers"),
-        ):
-            if not valid:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be {wanted}.")
-        # Batches are tensors already, and a smaller last one would upset batch norm.
-        self.remove_unused_columns, self.dataloader_drop_last = False, True
-        # Each side leaves the other's weights alone.
-        self.ddp_find_unused_parameters = True
-        # Only what is in the memory of the host can be pinned there.
-        self.dataloader_pin_memory = self.dataloader_pin_memory and not self.data_on_device
-        super().__post_init__()
 
 
 class GANTrainer(Trainer):
@@ -139,6 +37,9 @@ class GANTrainer(Trainer):
     `ema_decay` its moving average) is ready to be used, saved and pushed. Latents are drawn from `seed` and the number
     of the step, so the weights of a training that was interrupted are those of one that was not. Only the first
     figures logged after a resume are means of fewer steps.
+
+    Images without labels teach it what images look like: with as many of them in each step as there are labelled ones,
+    the discriminator also tells real from generated where no class is said.
 
     Example:
 
@@ -165,9 +66,12 @@ class GANTrainer(Trainer):
             For the measure of diversity: examples to an array `(n, d)`, such as [`ClassifierFeatures`]. Defaults to
             the pixels.
         callbacks (`Sequence[TrainerCallback]`, *optional*): Callbacks of the `Trainer`.
+        unlabelled ([`~datasets.Dataset`], *optional*):
+            Images of the same kind without labels, of which each step draws as many as it has labelled ones. An epoch
+            is a pass over the labelled images, and takes about twice the time.
 
     Raises:
-        ValueError: If the dataset does not fit the generator.
+        ValueError: If a dataset does not fit the generator.
     """
 
     args: GANTrainingArguments
@@ -182,12 +86,13 @@ class GANTrainer(Trainer):
         label_column: str = "label",
         features: Features | None = None,
         callbacks: Sequence[TrainerCallback] | None = None,
+        unlabelled: datasets.Dataset | None = None,
     ) -> None:
         if args.n_gpu > 1:
             raise ValueError(f"{args.n_gpu} GPUs in one process are not supported: start it by `accelerate launch`.")
         if args.cuda_graph and args.world_size > 1:
             raise ValueError(f"cuda_graph=True is for one process, and there are {args.world_size}: leave it out.")
-        images, labels = _checked_columns(generator, train_dataset, label_column)
+        images, labels = checked_columns(generator, train_dataset, label_column)
         if args.mismatched_share and len(generator.label_names) < 2:
             raise ValueError(f"mismatched_share={args.mismatched_share} needs two classes or more: leave it out.")
         batch_size = args.train_batch_size * args.world_size
@@ -208,11 +113,16 @@ class GANTrainer(Trainer):
         self._graphed: GraphedStep | None = None
         self._rng = torch.Generator(args.device)
         place = args.device if args.data_on_device else "cpu"
+        self._unlabelled: torch.Tensor | None = None
+        if unlabelled is not None:
+            if not len(unlabelled):
+                raise ValueError("unlabelled has no images: leave it out.")
+            self._unlabelled = torch.from_numpy(checked_images(generator, unlabelled, "unlabelled")).to(place)
         super().__init__(
             model=self.pair,
             args=args,
-            train_dataset=_Rows(torch.from_numpy(images).to(place), torch.from_numpy(labels).to(place)),
-            data_collator=_as_it_is,
+            train_dataset=Rows(torch.from_numpy(images).to(place), torch.from_numpy(labels).to(place)),
+            data_collator=as_it_is,
             callbacks=[_AfterStep(self), *(callbacks or [])],
         )
 
@@ -240,12 +150,21 @@ class GANTrainer(Trainer):
         model.train()
         inputs = self._prepare_inputs(inputs)
         self._rng.manual_seed(derive_seed(self.args.seed, "gan", self.state.global_step, self.args.process_index))
+        images = self._with_unlabelled(inputs["images"])
         step = partial(self._step, model)
         if self.args.cuda_graph and self.args.device.type == "cuda":
             self._graphed = self._graphed or GraphedStep(step, model.parameters(), self.optimizer, self._rng)
-        loss, figures = (self._graphed or step)(inputs["images"], inputs["labels"])
+        loss, figures = (self._graphed or step)(images, inputs["labels"])
         self._figures.append(figures)
         return loss
+
+    def _with_unlabelled(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns the images of a batch, and after them as many random ones without labels, if there are any."""
+        if self._unlabelled is None:
+            return images
+        rng = derive_rng(self.args.seed, "unlabelled", self.state.global_step, self.args.process_index)
+        drawn = torch.from_numpy(rng.integers(len(self._unlabelled), size=len(images)))
+        return torch.cat([images, self._unlabelled[drawn.to(self._unlabelled.device)].to(images.device)])
 
     def _step(self, model: Any, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns the generator's loss, and the discriminator's with its accuracy."""
@@ -346,44 +265,6 @@ class GANTrainer(Trainer):
         # The stock method uploads whatever lies in output_dir.
         if self.args.hub_strategy != HubStrategy.END:
             self.push_to_hub(f"Training in progress, step {self.state.global_step}")
-
-
-class _Rows(torch_data.Dataset[Any]):
-    """Rows by index, a batch at a time, without a detour by single ones."""
-
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-        self.images, self.labels = images, labels
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitems__(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        rows = torch.tensor(indices, device=self.images.device)
-        return {"images": self.images[rows], "labels": self.labels[rows]}
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
-def _checked_columns(
-    generator: DCGANGenerator, dataset: datasets.Dataset, label_column: str
-) -> tuple[np.ndarray, np.ndarray]:
-    config, names = generator.config, list(generator.label_names)
-    labels = np.array(class_column(dataset, label_column, names))
-    images = image_arrays(dataset, config.image_column, config.num_channels)
-    if images.shape[1:3] != (config.image_size, config.image_size):
-        raise ValueError(
-            f"The images are {images.shape[1]}×{images.shape[2]}, the generator's image_size is {config.image_size}: "
-            "resize or pad the images to it."
-        )
-    missing = sorted(set(range(len(names))) - set(labels.tolist()))
-    if missing:
-        raise ValueError(
-            f"The dataset has no image of {[names[label] for label in missing]}: a class nobody shows cannot be "
-            "learned, so add images or leave it out of the generator's classes."
-        )
-    return images, labels
 
 
 class _AfterStep(TrainerCallback):

@@ -32,6 +32,10 @@ except ImportError:  # Loaded as remote code.
         """Nothing of the package."""
 
 
+#: What a discriminator is told in the place of a class where there is none to tell.
+NO_LABEL = -1
+
+
 class DCGANConfig(PreTrainedConfig):
     """
     The shape of a [`DCGANGenerator`] and its [`DCGANDiscriminator`]. The defaults are the DCGAN of Radford et al. 2016
@@ -285,7 +289,8 @@ class DCGANDiscriminator(_DCGANModel):
 
         Args:
             images (`torch.Tensor`): In `[-1, 1]`, of shape `(n, num_channels, image_size, image_size)`.
-            labels (`torch.Tensor`): Int64 of shape `(n,)`: the classes they are said to be of.
+            labels (`torch.Tensor`):
+                Int64 of shape `(n,)`: the classes they are said to be of; -1 (`NO_LABEL`) where none is said.
 
         Returns:
             `torch.Tensor`: Logits of shape `(n,)`; above 0 for what looks real.
@@ -296,7 +301,10 @@ class DCGANDiscriminator(_DCGANModel):
             images = torch.cat([images, planes.expand(-1, -1, *images.shape[2:])], dim=1)
         features = self.layers(images).flatten(1)
         scores = self.head(features).flatten()
-        return scores + (self.label_embedding(labels) * features).sum(dim=1) if self.config.projection else scores
+        if not self.config.projection:
+            return scores
+        of_class = (self.label_embedding(labels.clamp(min=0)) * features).sum(dim=1)
+        return scores + of_class * (labels != NO_LABEL)
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 
 from accelerate import PartialState
 
-from hf_augment.generator_trainers.gan import GANTrainer, GANTrainingArguments
+from hf_augment.generator_trainers.gan import GANTrainer
+from hf_augment.generator_trainers.gan_arguments import GANTrainingArguments
 from hf_augment.generators.base import Generator
 from hf_augment.generators.dcgan import DCGANConfig, DCGANGenerator
 from hf_augment.seeding import derive_seed, isolated_rng
@@ -16,6 +17,7 @@ from hf_augment.study.arms import LearnedSource
 from hf_augment.study.image_classifier import on_device
 from hf_augment.study.split import Basis, Split
 from hf_augment.study.stages import last_checkpoint
+from hf_augment.study.style import check_style_rows, style_rows_of
 
 
 @dataclass
@@ -29,12 +31,15 @@ class TrainedDCGAN(LearnedSource):
         training (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of [`GANTrainingArguments`].
         how (`dict[str, Any]`, *optional*, defaults to `{}`):
             Further ones, on which the weights do not depend, such as `save_steps`.
+        style_rows (`int`, *optional*, defaults to 0):
+            Random images without labels, at most, that it learns beside the labelled ones, without a class.
     """
 
     name: str
     shape: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     how: dict[str, Any] = field(default_factory=dict, compare=False)
+    style_rows: int = field(default=0, kw_only=True)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -56,6 +61,7 @@ class TrainedDCGAN(LearnedSource):
                 f"generator_batch_size={arguments.train_batch_size} on {arguments.world_size} processes is more than "
                 f"the {len(first.train)} labelled images: lower it."
             )
+        check_style_rows(study, self.name, self.style_rows)
 
     def config(self, study: Basis) -> DCGANConfig:
         """Returns the shape for the images of a study."""
@@ -82,7 +88,7 @@ class TrainedDCGAN(LearnedSource):
         arguments = self.arguments(split, folder)
         with isolated_rng(derive_seed(arguments.seed, "dcgan")):
             generator = DCGANGenerator(self.config(split.study))
-        trainer = GANTrainer(generator, arguments, split.train)
+        trainer = GANTrainer(generator, arguments, split.train, unlabelled=style_rows_of(split, self.style_rows))
         output = trainer.train(resume_from_checkpoint=last_checkpoint(folder / "checkpoints"))
         if PartialState().is_main_process:
             generator.save_pretrained(folder / "model")

@@ -56,6 +56,10 @@ class ExperimentArguments:
     min_label_probability: float = field(
         default=0.5, metadata={"help": "Least probability of the requested label; 0 turns label agreement off."}
     )
+    generator_style_rows: int = field(
+        default=0,
+        metadata={"help": "Rows without labels that the trained generator learns the style of, at most; 0 for none."},
+    )
     curve_rows: int = field(
         default=100,
         metadata={"help": "Rows of train_split that are not labelled here, on which eval_strategy draws curves."},

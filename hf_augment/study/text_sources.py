@@ -15,7 +15,6 @@ from huggingface_hub.errors import HFValidationError
 from transformers import AutoConfig
 
 from hf_augment.data.sources import contents, resolve
-from hf_augment.data.splits import sample_rows
 from hf_augment.fingerprints import texts_digest
 from hf_augment.generator_trainers.causal_lm import CausalLMGeneratorTrainer, CausalLMGeneratorTrainingArguments
 from hf_augment.generators.base import Generator
@@ -25,10 +24,10 @@ from hf_augment.generators.openvino_backend import openvino_draws
 from hf_augment.generators.pretrained import load_causal_lm
 from hf_augment.generators.prompts import LabelPrompt, Prompt
 from hf_augment.generators.sampling import SamplingConfig
-from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import LearnedSource, Source
 from hf_augment.study.split import Basis, Split
 from hf_augment.study.stages import Stages
+from hf_augment.study.style import check_style_rows, style_rows_of
 
 
 def converted(model: str, gguf_file: str) -> Path:
@@ -155,11 +154,7 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
     def check(self, study: Basis) -> None:
         """As any language model, and raises `ValueError` if there are no texts to learn the style of."""
         super().check(study)
-        if self.style_rows and not len(study.split(0).unlabelled):
-            raise ValueError(
-                f"{self.name} has style_rows={self.style_rows}, and there are no rows without labels: pass "
-                "unlabelled, or style_rows=0."
-            )
+        check_style_rows(study, self.name, self.style_rows)
 
     def arguments(self, split: Split, folder: Path) -> CausalLMGeneratorTrainingArguments:
         """Returns the arguments of its training."""
@@ -174,8 +169,7 @@ class TrainedLanguageModel(_LanguageModel, LearnedSource):
     def train(self, split: Split, folder: Path) -> dict[str, Any]:
         generator, arguments = self.pretrained(split.study), self.arguments(split, folder)
         outputs = []
-        if self.style_rows:
-            rows = sample_rows(split.unlabelled, self.style_rows, derive_seed(split.seed, "style", split.index))
+        if (rows := style_rows_of(split, self.style_rows)) is not None:
             once = dataclasses.replace(arguments, num_train_epochs=1.0, max_steps=-1)
             outputs.append(CausalLMGeneratorTrainer(generator, once, rows, label_column=None).train())
         outputs.append(CausalLMGeneratorTrainer(generator, arguments, split.train).train())

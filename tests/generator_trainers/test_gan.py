@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 from hf_augment import DCGANConfig, DCGANDiscriminator, DCGANGenerator, GANTrainer, GANTrainingArguments
 from hf_augment.generator_trainers.adversarial_pair import LOSSES, AdversarialPair
 from hf_augment.generator_trainers.gan_monitor import PATIENCE, GANMonitor, in_a_row, mean_distance
+from hf_augment.seeding import derive_rng, derive_seed
 from tests.toys import assert_equal_weights, weights
 
 
@@ -46,10 +47,10 @@ def arguments(folder, **kwargs):
     return GANTrainingArguments(str(folder), **(defaults | {"logging_steps": 2, "sample_steps": 0} | kwargs))
 
 
-def trainer(folder, config=None, callbacks=None, data=None, features=None, **kwargs):
+def trainer(folder, config=None, callbacks=None, data=None, features=None, unlabelled=None, **kwargs):
     return GANTrainer(
         generator(**(config or {})), arguments(folder, **kwargs), data or rows(*images()), callbacks=callbacks,
-        features=features,
+        features=features, unlabelled=unlabelled,
     )  # fmt: skip
 
 
@@ -66,6 +67,8 @@ CASES = {
     "documented": ({}, {}),
     "modern": (MODERN, {"loss": "hinge", "ema_decay": 0.9, "diff_augment": ["color", "translation", "cutout"]}),
     "mismatched, mode seeking": ({}, {"mismatched_share": 0.25, "mode_seeking": 0.1}),
+    "unlabelled": ({}, {"mismatched_share": 0.25, "unlabelled": rows(*images(7, seed=1)).remove_columns("label")}),
+    "unlabelled, modern": (MODERN, {"loss": "hinge", "unlabelled": rows(*images(7, seed=1))}),
 }
 
 
@@ -120,14 +123,20 @@ def test_a_step_against_a_naive_one(tmp_path, case):
         torch.optim.Adam(module.parameters(), 2e-4, betas=(0.5, 0.999))
         for module in (pair.discriminator, pair.generator)
     ]
-    from hf_augment.seeding import derive_seed
-
     real_loss, fake_loss, wanted = LOSSES[made.args.loss]
     for step, batch in enumerate(batches[:2]):
         rng = torch.Generator().manual_seed(derive_seed(made.args.seed, "gan", step, 0))
-        labels, real = batch["labels"], batch["images"].permute(0, 3, 1, 2).float() / 127.5 - 1
-        fake = pair.generator(torch.randn(4, 8, generator=rng), labels).detach()
-        accepted, refused = real_loss(pair.discriminator(real, labels)), fake_loss(pair.discriminator(fake, labels))
+        labels, pixels = batch["labels"], [batch["images"]]
+        drawn, told = labels, labels
+        if options.get("unlabelled") is not None:  # As many without labels, beside generated ones of the same classes.
+            chosen = derive_rng(made.args.seed, "unlabelled", step, 0).integers(7, size=4)
+            pixels.append(torch.from_numpy(images(7, seed=1)[0][chosen]))
+            drawn, told = torch.cat([labels, labels]), torch.cat([labels, torch.full((4,), -1)])
+        n = len(told)
+        both = torch.cat(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+        real = both[:4]
+        fake = pair.generator(torch.randn(n, 8, generator=rng), drawn).detach()
+        accepted, refused = real_loss(pair.discriminator(both, told)), fake_loss(pair.discriminator(fake, told))
         if made.args.mismatched_share:  # Of two classes, the other one.
             torch.randint(1, 2, (4,), generator=rng)
             refused = 0.75 * refused + 0.25 * fake_loss(pair.discriminator(real, 1 - labels))
@@ -135,13 +144,13 @@ def test_a_step_against_a_naive_one(tmp_path, case):
         optimizers[0].zero_grad()
         loss.backward()
         optimizers[0].step()
-        latents = torch.randn(4, 8, generator=rng)
-        fake = pair.generator(latents, labels)
+        latents = torch.randn(n, 8, generator=rng)
+        fake = pair.generator(latents, drawn)
         optimizers[1].zero_grad()
-        loss = wanted(pair.discriminator(fake, labels))
+        loss = wanted(pair.discriminator(fake, told))
         if made.args.mode_seeking:
-            other = torch.randn(4, 8, generator=rng)
-            pixels = (fake - pair.generator(other, labels)).abs().flatten(1).mean(dim=1)
+            other = torch.randn(n, 8, generator=rng)
+            pixels = (fake - pair.generator(other, drawn)).abs().flatten(1).mean(dim=1)
             loss = loss + 0.1 * ((latents - other).abs().mean(dim=1) / (pixels + 1e-5)).mean()
         loss.backward()
         optimizers[1].step()
@@ -320,7 +329,12 @@ def other(**kwargs):
 
 pixels, labels = images()
 REFUSALS = {
-    "another size": ({"data": other(size=28)}, "images are 28×28, the generator's image_size is 32: resize or pad"),
+    "another size": (
+        {"data": other(size=28)},
+        "images of train_dataset are 28×28, the generator's image_size is 32: resize or pad",
+    ),
+    "another size without labels": ({"unlabelled": other(size=28)}, "images of unlabelled are 28×28"),
+    "no images without labels": ({"unlabelled": other().select([])}, "unlabelled has no images: leave it out"),
     "another mode": ({"data": other(channels=3)}, r"Row 0 is 32×32 RGB, but num_channels=1"),
     "other labels": ({"data": rows(pixels, labels, ["a", "b"])}, r"labels are \['a', 'b'\], the generator's"),
     "a class missing": ({"data": rows(pixels, labels * 0)}, r"no image of \['bright'\]"),

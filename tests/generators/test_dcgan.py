@@ -118,6 +118,23 @@ def test_a_discriminator_is_loaded_as_it_was_saved(tmp_path, options):
     assert not torch.equal(loaded(images, labels), loaded(images, labels.flip(0)))
 
 
+@pytest.mark.parametrize("projection", [False, True])
+def test_a_discriminator_that_is_told_no_class_asks_the_image_alone(projection):
+    discriminator = DCGANDiscriminator(config(projection=projection)).eval()
+    if projection:
+        torch.nn.init.normal_(discriminator.label_embedding.weight)
+    images = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)).repeat(4, 1, 1, 1)
+    with torch.no_grad():
+        told, untold = (discriminator(images, torch.tensor(labels)) for labels in ([0, 1, 0, 1], [-1, 0, -1, 1]))
+        # Without a class there are planes of zeros, or no inner product.
+        inputs = images if projection else torch.cat([images, torch.zeros_like(images)], dim=1)
+        alone = discriminator.head(discriminator.layers(inputs).flatten(1)).flatten()
+    assert torch.equal(untold[0], untold[2])
+    torch.testing.assert_close(untold[0], alone[0])
+    torch.testing.assert_close(untold[[1, 3]], told[[0, 1]])
+    assert len(set(untold.tolist())) == 3
+
+
 def test_another_weight_is_another_fingerprint():
     made = generator()
     before = made.fingerprint()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import datasets
 import numpy as np
@@ -111,6 +112,8 @@ def test_arguments_that_are_refused(arguments, message):
         ({"generator_diff_augment": ["blur"]}, r"For the generator, diff_augment=\['blur'\] must be some of"),
         ({"generator_latent_size": 0}, "For the generator, latent_size=0 must be 1 or more"),
         ({"generator_width": 0}, "For the generator, width=0 must be 1 or more"),
+        ({"generator_style_rows": 5}, "trained has style_rows=5, and there are no rows without labels: pass unlab"),
+        ({"generator_style_rows": -1}, "trained has style_rows=-1: it must be 0 or more"),
         ({"generators": ["real"]}, r"not among the labelled ones, and of these there are \{'cool': 0, 'warm': 0\}"),
         ({"synthetic_ratio": 0.0}, "synthetic_ratio=0 leaves nothing to compare: pass a share above 0"),
         ({"synthetic_ratio": 0.9}, "synthetic_ratio=0.9 leaves batches of 4 without a real row"),
@@ -282,6 +285,19 @@ def test_the_rest_is_what_a_split_leaves(make):
     rest = [image.tobytes() for image in image_arrays(split.rest)]
     assert (len(used), len(rest)) == (6, 14)
     assert used.isdisjoint(rest)
+
+
+def test_a_dcgan_learns_beside_images_without_labels(make):
+    learned = {}
+    for rows in (0, 4, 99):
+        study = make(train_per_class=3, seeds=1, generator_style_rows=rows, generator_num_train_epochs=1.0)
+        split, source = study.split(0), study.arms["trained"].source
+        assert len(split.unlabelled) == 14
+        # A batch of the 6 labelled images.
+        assert source.learned(split)["steps"] == 1
+        learned[rows] = source.open(split).fingerprint()
+        shutil.rmtree(study.folder)
+    assert len(set(learned.values())) == 3
 
 
 @pytest.mark.parametrize("name", CLASSIC)
