@@ -163,9 +163,9 @@ def detectable_points(rounds: int, test_rows: int, comparisons: int, splits: int
 
 class Clock:
     """
-    Says whether there is time for another round of a study, for [`Study.run`]. Rounds are taken to last as long as was
-    planned, or longer by as much as those until now did: processes begin them before others end, so that nothing else
-    tells how long one lasts. Results do not count.
+    Says whether there is time for another round of a study, or for the share of one that is left, for [`Study.run`].
+    Rounds are taken to last as long as was planned, or longer by as much as those until now did: processes begin them
+    before others end, so that nothing else tells how long one lasts. Results do not count.
 
     Example:
 
@@ -181,7 +181,8 @@ class Clock:
         end (`float`): Time at which the last round has to be done, by `clock`.
         round (`float`): Seconds of a round, as planned.
         once (`float`, *optional*, defaults to 0.0): Seconds of what is done once for all of them.
-        fitting (`int`, *optional*, defaults to 1): Number of rounds that are done whatever the time.
+        fitting (`int`, *optional*, defaults to 1): Number of rounds that were planned.
+        latest (`float`, *optional*): Time at which these have to be done. Defaults to `end`.
         clock (`Callable`, *optional*, defaults to `time.monotonic`): Returns the time in seconds.
     """
 
@@ -191,17 +192,19 @@ class Clock:
         round: float,
         once: float = 0.0,
         fitting: int = 1,
+        latest: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.end, self.round, self.once, self.fitting = end, round, once, fitting
+        self.latest = end if latest is None else latest
         self.clock, self.begun = clock, clock()
 
-    def __call__(self, rounds: int) -> bool:
+    def __call__(self, rounds: int, share: float = 1.0) -> bool:
         now, planned = self.clock(), self.once + rounds * self.round
         slower = max(1.0, (now - self.begun) / planned)
         # What was begun may not have ended.
         ready = max(now, self.begun + planned)
-        return rounds < self.fitting or ready + slower * self.round <= self.end
+        return ready + slower * share * self.round <= (self.latest if rounds < self.fitting else self.end)
 
 
 class OtherWork:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hf_augment.progress import say
 from hf_augment.study.filling import can_be_made_ahead, make_shards
 
 
@@ -17,20 +19,44 @@ if TYPE_CHECKING:
 Job = tuple[int, str, int | None]
 
 
-def runs_of(study: Study, go_on: Callable[[int], bool] | None) -> Iterator[Job]:
+def runs_of(study: Study) -> Iterator[Job]:
     """
     Yields all arms of a seed before those of the next: two processes seldom want the same generator at once. Probes of
-    what an arm was shown come last, since they would wait for it. Where `go_on` ends them, `study.seeds` becomes the
-    number of seeds that there are.
+    what an arm was shown come last, since they would wait for it.
     """
     fed = [name for name, arm in study.arms.items() if isinstance(arm.probe, str)]
-    for seed in range(study.seeds):
-        if seed and go_on is not None and not go_on(seed):
+    for arms in ([name for name in study.arms if name not in fed], fed):
+        yield from ((split, arm, seed) for seed in range(study.seeds) for arm in arms for split in range(study.splits))
+
+
+class Rounds:
+    """
+    Decides whether a run is begun. The first one that is not ends the rounds: `study.seeds` becomes its seed, and what
+    was begun of that one does not count.
+
+    Args:
+        study ([`Study`]): The study.
+        go_on (`Callable[[int, float], bool]`, *optional*): See [`Study.run`].
+    """
+
+    def __init__(self, study: Study, go_on: Callable[[int, float], bool] | None) -> None:
+        self.study, self.go_on, self.begun = study, go_on, Counter[int]()
+
+    def wanted(self, job: Job) -> bool:
+        """Whether a job is to be begun now; asked once of each, when nothing keeps it waiting any more."""
+        study, (_, arm, seed) = self.study, job
+        if not seed or seed >= study.seeds:
+            return not seed
+        # A probe takes next to no time.
+        if self.go_on is None or study.arms[arm].probe:
+            return True
+        trained = study.splits * sum(not other.probe for other in study.arms.values())
+        if not self.go_on(seed, 1 - self.begun[seed] / trained):
             study.seeds = seed
-            break
-        for arm in (arm for arm in study.arms if arm not in fed):
-            yield from ((split, arm, seed) for split in range(study.splits))
-    yield from ((split, arm, seed) for seed in range(study.seeds) for arm in fed for split in range(study.splits))
+            say(f"There is no time for more than {seed} runs of each arm.")
+            return False
+        self.begun[seed] += 1
+        return True
 
 
 def made_ahead(study: Study) -> list[Job]:

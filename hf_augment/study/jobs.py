@@ -32,6 +32,7 @@ def run_jobs(
     log_folder: Path,
     makes: Callable[[tuple[Any, ...]], Hashable] = lambda job: None,
     overtaken: int = 8,
+    wanted: Callable[[tuple[Any, ...]], bool] = lambda job: True,
     tell: Callable[..., None] = lambda *job: None,
 ) -> list[tuple[Any, ...]]:
     """
@@ -50,6 +51,7 @@ def run_jobs(
             Names what a job makes for all jobs of that name, or `None`. While the first of them makes it, the others
             wait, and some that come later are begun in their place.
         overtaken (`int`, *optional*, defaults to 8): The most jobs that wait so.
+        wanted (`Callable`, *optional*): Says of a job that could be begun now whether it is done at all.
         tell (`Callable`, *optional*): Called here with the arguments of each job that is done.
 
     Returns:
@@ -66,7 +68,7 @@ def run_jobs(
     )
     # Where a terminal does not say how large it is, tqdm would print nothing.
     size, form = shutil.get_terminal_size((100, 24)), "{n_fmt} of {total_fmt} jobs [{elapsed}{postfix}]"
-    queue, begun = _Queue(iter(jobs), makes, overtaken), []
+    queue, begun = _Queue(iter(jobs), makes, overtaken, wanted), []
     waiting: dict[Future[None], tuple[Any, ...]] = {}
     with pool, tqdm(total=total, ncols=size[0], nrows=size[1], bar_format=form, mininterval=0) as progress:
         try:
@@ -98,15 +100,27 @@ class _Queue:
     """Jobs in their order, but for those that would wait for what another one makes."""
 
     def __init__(
-        self, jobs: Iterator[tuple[Any, ...]], makes: Callable[[tuple[Any, ...]], Hashable], most: int
+        self,
+        jobs: Iterator[tuple[Any, ...]],
+        makes: Callable[[tuple[Any, ...]], Hashable],
+        most: int,
+        wanted: Callable[[tuple[Any, ...]], bool] = lambda job: True,
     ) -> None:
-        self.jobs, self.makes, self.most = jobs, makes, most
+        self.jobs, self.makes, self.most, self.wanted = jobs, makes, most, wanted
         self.put_off: list[tuple[Any, ...]] = []
         self.making: set[Hashable] = set()
         self.made: set[Hashable] = {None}
 
     def next(self) -> tuple[Any, ...] | None:
-        """The next job that waits for nothing; `None` if there is none."""
+        """The next job that waits for nothing and is wanted; `None` if there is none."""
+        while (job := self._next_free()) is not None:
+            if self.wanted(job):
+                return job
+            # Nobody waits for what it would have made.
+            self.done(job)
+        return None
+
+    def _next_free(self) -> tuple[Any, ...] | None:
         for job in self.put_off:
             if self._free(job):
                 self.put_off.remove(job)

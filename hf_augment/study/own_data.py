@@ -27,6 +27,10 @@ from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, settle
 from hf_augment.study.study import Study
 
 
+#: How much of the time more may be taken before rounds that were planned are left out.
+LATE = 0.2
+
+
 def compare(options: argparse.Namespace) -> Study:
     """Finds out what is in the data, chooses what is not given, compares, and reports; see `hf_augment experiment`."""
     begun = time.monotonic()
@@ -54,7 +58,8 @@ def compare(options: argparse.Namespace) -> Study:
     course, go_on = known["course"], None
     if not (known.get("rounds") or options.seeds):
         end = begun + 60 * options.minutes - OVERHEAD / 2 - course["after"]
-        go_on = Clock(end, course["round"], course["once"], course["fitting"])
+        latest = end + LATE * 60 * options.minutes
+        go_on = Clock(end, course["round"], course["once"], course["fitting"], latest)
     study.seeds = known.get("rounds", study.seeds)
     study.run(processes, partial(build, experiment), go_on, course["fitting"])
     write_json(plan, known | {"rounds": study.seeds})

@@ -23,7 +23,7 @@ from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
 from hf_augment.study.checks import check_kind, check_policies
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.filling import with_made
-from hf_augment.study.job_order import Job, made_ahead, makes, runs_of, worker_of
+from hf_augment.study.job_order import Job, Rounds, made_ahead, makes, runs_of, worker_of
 from hf_augment.study.jobs import run_jobs
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.publication import write
@@ -201,7 +201,7 @@ class Study(Basis):
         self,
         processes: int = 1,
         rebuild: Callable[[], Study] | None = None,
-        go_on: Callable[[int], bool] | None = None,
+        go_on: Callable[[int, float], bool] | None = None,
         ahead: int = LEAST_PAIRS,
     ) -> list[ArmRun]:
         """
@@ -212,10 +212,11 @@ class Study(Basis):
                 Number of runs at a time, each in a process with its share of the machine's cores.
             rebuild (`Callable`, *optional*):
                 Builds the same study in another process: a function of a module, or a `partial` of one.
-            go_on (`Callable[[int], bool]`, *optional*):
-                Asked before each further seed, with the number of seeds that all arms have been begun with: `False`
-                leaves the others out, and `seeds` becomes that number. By default nothing is left out. It must not
-                look at results, or the verdicts have another error than they state.
+            go_on (`Callable[[int, float], bool]`, *optional*):
+                Asked before each run of a further seed, with the number of seeds before it and the share of its runs
+                that have not been begun: `False` leaves it out with all others from that seed on, and `seeds` becomes
+                that number. By default nothing is left out. It must not look at results, or the verdicts have another
+                error than they state.
             ahead (`int`, *optional*, defaults to 3):
                 Number of seeds that processes may begin with, `go_on` willing, while others wait for what a generator
                 makes.
@@ -229,7 +230,8 @@ class Study(Basis):
             raise ValueError(f"processes={processes} needs rebuild=..., the function that builds the study.")
         say(self._plan("" if go_on is None else "at most "))
         jobs: Iterator[Job]
-        jobs, total, begun = runs_of(self, go_on), len(self.arms) * self.splits * self.seeds, len(self.runs)
+        jobs, total, begun = runs_of(self), len(self.arms) * self.splits * self.seeds, len(self.runs)
+        wanted, seeds = Rounds(self, go_on).wanted, self.seeds
 
         def done(index: int, name: str, seed: int | None) -> None:
             """Trains what has not been trained in another process, and says how it came out."""
@@ -250,10 +252,12 @@ class Study(Basis):
             # One beyond those that wait: of these the first makes what they need, if nothing does so ahead.
             overtaken = max(1, waiting * min(self.seeds, ahead) + bool(making))
             work, jobs = partial(worker_of, rebuild), chain(making, jobs)
-            run_jobs(work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, done)
+            run_jobs(work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, wanted, done)
         else:
-            for job in jobs:
+            for job in filter(wanted, jobs):
                 done(*job)
+        if self.seeds < seeds:
+            self.runs = [run for run in self.runs if run.seed < self.seeds]
         order = list(self.arms)
         self.runs.sort(key=lambda run: (order.index(run.arm), run.split, run.seed))
         return self.runs

@@ -99,9 +99,18 @@ def test_what_is_done_once_is_no_part_of_a_round():
     assert asked([0, 1, 2], end=100, round=20, once=60) == [True, False]
 
 
-def test_the_rounds_of_the_plan_are_done_whatever_the_time():
-    assert asked([0, 100, 200, 300], end=0, round=1, fitting=3) == [True, True, False]
+def test_the_rounds_of_the_plan_may_be_late_but_not_by_any_time():
+    late = {"end": 100, "latest": 120, "round": 40, "fitting": 3}
+    assert asked([0, 40, 80, 120], **late) == [True, True, False]
+    assert asked([0, 40, 81], **late) == [True, False]
+    assert asked([0, 40, 80], **(late | {"fitting": 1})) == [True, False]
     assert asked([0, 100], end=0, round=1) == [False]
+
+
+def test_what_is_left_of_a_round_takes_its_share_of_the_time():
+    clock = Clock(end=100, round=50, clock=iter([0, 60, 60, 60]).__next__)
+    # The first round was slower than planned, by a fifth.
+    assert [clock(1), clock(1, 2 / 3), clock(1, 0.7)] == [False, True, False]
 
 
 def test_the_course_of_a_study_is_what_its_work_costs():

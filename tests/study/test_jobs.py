@@ -171,6 +171,27 @@ def test_few_are_overtaken_and_no_more_are_asked_for():
     assert [queue.next() for _ in range(12)] == [("g",)] * 12
 
 
+def test_what_is_not_wanted_when_it_could_begin_is_left_out_and_nobody_waits_for_it():
+    asked = []
+
+    def wanted(job):
+        asked.append(job)
+        return job not in names("g1", "b")
+
+    queue = _Queue(iter(names("a", "g1", "g2", "b", "h", "g3")), maker, 8, wanted)
+    assert [queue.next() for _ in range(5)] == [*names("a", "g2", "h", "g3"), None]
+    assert asked == names("a", "g1", "g2", "b", "h", "g3")
+
+
+def test_what_waits_is_asked_for_when_it_waits_no_more():
+    unwanted = []
+    queue = _Queue(iter(names("g1", "g2", "g3", "a")), maker, 8, lambda job: job not in unwanted)
+    assert [queue.next() for _ in range(3)] == [*names("g1", "a"), None]
+    unwanted += names("g2")
+    queue.done(("g1",))
+    assert [queue.next(), queue.next()] == [("g3",), None]
+
+
 @pytest.mark.slow
 def test_processes_do_not_wait_for_each_other(tmp_path):
     jobs = [("g1", 0), ("g2", 0), ("a", 0), ("b", 0)]

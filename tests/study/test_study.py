@@ -117,9 +117,21 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     assert "review.html" not in {path.name for path in study.folder.glob("hub/*/*")}
     # Once more: nothing is trained, and of a third seed there is no question.
     again, asked = make(seeds=3), []
-    again.run(go_on=lambda seeds: asked.append(seeds) or seeds < 2)
-    assert (len(again.stages.reused), again.seeds, asked) == (6, 2, [1, 2])
+    again.run(go_on=lambda *rounds: asked.append(rounds) or rounds[0] < 2)
+    assert (len(again.stages.reused), again.seeds) == (6, 2)
+    assert asked == [(1, 1), (1, pytest.approx(2 / 3)), (1, pytest.approx(1 / 3)), (2, 1)]
     assert "at most 9 runs" in capsys.readouterr().out
+
+
+def test_a_round_that_cannot_be_ended_does_not_count(make, capsys):
+    """Its first run was begun, and then there was no time for the others."""
+    study = make(seeds=3)
+    runs = study.run(go_on=lambda seeds, share: seeds < 1 or share == 1)
+    assert study.seeds == 1
+    assert [(run.arm, run.seed) for run in runs] == [("baseline", 0), ("baseline_same_steps", 0), ("said", 0)]
+    assert study.stages.result("split-0/baseline-1") is not None
+    told = capsys.readouterr().out
+    assert told.count("There is no time for more than 1 runs of each arm.") == 1
 
 
 def test_live_and_static_arms_show_candidates_of_one_stream(make):
