@@ -48,10 +48,10 @@ class Learned(Protocol):
 @dataclass(frozen=True)
 class Costs:
     """
-    Measured seconds of one process: of a training `step` of the classifier, to predict a `row`, to generate an
-    `example` that filters accept, and of all the `learning` of each generator that learns the labelled rows, by name.
-    `accepted` is the share of candidates that filters accepted; a language model answers a `question` at the end, when
-    nothing else is done.
+    Measured seconds of one process: of a training `step` of the classifier, to predict a `row`, of all candidates for
+    an `example` until filters accept one or it is given up, and of all the `learning` of each generator that learns
+    the labelled rows, by name. `accepted` is the share of candidates that filters accepted; a language model answers a
+    `question` at the end, when nothing else is done.
     """
 
     step: float
@@ -77,9 +77,9 @@ class Work:
     Args:
         steps (`int`): Training steps of a round.
         rows (`int`): Rows predicted in a round.
-        examples (`int`, *optional*, defaults to 0): Examples that have to be accepted, once for all rounds.
+        examples (`int`, *optional*, defaults to 0): Examples that are to be made, once for all rounds.
         learned (`tuple[str, ...]`, *optional*, defaults to `()`): Generators that learn the rows, once.
-        own_examples (`int`, *optional*, defaults to 0): Examples that have to be accepted in each round.
+        own_examples (`int`, *optional*, defaults to 0): Examples that are to be made in each round.
         draws (`int`, *optional*, defaults to 1):
             Generators that are made, all of them counted above: processes may be at work on several at a time.
         questions (`int`, *optional*, defaults to 0): Questions that a language model is asked, once.
@@ -304,7 +304,7 @@ def _classifier_seconds(study: Study, steps: int) -> tuple[float, float]:
 
 
 def _example_seconds(stream: SynthesisPipeline, candidates: int) -> tuple[float, float]:
-    """Seconds for an accepted example, and the share of candidates that are accepted."""
+    """Seconds of all candidates for an example, and the share of candidates that are accepted."""
     # What an interrupted measurement left in a cache would seem to cost nothing.
     generator = stream.generator.generator if isinstance(stream.generator, CachedGenerator) else stream.generator
     one = _seconds_of_one(generator)
@@ -312,7 +312,8 @@ def _example_seconds(stream: SynthesisPipeline, candidates: int) -> tuple[float,
     shard = trial.make(0)
     # Of few candidates none, or all, may be accepted by chance: the rule of succession.
     accepted = (len(shard.slots) + 1) / (candidates + 2)
-    return _each(one, shard.seconds, candidates, stream.shard_size) / accepted, accepted
+    tries = (1 - (1 - accepted) ** stream.max_attempts) / accepted
+    return tries * _each(one, shard.seconds, candidates, stream.shard_size), accepted
 
 
 def _seconds_of_one(generator: Any) -> float:

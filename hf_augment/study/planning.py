@@ -122,7 +122,7 @@ def _measure(
     costs = costs.slowed(slowdown(elsewhere, processes, threads, cores()))
     say(
         f"A training step takes {costs.step:.2f} s, {1 / costs.row:.0f} rows are predicted in a second"
-        + (f", an accepted example takes {costs.example:.1f} s ({costs.accepted:.0%} pass)" if streams else "")
+        + (f", an example takes {costs.example:.1f} s ({costs.accepted:.0%} of candidates pass)" if streams else "")
         + "".join(
             f", the {name} generator learns for {seconds:.0f} s"
             for name, seconds in costs.learning.items()

@@ -9,6 +9,7 @@ import pytest
 from transformers import TrainingArguments
 
 from hf_augment.evaluation.statistics import crossed_error
+from hf_augment.filters.fluency import Fluency
 from hf_augment.generators.cached import CachedGenerator
 from hf_augment.study import budget
 from hf_augment.study.budget import (
@@ -220,6 +221,15 @@ def test_what_is_in_a_cache_is_measured_all_the_same(make, tmp_path):  # noqa: F
     assert slow.calls == 3
     budget._example_seconds(stream, 4)
     assert slow.calls == 6
+
+
+@pytest.mark.parametrize(("attempts", "tries"), [(1, 1.0), (3, 1 + 5 / 6 + 25 / 36)])
+def test_an_example_that_no_candidate_becomes_is_given_up(monkeypatch, attempts, tries):
+    """Of four candidates none passes, so that one of six is expected to."""
+    monkeypatch.setattr(budget, "_each", lambda *_: 10.0)
+    nothing = Fluency(min_words=1000)
+    stream = SynthesisPipeline(TEXT.generator(), [nothing], np.array([0.5, 0.5]), 1, 8, attempts)
+    assert budget._example_seconds(stream, 4) == (pytest.approx(10 * tries), 1 / 6)
 
 
 def test_of_candidates_that_are_made_together_each_further_one_costs_less():
