@@ -12,7 +12,8 @@ DESCRIPTION = """\
 Trains a classifier of your data by itself and with generated examples, as often as the time allows, and tells whether
 they helped at equal steps, what they cost, and what the classifier was shown. Columns, classes, sizes and times are
 found out and said; every option of this page replaces one that would be chosen. Further options are those of the
-Trainer: --help-all lists them. The same command goes on where it was interrupted."""
+Trainer: --help-all lists them. The same command goes on where it was interrupted; after a single run of
+each arm also with other --minutes or --seeds."""
 
 #: What is not known here is for the Trainer.
 TAKES_MORE = True

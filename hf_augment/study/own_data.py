@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from hf_augment.study.budget import Clock
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import cores
 from hf_augment.study.planning import OVERHEAD, afford, asked_rows
-from hf_augment.study.settling import MAY_DIFFER, asked_as, check_typed, settle
+from hf_augment.study.settling import MAY_DIFFER, MOST_ROUNDS, asked_as, check_typed, settle
 from hf_augment.study.study import Study
 
 
+#: Options that say how many runs are compared.
+MORE_RUNS = ("minutes", "seeds")
 #: How much of the time more may be taken before rounds that were planned are left out.
 LATE = 0.2
 
@@ -39,16 +42,9 @@ def compare(options: argparse.Namespace) -> Study:
     typed = {name: value for name, value in vars(options).items() if not callable(value)}
     make_folder("output_dir", folder)
     processes = default_processes() if options.processes is None else options.processes
-    plan, known = folder / "plan.json", {}
+    plan, known = folder / "plan.json", dict[str, Any]()
     if plan.exists():
-        known = read_json(plan, f"Delete {folder}: all of it is done again")
-        if changed := _changed(known["typed"], typed):
-            raise ValueError(
-                f"{folder} holds a comparison of other options, {changed}: pass these, or another output_dir."
-            )
-        if "course" not in known:
-            raise ValueError(f"{plan} is of an earlier version of hf_augment: pass another output_dir.")
-        experiment = asked_as(Experiment(**known["experiment"]), options)
+        known, experiment = _begun(plan, typed, options)
     else:
         experiment, known["course"] = afford(settle(options, data, folder), data, options, processes, begun)
     known |= {"typed": typed, "experiment": dataclasses.asdict(experiment)}
@@ -69,6 +65,27 @@ def compare(options: argparse.Namespace) -> Study:
         given.pop(name, None)
     study.report(given, **_told(study, options.minutes))
     return study
+
+
+def _begun(plan: Path, typed: dict[str, Any], options: argparse.Namespace) -> tuple[dict[str, Any], Experiment]:
+    """Reads a plan, and the experiment that was begun by it. Raises `ValueError` if other options were typed now."""
+    folder = plan.parent
+    known = read_json(plan, f"Delete {folder}: all of it is done again")
+    if "course" not in known:
+        raise ValueError(f"{plan} is of an earlier version of hf_augment: pass another output_dir.")
+    experiment, was = asked_as(Experiment(**known["experiment"]), options), known["typed"]
+    more = _changed(was, typed, MORE_RUNS)
+    # One pair of runs was no look at a verdict.
+    may_differ = {*MAY_DIFFER, *(MORE_RUNS if known.get("rounds", 0) * experiment.splits == 1 else ())}
+    if changed := _changed(was, typed, (was.keys() | typed.keys()) - may_differ):
+        why = " Runs that are added after a verdict would make the next one too sure." if changed == more else ""
+        raise ValueError(
+            f"{folder} holds a comparison of other options, {changed}: pass these, or another output_dir.{why}"
+        )
+    if more:
+        experiment = dataclasses.replace(experiment, seeds=options.seeds or MOST_ROUNDS)
+        del known["rounds"]
+    return known, experiment
 
 
 def read_data(options: argparse.Namespace) -> Data:
@@ -101,8 +118,9 @@ def default_processes() -> int:
     return 1 if torch.accelerator.is_available() else min(4, cores())
 
 
-def _changed(was: dict[str, Any], now: dict[str, Any]) -> str:
-    names = sorted(name for name in (was.keys() | now.keys()) - set(MAY_DIFFER) if was.get(name) != now.get(name))
+def _changed(was: dict[str, Any], now: dict[str, Any], of: Iterable[str]) -> str:
+    """Says which of some options are other ones now, and what they were."""
+    names = sorted(name for name in of if was.get(name) != now.get(name))
     return ", ".join(f"{name}={was.get(name)!r}" for name in names)
 
 

@@ -45,10 +45,12 @@ def test_more_runs():
     assert said.startswith("Compare more draws (--splits): 3 pairs of runs see effects from about ")
     timed = {"settings": {"minutes": "15.0"}}
     assert next_steps(replace(compared(pairs=1, baseline=500, same_steps=800, instruct=900), **timed)) == [
-        "Compare more runs: one pair gives no verdict. Pass --seeds 3, or more --minutes."
+        "Compare more runs: one pair gives no verdict. Pass --seeds 3, or more --minutes: what is done is kept."
     ]
     (said,) = next_steps(replace(compared(baseline=500, same_steps=800, instruct=803), **timed))
-    assert said.startswith("Compare more runs (more --minutes): 3 pairs of runs see effects from about ")
+    assert said.startswith(
+        "Compare more runs (more --minutes, and a new --output_dir): 3 pairs of runs see effects from about "
+    )
     # What looks like harm is not worth more runs.
     assert next_steps(compared(baseline=500, same_steps=800, instruct=797)) == []
 

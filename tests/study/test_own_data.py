@@ -354,3 +354,12 @@ def test_the_whole_of_it_on_a_file(tiny, capsys):
     assert "Measuring" not in capsys.readouterr().out
     with pytest.raises(SystemExit, match="holds a comparison of other options, max_test_rows=None: pass these"):
         main([*command, "--max_test_rows", "4"])
+    # One pair gave no verdict: more runs are added to it, and what is done is kept.
+    trained = Path("runs/tickets/split-0/prompted-0/stage.json").read_bytes()
+    main([*command, "--seeds", "2"])
+    results = json.loads(Path("runs/tickets/report/results.json").read_text())
+    assert sorted({run["seed"] for run in results["runs"]}) == [0, 1]
+    assert Path("runs/tickets/split-0/prompted-0/stage.json").read_bytes() == trained
+    # Two pairs gave one.
+    with pytest.raises(SystemExit, match=r"seeds=2: pass .* after a verdict would make the next one too sure"):
+        main([*command, "--seeds", "3"])
