@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart quickstart-images documented-images few-shot test test-slow lint types check findings clean
+.PHONY: quickstart quickstart-images documented-images few-shot digits test test-slow lint types check findings clean
 
 quickstart: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml $(ARGS)
@@ -32,6 +32,17 @@ FEW_SHOT_3300 := --num_train_epochs 1 --generators instruct --classic --splits 3
 few-shot-%: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \
 		--train_per_class $* --output_dir runs/sst2_$* $(FEW_SHOT_$*)
+
+# Digits with 10, 30 and 100 labelled images of each class, five draws of each: about as many steps of the DCGAN each time.
+digits: digits-10 digits-30 digits-100
+
+DIGITS_10 := --generator_num_train_epochs 1500
+DIGITS_30 := --generator_num_train_epochs 375
+DIGITS_100 := --generator_num_train_epochs 100
+
+digits-%: .venv/installed
+	$(BIN)/python recipes/cifar10.py --config recipes/configs/digits_few_shot.yaml \
+		--train_per_class $* --output_dir runs/digits_$* $(DIGITS_$*) $(ARGS)
 
 # Tiny models gain nothing from a second thread, so each core has tests of its own.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4
