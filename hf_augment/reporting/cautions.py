@@ -58,6 +58,11 @@ def hardly_shown(results: Results, arms: Sequence[str]) -> list[str]:
     return found
 
 
+def not_tried(results: Results, arms: Sequence[str]) -> list[str]:
+    """Arms that were left out, and why."""
+    return [f"{arm} was not tried, {why}." for arm, why in results.not_tried.items()]
+
+
 def few_accepted(results: Results, arms: Sequence[str]) -> list[str]:
     """Arms of whose candidates the filters accepted less than a tenth, and the filter that let the fewest pass."""
     found = []
@@ -163,4 +168,7 @@ def named(names: Iterable[str]) -> str:
 
 
 #: All rules, the most serious first.
-RULES = (hardly_shown, few_accepted, only_chance, endless_warmup, still_falling, not_tested_classes, missed_classes)
+RULES = (
+    *(hardly_shown, not_tried, few_accepted, only_chance, endless_warmup, still_falling),
+    *(not_tested_classes, missed_classes),
+)

@@ -75,6 +75,7 @@ class Results:
             Accuracy of a generator's own model, asked for the labels of test rows, by words on which and how many.
         judge_accuracy (`float`, *optional*):
             Accuracy of the classifiers that judge labels on labelled rows that each has not seen.
+        not_tried (`dict[str, str]`, *optional*): Arms that were left out, each with the reason, as a clause.
         notes (`list[str]`, *optional*): Sentences that belong beside the tables.
         tables (`list[TableRows]`, *optional*): Further tables: title, header, rows.
         pictures (`dict[str, str]`, *optional*): Further pictures in the report's folder: file names, what they show.
@@ -97,6 +98,7 @@ class Results:
     beside_probe: list[Difference] = field(default_factory=list)
     zero_shot: dict[str, float] = field(default_factory=dict)
     judge_accuracy: float | None = None
+    not_tried: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     tables: list[TableRows] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)

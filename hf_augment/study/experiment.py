@@ -75,6 +75,11 @@ class Experiment:
     prompt: dict[str, Any] = field(default_factory=dict)
     generator_training: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def of_images(self) -> bool:
+        """Whether its rows are images: their classifier has a width, that of texts a model."""
+        return "width" in self.classifier
+
 
 def build(experiment: Experiment, data: Data | None = None) -> Study:
     """

@@ -63,7 +63,7 @@ def compare(options: argparse.Namespace) -> Study:
     given = {name: value for name, value in (typed | options.more).items() if value is not None}
     for name in ("more", "opening", "help_all"):
         given.pop(name, None)
-    study.report(given, **_told(study, options.minutes))
+    study.report(given, not_tried=course.get("not_tried", {}), **_told(study, options.minutes))
     return study
 
 

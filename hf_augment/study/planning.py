@@ -6,7 +6,8 @@ import argparse
 import dataclasses
 import math
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from hf_augment.data.opening import Data
 from hf_augment.progress import say, working
@@ -40,16 +41,31 @@ QUESTIONS, QUESTIONS_A_MINUTE, LEAST_ASKED = 160, 10, 20
 
 #: Arms that cost much and bring little beside the others.
 _POOR = frozenset({"trained", "probe_trained", "trained_crop"})
-#: What is given up, one after the other, until the least number of rounds fits: arms, fresh examples, steps, and test
-#: rows. An arm with a generator stays, or nothing would be compared.
-SAVINGS: tuple[tuple[Any, ...], ...] = (
-    (frozenset(), 4, 1.0),
-    (_POOR, 4, 1.0),
-    (_POOR | {"eda", "crop"}, 4, 1.0),
-    (_POOR | {"eda", "crop"}, 8, 1.0),
-    (_POOR | {"eda", "crop"}, 8, 0.5),
-    (_POOR | {"eda", "crop"}, 8, 0.25),
-    (_POOR | {"eda", "crop"}, 8, 0.25, 400),
+
+
+class Saving(NamedTuple):
+    """
+    What is given up for time: arms, fresh examples (each is shown so often), a share of the steps, test rows beyond so
+    many, and a share of the steps in which a DCGAN learns.
+    """
+
+    without: frozenset[str]
+    reuse: int = 4
+    share: float = 1.0
+    test_rows: int | None = None
+    learning: float = 1.0
+
+
+#: What is tried, one after the other, until the least number of rounds fits. An arm with a generator stays, or nothing
+#: would be compared.
+SAVINGS = (
+    Saving(frozenset()),
+    Saving(_POOR),
+    Saving(_POOR | {"eda", "crop"}),
+    Saving(_POOR | {"eda", "crop"}, 8),
+    Saving(_POOR | {"eda", "crop"}, 8, 0.5),
+    Saving(_POOR | {"eda", "crop"}, 8, 0.25, learning=0.5),
+    Saving(_POOR | {"eda", "crop"}, 8, 0.25, 400, 0.5),
 )
 
 
@@ -58,17 +74,23 @@ def afford(
 ) -> tuple[Experiment, dict[str, Any]]:
     """
     Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
-    up. `begun` is when the command was, by `time.monotonic`. Returns also how many rounds are `fitting`, and the
-    seconds that are planned ([`Work.course`]).
+    up. `begun` is when the command was, by `time.monotonic`. Returns also how many rounds are `fitting`, the seconds
+    that are planned ([`Work.course`]), and what is `not_tried`, with reasons.
     """
     typed = _typed(options)
     # Further seeds on the same draws tell nothing of other draws.
     wanted = options.seeds or (LEAST_PAIRS if experiment.splits == 1 else 1)
-    costs = _measure(experiment, data, options, processes, begun, wanted)
+    measured = _measure(experiment, data, options, processes, begun, wanted)
     left = _left(options, begun)
+    experiment, slow = without_slow(experiment, measured.learning, left, typed)
+    for name, why in slow.items():
+        say(f"{name} is not tried, {why}.")
     for saving in SAVINGS:
         poorer = saved(experiment, typed, *saving)
-        study = build(poorer, data)
+        study, costs = build(poorer, data), measured
+        if experiment.of_images:
+            learning = {name: saving.learning * seconds for name, seconds in measured.learning.items()}
+            costs = dataclasses.replace(measured, learning=learning)
         work = work_of(study, options.minutes)
         rounds = min(work.rounds(costs, PLANNED * left, processes), experiment.seeds)
         if rounds >= wanted:
@@ -77,7 +99,25 @@ def afford(
         rounds = min(work.rounds(costs, left, processes), wanted)
     needed = 60 * options.minutes - left + work.seconds(costs, wanted, processes) / PLANNED
     _tell(study, rounds, options, wanted, needed)
-    return poorer, {"fitting": max(1, min(rounds, wanted))} | work.course(costs, processes, study.augmented_steps())
+    course = work.course(costs, processes, study.augmented_steps())
+    return poorer, {"fitting": max(1, min(rounds, wanted)), "not_tried": slow} | course
+
+
+def without_slow(
+    experiment: Experiment, learning: Mapping[str, float], seconds: float, typed: set[str]
+) -> tuple[Experiment, dict[str, str]]:
+    """
+    Returns an experiment without arms whose generator would learn the rows for longer than there are seconds, unless
+    they were typed; and these arms, with the reason.
+    """
+    least = min(saving.learning for saving in SAVINGS) if experiment.of_images else 1.0
+    slow = {name: needed for name, needed in learning.items() if seconds < least * needed < math.inf}
+    if "arms" in typed or not slow:
+        return experiment, {}
+    arms = tuple(arm for arm in experiment.arms if arm not in _POOR)
+    why = "since its generator would learn the rows for some {} minutes here (--arms {}, and more --minutes)"
+    told = {name: why.format(math.ceil(needed / 60), name) for name, needed in slow.items()}
+    return dataclasses.replace(experiment, arms=arms), told
 
 
 def _typed(options: argparse.Namespace) -> set[str]:
@@ -140,16 +180,20 @@ def saved(
     without: frozenset[str],
     reuse: int,
     share: float,
-    test_rows: int | None = None,
+    test_rows: int | None,
+    learning: float,
 ) -> Experiment:
     """
-    Returns an experiment that takes less time: without some arms, each example shown so often at least, with a share
-    of the steps, and with so many test rows at most. What was `typed` stays.
+    Returns an experiment that takes less time by a [`Saving`]. What was `typed` stays.
     """
     arms = tuple(arm for arm in experiment.arms if "arms" in typed or arm not in without)
-    if "prompted" not in arms and "trained" in experiment.arms:
-        # Of images.
-        arms = tuple(arm for arm in experiment.arms if arm in arms or arm == "trained")
+    if set(arms) <= {"probe"}:
+        # Of images: the generator, or what there is beside one that is too slow.
+        arms = tuple(arm for arm in experiment.arms if arm in {"probe", "trained"})
+        arms = experiment.arms if set(arms) <= {"probe"} else arms
+    generator = experiment.generator_training
+    if experiment.of_images:
+        generator = generator | {"num_train_epochs": learning * generator["num_train_epochs"]}
     now = experiment.training
     # The warm-up is a part of the steps.
     share = 1.0 if "max_steps" in typed else share
@@ -159,7 +203,9 @@ def saved(
     if "synthetic_shard_size" not in typed:
         training["synthetic_shard_size"] = shard_size(examples_of(training))
     most = experiment.max_test_rows if test_rows is None or "max_test_rows" in typed else test_rows
-    return dataclasses.replace(experiment, arms=arms, training=training, max_test_rows=most)
+    return dataclasses.replace(
+        experiment, arms=arms, training=training, max_test_rows=most, generator_training=generator
+    )
 
 
 def work_of(study: Study, minutes: float = math.inf) -> Work:

@@ -42,6 +42,12 @@ def test_an_arm_that_was_shown_next_to_nothing():
     ]
 
 
+def test_an_arm_that_there_was_no_time_for():
+    assert cautions(made(("base", 90, {}), ("crop", 92, {}), not_tried={"trained": "since it is slow"})) == [
+        "trained was not tried, since it is slow."
+    ]
+
+
 def test_few_candidates_accepted_and_by_which_filter():
     shares = {"acceptance": 0.03, "acceptance_fluency": 0.5, "acceptance_label_agreement": 0.06, "per_second": 1.0}
     found = made(("base", 90, {}), acceptance={"base": shares, "other": shares | {"acceptance": 0.1}})

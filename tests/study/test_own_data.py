@@ -4,6 +4,7 @@ import argparse
 import csv
 import dataclasses
 import json
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hf_augment.generators.served.connection import Endpoint
 from hf_augment.generators.served.model import ASKED
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.planning import SAVINGS, saved, work_of
+from hf_augment.study.planning import SAVINGS, saved, without_slow, work_of
 from hf_augment.study.settling import settle, shard_size, training_parser
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
@@ -248,6 +249,35 @@ def test_an_arm_with_a_generator_stays_whatever_the_time():
         steps = {"max_steps": 4, "warmup_steps": 1, "per_device_train_batch_size": 4}
         experiment = Experiment({}, steps | {"synthetic_ratio": 0.5, "synthetic_reuse": 1}, arms)
         assert saved(experiment, set(), *SAVINGS[-1]).arms == left
+
+
+def of_images(*arms):
+    steps = {"max_steps": 40, "warmup_steps": 4, "per_device_train_batch_size": 4, "synthetic_ratio": 0.5}
+    experiment = Experiment({}, steps | {"synthetic_reuse": 4}, arms or ("probe", "crop", "trained", "trained_crop"))
+    return dataclasses.replace(experiment, classifier={"width": 8}, generator_training={"num_train_epochs": 10.0})
+
+
+def test_a_dcgan_may_learn_for_half_of_its_steps():
+    experiment = of_images()
+    epochs = [saved(experiment, set(), *saving).generator_training["num_train_epochs"] for saving in SAVINGS]
+    assert epochs == [10.0] * 5 + [5.0] * 2
+
+
+@pytest.mark.parametrize("saving", SAVINGS)
+def test_a_generator_that_is_too_slow_is_left_out_and_said(saving):
+    experiment = of_images()
+    # In 100 s half of its steps can be done.
+    assert without_slow(experiment, {"trained": 199.0}, 100, set()) == (experiment, {})
+    assert without_slow(experiment, {"trained": math.inf}, 100, set()) == (experiment, {})
+    assert without_slow(experiment, {"trained": 201.0}, 100, {"arms"}) == (experiment, {})
+    left, why = without_slow(experiment, {"trained": 201.0}, 100, set())
+    assert left.arms == ("probe", "crop")
+    assert list(why) == ["trained"]
+    assert "learn the rows for some 4 minutes here (--arms trained, and more --minutes)" in why["trained"]
+    # What is left is compared, and texts have others.
+    assert saved(left, set(), *saving).arms == ("probe", "crop")
+    of_texts = dataclasses.replace(experiment, classifier={"model": "tiny"})
+    assert without_slow(of_texts, {"trained": 101.0}, 100, set())[0].arms == ("probe", "crop")
 
 
 def test_rows_without_labels_make_arms_of_their_own(settled):
