@@ -489,7 +489,7 @@ def test_bad_input_ends_with_one_line_before_any_training(parts, case, refused):
 
 @pytest.mark.parametrize("config", sorted(path.name for path in (ROOT / "recipes/configs").glob("*.yaml")))
 def test_configurations_are_understood(config, tmp_path, refused):
-    recipe = "cifar10.py" if config.startswith("cifar10") else "imdb.py"
+    recipe = "cifar10.py" if config.startswith(("cifar10", "digits")) else "imdb.py"
     arguments = ["--config", ROOT / "recipes/configs" / config, "--dataset", tmp_path / "nowhere"]
     # What only a GPU does is refused before that where there is none.
     arguments += ["--bf16", "false"]

@@ -67,6 +67,8 @@ SAVINGS = (
     Saving(_POOR | {"eda", "crop"}, 8, 0.25, learning=0.5),
     Saving(_POOR | {"eda", "crop"}, 8, 0.25, 400, 0.5),
 )
+#: Where not even one round of that fits: a look, which gives no verdict, but takes hardly more than the time.
+LEAST = Saving(_POOR | {"eda", "crop"}, 16, 0.125, 200, 0.5)
 
 
 def afford(
@@ -85,19 +87,26 @@ def afford(
     experiment, slow = without_slow(experiment, measured.learning, left, typed)
     for name, why in slow.items():
         say(f"{name} is not tried, {why}.")
-    for saving in SAVINGS:
-        poorer = saved(experiment, typed, *saving)
-        study, costs = build(poorer, data), measured
+
+    def design(saving: Saving) -> tuple[Experiment, Study, Costs, Work]:
+        poorer, costs = saved(experiment, typed, *saving), measured
         if experiment.of_images:
             learning = {name: saving.learning * seconds for name, seconds in measured.learning.items()}
             costs = dataclasses.replace(measured, learning=learning)
-        work = work_of(study, options.minutes)
+        study = build(poorer, data)
+        return poorer, study, costs, work_of(study, options.minutes)
+
+    for saving in SAVINGS:
+        poorer, study, costs, work = design(saving)
         rounds = min(work.rounds(costs, PLANNED * left, processes), experiment.seeds)
         if rounds >= wanted:
             break
     else:
         rounds = min(work.rounds(costs, left, processes), wanted)
     needed = 60 * options.minutes - left + work.seconds(costs, wanted, processes) / PLANNED
+    if not rounds:
+        poorer, study, costs, work = design(LEAST)
+        rounds = min(work.rounds(costs, left, processes), 1)
     _tell(study, rounds, options, wanted, needed)
     course = work.course(costs, processes, study.augmented_steps())
     return poorer, {"fitting": max(1, min(rounds, wanted)), "not_tried": slow} | course

@@ -17,9 +17,10 @@ from hf_augment.commands.options import nearest
 from hf_augment.data.opening import open_data
 from hf_augment.generators.served.connection import Endpoint
 from hf_augment.generators.served.model import ASKED
+from hf_augment.study import planning
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.planning import SAVINGS, saved, without_slow, work_of
+from hf_augment.study.planning import LEAST, SAVINGS, afford, saved, without_slow, work_of
 from hf_augment.study.settling import settle, shard_size, training_parser
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
@@ -278,6 +279,22 @@ def test_a_generator_that_is_too_slow_is_left_out_and_said(saving):
     assert saved(left, set(), *saving).arms == ("probe", "crop")
     of_texts = dataclasses.replace(experiment, classifier={"model": "tiny"})
     assert without_slow(of_texts, {"trained": 101.0}, 100, set())[0].arms == ("probe", "crop")
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "rounds"),
+    # Of 120 steps, or a half, a quarter, or an eighth of them, by two arms.
+    [(0.01, 120, 3), (0.4, 60, 3), (0.9, 30, 3), (2.0, 30, 1), (5.0, 15, 1), (100.0, 15, 1)],
+)
+def test_the_less_time_there_is_the_poorer_is_what_is_compared(settled, monkeypatch, step, steps, rounds):
+    costs = Costs(step=step, row=1e-6, example=1e-6)
+    monkeypatch.setattr(planning, "_measure", lambda *_: costs)
+    monkeypatch.setattr(planning, "_left", lambda *_: 240.0)
+    experiment = settled("--arms", "prompted")
+    options = argparse.Namespace(minutes=5, seeds=None, arms=["prompted"], more={}, max_test_rows=None)
+    poorer, course = afford(experiment, open_data("tickets.csv"), options, 1, 0.0)
+    assert (poorer.training["max_steps"], course["fitting"]) == (steps, rounds)
+    assert poorer.training["synthetic_reuse"] == (LEAST.reuse if steps == 15 else 8 if step > 0.01 else 4)
 
 
 def test_rows_without_labels_make_arms_of_their_own(settled):
