@@ -53,7 +53,7 @@ class Rounds:
         trained = study.splits * sum(not other.probe for other in study.arms.values())
         if not self.go_on(seed, 1 - self.begun[seed] / trained):
             study.seeds = seed
-            say(f"There is no time for more than {seed} runs of each arm.")
+            say(f"No further round is begun: {seed} {'runs' if seed > 1 else 'run'} of each arm on each draw.")
             return False
         self.begun[seed] += 1
         return True

@@ -192,14 +192,14 @@ def saved(
     test_rows: int | None,
     learning: float,
 ) -> Experiment:
-    """
-    Returns an experiment that takes less time by a [`Saving`]. What was `typed` stays.
-    """
+    """Returns an experiment that takes less time by a [`Saving`]. What was `typed` stays."""
     arms = tuple(arm for arm in experiment.arms if "arms" in typed or arm not in without)
+    if "prompted" not in arms and "trained" in experiment.arms:
+        # Of images, which have one generator.
+        arms = tuple(arm for arm in experiment.arms if arm in arms or arm == "trained")
     if set(arms) <= {"probe"}:
-        # Of images: the generator, or what there is beside one that is too slow.
-        arms = tuple(arm for arm in experiment.arms if arm in {"probe", "trained"})
-        arms = experiment.arms if set(arms) <= {"probe"} else arms
+        # What there is beside a generator that is too slow.
+        arms = experiment.arms
     generator = experiment.generator_training
     if experiment.of_images:
         generator = generator | {"num_train_epochs": learning * generator["num_train_epochs"]}

@@ -258,13 +258,16 @@ def of_images(*arms):
     return dataclasses.replace(experiment, classifier={"width": 8}, generator_training={"num_train_epochs": 10.0})
 
 
-def test_a_dcgan_may_learn_for_half_of_its_steps():
+def test_a_generator_of_images_stays_with_each_saving_and_may_learn_for_half_of_its_steps():
     experiment = of_images()
+    arms = [saved(experiment, set(), *saving).arms for saving in (*SAVINGS, LEAST)]
+    assert arms[1:3] == [("probe", "crop", "trained"), ("probe", "trained")]
+    assert all("trained" in of for of in arms)
     epochs = [saved(experiment, set(), *saving).generator_training["num_train_epochs"] for saving in SAVINGS]
     assert epochs == [10.0] * 5 + [5.0] * 2
 
 
-@pytest.mark.parametrize("saving", SAVINGS)
+@pytest.mark.parametrize("saving", [*SAVINGS, LEAST])
 def test_a_generator_that_is_too_slow_is_left_out_and_said(saving):
     experiment = of_images()
     # In 100 s half of its steps can be done.

@@ -131,7 +131,7 @@ def test_a_round_that_cannot_be_ended_does_not_count(make, capsys):
     assert [(run.arm, run.seed) for run in runs] == [("baseline", 0), ("baseline_same_steps", 0), ("said", 0)]
     assert study.stages.result("split-0/baseline-1") is not None
     told = capsys.readouterr().out
-    assert told.count("There is no time for more than 1 runs of each arm.") == 1
+    assert told.count("No further round is begun: 1 run of each arm on each draw.") == 1
 
 
 def test_live_and_static_arms_show_candidates_of_one_stream(make):
