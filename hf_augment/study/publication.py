@@ -176,7 +176,10 @@ def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
 def _repeats(study: Basis, examples: datasets.Dataset) -> list[int]:
     """Returns the examples that repeat a real row of the study: an image exactly, a text by [`Memorization`]."""
     with working("Looking for real rows among the examples to publish"):
-        real = [study.classifier.values(rows) for rows in (study.data.train, *study.data.evaluations.values())]
+        # Those without labels, too: a generator may have learned what they are like.
+        unlabelled = [] if study.data.unlabelled is None else [study.data.unlabelled]
+        rows_of_all = (study.data.train, *study.data.evaluations.values(), *unlabelled)
+        real = [study.classifier.values(rows) for rows in rows_of_all]
         if study.classifier.kind == "image":
             known = {image.tobytes() for images in real for image in images}
             return [i for i, image in enumerate(study.classifier.values(examples)) if image.tobytes() in known]

@@ -206,21 +206,22 @@ def test_nothing_is_published_of_real_rows_and_no_example_that_no_filter_saw(mak
 
 def test_an_example_that_repeats_a_real_row_is_not_published(make, caplog):
     class Copies(ToyGenerator):
-        """Every second example is a labelled row or a test row."""
+        """Every second example is a labelled row, a test row or one without a label."""
 
         def generate(self, labels, seed):
             made = super().generate(labels, seed)
-            real = [*TEXT.rows(40)["text"][:], *TEXT.rows(12, seed=1)["text"][:]]
             return [{"text": real[(seed + i) % len(real)]} if i % 2 else example for i, example in enumerate(made)]
 
+    labelled, tested, unlabelled = (TEXT.rows(n, seed=seed)["text"][:] for n, seed in ((40, 0), (12, 1), (60, 2)))
+    real = [*labelled, *tested, *unlabelled]
     study = make([Arm("said", Copies(TEXT, "copies"), filters=[NearDuplicates()])])
+    study.data.unlabelled = datasets.Dataset.from_dict({"text": unlabelled})
     study.run()
     study.report()
     shown = study.stores["said"].dataset()["text"][:]
     staged = datasets.Dataset.from_parquet(str(study.folder / "hub/said-synthetic/data/train.parquet"))["text"][:]
-    real = {*TEXT.rows(40)["text"][:], *TEXT.rows(12, seed=1)["text"][:]}
-    assert real & set(shown)
-    assert not real & set(staged)
+    assert set(unlabelled) - {*labelled, *tested} & set(shown)
+    assert not set(real) & set(staged)
     assert 0 < len(staged) < len(shown)
     assert f"said-synthetic leaves out {len(shown) - len(staged)} of {len(shown)} examples" in caplog.text
 
