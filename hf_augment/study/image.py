@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import numpy as np
 from accelerate import PartialState
 
 from hf_augment.data.holdouts import load_holdouts, load_train_and_test
@@ -29,6 +30,7 @@ from hf_augment.study.image_settings import ImageExperimentArguments
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.split import Split
 from hf_augment.study.study import Study
+from hf_augment.study.style import learned_rows
 
 
 def load_image_data(args: ImageExperimentArguments, seed: int) -> LabelledData:
@@ -82,8 +84,11 @@ class ImageFilters:
 
     def __call__(self, split: Split, source: Source, generator: Generator) -> list[Filter]:
         """Returns the filters of a split."""
-        real = RealFeatures(ClassifierFeatures(split.judge()), image_arrays(split.train))
-        filters: list[Filter] = [FeatureCopies(real, self.min_copy_distance)]
+        features = ClassifierFeatures(split.judge())
+        real = learned = RealFeatures(features, image_arrays(split.train))
+        if len(rows := learned_rows(split, source)) > 1:
+            learned = RealFeatures(features, np.concatenate([image_arrays(of) for of in rows]))
+        filters: list[Filter] = [FeatureCopies(learned, self.min_copy_distance)]
         if self.min_label_probability:
             judge = split.out_of_fold_judge(self.judge_folds) if source.learns else split.judge()
             names = list(generator.label_names)

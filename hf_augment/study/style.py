@@ -6,6 +6,7 @@ import datasets
 
 from hf_augment.data.splits import sample_rows
 from hf_augment.seeding import derive_seed
+from hf_augment.study.arms import Source
 from hf_augment.study.split import Basis, Split
 
 
@@ -24,3 +25,12 @@ def style_rows_of(split: Split, count: int) -> datasets.Dataset | None:
     if not count:
         return None
     return sample_rows(split.unlabelled, count, derive_seed(split.seed, "style", split.index))
+
+
+def learned_rows(split: Split, source: Source) -> list[datasets.Dataset]:
+    """
+    Returns the rows of a split that a source may repeat: the labelled ones, and those without labels that its
+    generators learn the style of.
+    """
+    counts = [getattr(leaf, "style_rows", 0) for leaf in source.leaves()]
+    return [split.train, *(rows for count in counts if (rows := style_rows_of(split, count)) is not None)]

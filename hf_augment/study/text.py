@@ -28,6 +28,7 @@ from hf_augment.study.nearest_texts import NearestTexts, memorization
 from hf_augment.study.served_model import ServedJudge
 from hf_augment.study.split import Split
 from hf_augment.study.study import Study
+from hf_augment.study.style import learned_rows
 from hf_augment.study.text_sources import PromptedLanguageModel
 
 
@@ -125,7 +126,9 @@ class TextFilters:
         filters: list[Filter] = [
             Fluency(min_words=self.min_words),
             NearDuplicates(threshold=threshold),
-            Memorization(split.train["text"][:], threshold=threshold),
+            Memorization(
+                [text for rows in learned_rows(split, source) for text in rows["text"][:]], threshold=threshold
+            ),
             EvaluationOverlap([text for rows in evaluations for text in rows["text"][:]], threshold=threshold),
         ]
         if self.max_perplexity is not None:

@@ -14,7 +14,7 @@ from transformers import pipeline
 from hf_augment import AugmentingTrainingArguments
 from hf_augment.images.arrays import image_arrays
 from hf_augment.seeding import isolated_rng
-from hf_augment.study.image import write_samples
+from hf_augment.study.image import ImageFilters, write_samples
 from hf_augment.study.image_classifier import CLASSIC, ImageClassifier
 from hf_augment.study.image_settings import ImageExperimentArguments
 from hf_augment.study.split import REFERENCE
@@ -288,16 +288,24 @@ def test_the_rest_is_what_a_split_leaves(make):
 
 
 def test_a_dcgan_learns_beside_images_without_labels(make):
-    learned = {}
+    learned, rejected = {}, {}
     for rows in (0, 4, 99):
-        study = make(train_per_class=3, seeds=1, generator_style_rows=rows, generator_num_train_epochs=1.0)
+        options = {"generator_style_rows": rows, "generator_num_train_epochs": 1.0, "min_label_probability": 0.0}
+        study = make(train_per_class=3, seeds=1, max_steps=2, **options)
         split, source = study.split(0), study.arms["trained"].source
         assert len(split.unlabelled) == 14
         # A batch of the 6 labelled images.
         assert source.learned(split)["steps"] == 1
         learned[rows] = source.open(split).fingerprint()
+        # What it has learned it may repeat, and the filter of copies knows it.
+        copies = ImageFilters(min_label_probability=0.0)(split, source, None)[0]
+        others = image_arrays(split.unlabelled)
+        known = copies.judge([{"image": image} for image in others], [0] * len(others))
+        rejected[rows] = sum(not verdict.accepted for verdict in known)
         shutil.rmtree(study.folder)
     assert len(set(learned.values())) == 3
+    assert rejected[0] < rejected[99] == 14
+    assert rejected[4] >= 4
 
 
 @pytest.mark.parametrize("name", CLASSIC)

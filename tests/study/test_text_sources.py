@@ -7,11 +7,13 @@ from types import SimpleNamespace
 import pytest
 from datasets import Dataset
 
-from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, Study, TextClassifier
+from hf_augment import Arm, AugmentingTrainingArguments, LabelledData, Memorization, Study, TextClassifier
 from hf_augment.generators.causal_lm import CausalLMGenerator
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt
 from hf_augment.generators.sampling import SamplingConfig
 from hf_augment.study import text_sources
+from hf_augment.study.style import style_rows_of
+from hf_augment.study.text import TextFilters
 from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toys import TEXT
@@ -128,5 +130,14 @@ def test_a_trained_model_learns_the_style_of_texts_without_labels_first(tmp_path
     )
     learned = [source(rows).folder(study(rows).split(0)) / "model.safetensors" for rows in steps]
     assert learned[0].read_bytes() != learned[1].read_bytes()
+    # What it has learned it may repeat, and the filter of copies knows it.
+    split = study(16).split(0)
+    learned = [{"text": text} for text in style_rows_of(split, 16)["text"][:]]
+    rejected = {}
+    for rows in (0, 16):
+        filters = TextFilters(min_words=1, min_label_probability=0.0)(split, source(rows), None)
+        (copies,) = (f for f in filters if isinstance(f, Memorization))
+        rejected[rows] = sum(not verdict.accepted for verdict in copies.judge(learned, [0] * 16))
+    assert rejected[0] < rejected[16] == 16
     with pytest.raises(ValueError, match="trained has style_rows=16, and there are no rows without labels"):
         source(16).check(study(16, per_class=20))
