@@ -71,18 +71,21 @@ def _repeat(results: Results) -> Iterator[str]:
     # Where rows were drawn, more runs on the same draws tell nothing of others.
     timed = "minutes" in results.settings and len({run.split for run in results.runs}) == 1
     if best.pairs == 1:
-        more = (
-            "--seeds 3, or more --minutes: what is done is kept"
-            if timed
-            else "--seeds 3, or --splits 5 with train_per_class"
-        )
-        yield f"Compare more runs: one pair gives no verdict. Pass {more}."
+        yield f"Compare more runs: one pair gives no verdict. Pass {_more_runs(results, timed)}."
     elif best.verdict == "no detectable effect" and best.mean > 0 and best.detectable is not None:
         more = "runs (more --minutes, and a new --output_dir)" if timed else "draws (--splits)"
         yield (
             f"Compare more {more}: {best.pairs} pairs of runs see effects from about "
             f"{100 * best.detectable:.1f} points, and {best.arm} has {best.points}."
         )
+
+
+def _more_runs(results: Results, timed: bool) -> str:
+    if not timed:
+        return "--seeds 3, or --splits 5 with train_per_class"
+    if results.usual_steps is not None:
+        return f"more --minutes, and a new --output_dir: runs of {results.usual_steps} steps are usual"
+    return "--seeds 3, or more --minutes: what is done is kept"
 
 
 def _train_longer(results: Results) -> Iterator[str]:

@@ -63,6 +63,14 @@ def not_tried(results: Results, arms: Sequence[str]) -> list[str]:
     return [f"{arm} was not tried, {why}." for arm, why in results.not_tried.items()]
 
 
+def fewer_steps(results: Results, arms: Sequence[str]) -> list[str]:
+    """That there was time for fewer steps than is usual."""
+    if results.usual_steps is None:
+        return []
+    steps = results.of_arm(results.reference)[0].steps
+    return [f"A run had {steps} steps, of {results.usual_steps} that are usual: there was no time for more."]
+
+
 def few_accepted(results: Results, arms: Sequence[str]) -> list[str]:
     """Arms of whose candidates the filters accepted less than a tenth, and the filter that let the fewest pass."""
     found = []
@@ -169,6 +177,6 @@ def named(names: Iterable[str]) -> str:
 
 #: All rules, the most serious first.
 RULES = (
-    *(hardly_shown, not_tried, few_accepted, only_chance, endless_warmup, still_falling),
+    *(hardly_shown, not_tried, fewer_steps, few_accepted, only_chance, endless_warmup, still_falling),
     *(not_tested_classes, missed_classes),
 )

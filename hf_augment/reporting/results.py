@@ -76,6 +76,7 @@ class Results:
         judge_accuracy (`float`, *optional*):
             Accuracy of the classifiers that judge labels on labelled rows that each has not seen.
         not_tried (`dict[str, str]`, *optional*): Arms that were left out, each with the reason, as a clause.
+        usual_steps (`int`, *optional*): Steps of a run by the rules, where there was time for fewer only.
         notes (`list[str]`, *optional*): Sentences that belong beside the tables.
         tables (`list[TableRows]`, *optional*): Further tables: title, header, rows.
         pictures (`dict[str, str]`, *optional*): Further pictures in the report's folder: file names, what they show.
@@ -99,6 +100,7 @@ class Results:
     zero_shot: dict[str, float] = field(default_factory=dict)
     judge_accuracy: float | None = None
     not_tried: dict[str, str] = field(default_factory=dict)
+    usual_steps: int | None = None
     notes: list[str] = field(default_factory=list)
     tables: list[TableRows] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from hf_augment.reporting.terminal import print_data
 from hf_augment.study.budget import Clock
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import cores
-from hf_augment.study.planning import OVERHEAD, afford, asked_rows
+from hf_augment.study.planning import OVERHEAD, afford, asked_rows, only_look
 from hf_augment.study.settling import MAY_DIFFER, MOST_ROUNDS, asked_as, check_typed, settle
 from hf_augment.study.study import Study
 
@@ -63,7 +63,8 @@ def compare(options: argparse.Namespace) -> Study:
     given = {name: value for name, value in (typed | options.more).items() if value is not None}
     for name in ("more", "opening", "help_all"):
         given.pop(name, None)
-    study.report(given, not_tried=course.get("not_tried", {}), **_told(study, options.minutes))
+    left_out = {name: course[name] for name in ("not_tried", "usual_steps") if name in course}
+    study.report(given, **left_out, **_told(study, options.minutes))
     return study
 
 
@@ -76,9 +77,15 @@ def _begun(plan: Path, typed: dict[str, Any], options: argparse.Namespace) -> tu
     experiment, was = asked_as(Experiment(**known["experiment"]), options), known["typed"]
     more = _changed(was, typed, MORE_RUNS)
     # One pair of runs was no look at a verdict.
-    may_differ = {*MAY_DIFFER, *(MORE_RUNS if known.get("rounds", 0) * experiment.splits == 1 else ())}
+    one_pair, usual = known.get("rounds", 0) * experiment.splits == 1, known["course"].get("usual_steps")
+    look = only_look(experiment, usual)
+    may_differ = {*MAY_DIFFER, *(MORE_RUNS if one_pair and not look else ())}
     if changed := _changed(was, typed, (was.keys() | typed.keys()) - may_differ):
-        why = " Runs that are added after a verdict would make the next one too sure." if changed == more else ""
+        why = ""
+        if changed == more:
+            why = " Runs that are added after a verdict would make the next one too sure."
+            if one_pair:
+                why = f" Its runs had {experiment.training['max_steps']} of {usual} steps: more of them prove nothing."
         raise ValueError(
             f"{folder} holds a comparison of other options, {changed}: pass these, or another output_dir.{why}"
         )

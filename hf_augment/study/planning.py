@@ -77,7 +77,7 @@ def afford(
     """
     Chooses the richest design of which the time allows enough rounds, and says what it is. What was typed is not given
     up. `begun` is when the command was, by `time.monotonic`. Returns also how many rounds are `fitting`, the seconds
-    that are planned ([`Work.course`]), and what is `not_tried`, with reasons.
+    that are planned ([`Work.course`]), what is `not_tried`, with reasons, and the `usual_steps` where it has fewer.
     """
     typed = _typed(options)
     # Further seeds on the same draws tell nothing of other draws.
@@ -108,8 +108,17 @@ def afford(
         poorer, study, costs, work = design(LEAST)
         rounds = min(work.rounds(costs, left, processes), 1)
     _tell(study, rounds, options, wanted, needed)
-    course = work.course(costs, processes, study.augmented_steps())
-    return poorer, {"fitting": max(1, min(rounds, wanted)), "not_tried": slow} | course
+    known = {"fitting": max(1, min(rounds, wanted)), "not_tried": slow}
+    usual = experiment.training["max_steps"]
+    if poorer.training["max_steps"] < usual:
+        known["usual_steps"] = usual
+    return poorer, known | work.course(costs, processes, study.augmented_steps())
+
+
+def only_look(experiment: Experiment, usual_steps: int | None) -> bool:
+    """Whether an experiment has a smaller share of the usual steps than one that may lead to a verdict."""
+    least = min(saving.share for saving in SAVINGS)
+    return usual_steps is not None and experiment.training["max_steps"] < least * usual_steps
 
 
 def without_slow(

@@ -47,6 +47,11 @@ def test_more_runs():
     assert next_steps(replace(compared(pairs=1, baseline=500, same_steps=800, instruct=900), **timed)) == [
         "Compare more runs: one pair gives no verdict. Pass --seeds 3, or more --minutes: what is done is kept."
     ]
+    short = compared(pairs=1, baseline=500, same_steps=800, instruct=900)
+    assert next_steps(replace(short, usual_steps=120, **timed)) == [
+        "Compare more runs: one pair gives no verdict. Pass more --minutes, and a new --output_dir: runs of 120 steps "
+        "are usual."
+    ]
     (said,) = next_steps(replace(compared(baseline=500, same_steps=800, instruct=803), **timed))
     assert said.startswith(
         "Compare more runs (more --minutes, and a new --output_dir): 3 pairs of runs see effects from about "

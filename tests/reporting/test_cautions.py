@@ -48,6 +48,12 @@ def test_an_arm_that_there_was_no_time_for():
     ]
 
 
+def test_fewer_steps_than_are_usual():
+    assert cautions(made(("base", 90, {}), ("crop", 92, {}), usual_steps=800)) == [
+        "A run had 40 steps, of 800 that are usual: there was no time for more."
+    ]
+
+
 def test_few_candidates_accepted_and_by_which_filter():
     shares = {"acceptance": 0.03, "acceptance_fluency": 0.5, "acceptance_label_agreement": 0.06, "per_second": 1.0}
     found = made(("base", 90, {}), acceptance={"base": shares, "other": shares | {"acceptance": 0.1}})

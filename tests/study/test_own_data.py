@@ -15,12 +15,13 @@ from hf_augment.cli import main
 from hf_augment.commands.experiment import add_arguments
 from hf_augment.commands.options import nearest
 from hf_augment.data.opening import open_data
+from hf_augment.files import read_json, write_json
 from hf_augment.generators.served.connection import Endpoint
 from hf_augment.generators.served.model import ASKED
 from hf_augment.study import planning
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
-from hf_augment.study.planning import LEAST, SAVINGS, afford, saved, without_slow, work_of
+from hf_augment.study.planning import LEAST, SAVINGS, afford, only_look, saved, without_slow, work_of
 from hf_augment.study.settling import settle, shard_size, training_parser
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
@@ -297,6 +298,8 @@ def test_the_less_time_there_is_the_poorer_is_what_is_compared(settled, monkeypa
     options = argparse.Namespace(minutes=5, seeds=None, arms=["prompted"], more={}, max_test_rows=None)
     poorer, course = afford(experiment, open_data("tickets.csv"), options, 1, 0.0)
     assert (poorer.training["max_steps"], course["fitting"]) == (steps, rounds)
+    assert course.get("usual_steps") == (None if steps == 120 else 120)
+    assert only_look(poorer, course.get("usual_steps")) == (steps == 15)
     assert poorer.training["synthetic_reuse"] == (LEAST.reuse if steps == 15 else 8 if step > 0.01 else 4)
 
 
@@ -391,8 +394,7 @@ def test_the_whole_of_it_on_a_file(tiny, capsys):
     assert "max_steps=" not in told
     assert "too little time for 3, which take some" in told
     assert "Not tested: prompted (" in told
-    plan = json.loads(Path("runs/tickets/plan.json").read_text())
-    assert plan["rounds"] == 1
+    assert json.loads(Path("runs/tickets/plan.json").read_text())["rounds"] == 1
     results = json.loads(Path("runs/tickets/report/results.json").read_text())
     assert {run["arm"] for run in results["runs"]} == {"baseline_same_steps", "probe", "prompted"}
     settings = results["settings"]
@@ -404,6 +406,12 @@ def test_the_whole_of_it_on_a_file(tiny, capsys):
     assert "Measuring" not in capsys.readouterr().out
     with pytest.raises(SystemExit, match="holds a comparison of other options, max_test_rows=None: pass these"):
         main([*command, "--max_test_rows", "4"])
+    # Runs of so few steps prove nothing, however many.
+    file, known = Path("runs/tickets/plan.json"), read_json(Path("runs/tickets/plan.json"), "")
+    write_json(file, known | {"course": known["course"] | {"usual_steps": 40}})
+    with pytest.raises(SystemExit, match=r"Its runs had 4 of 40 steps: more of them prove nothing"):
+        main([*command, "--seeds", "2"])
+    write_json(file, known)
     # One pair gave no verdict: more runs are added to it, and what is done is kept.
     trained = Path("runs/tickets/split-0/prompted-0/stage.json").read_bytes()
     main([*command, "--seeds", "2"])
