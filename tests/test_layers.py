@@ -11,7 +11,7 @@ import hf_augment
 ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
     {"seeding", "fingerprints", "files", "progress", "checks", "extras"}
-    | {"words", "label_names", "label_sets", "text_pairs"},
+    | {"words", "sentences", "label_names", "label_sets", "text_pairs"},
     {"weights"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hf_augment.evaluation.comparison import Difference
-from hf_augment.reporting.cautions import at_chance, named
+from hf_augment.reporting.cautions import at_chance
 from hf_augment.reporting.results import Results
+from hf_augment.sentences import named
 
 
 def answer(results: Results, arms: Sequence[str] | None = None) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
@@ -12,14 +11,13 @@ from scipy import stats
 from hf_augment.blending.schedule import LEAST_SHOWN
 from hf_augment.evaluation.comparison import LEVEL
 from hf_augment.reporting.results import Results
+from hf_augment.sentences import named
 
 
 #: A smaller share of accepted candidates is worth a line: most of what was paid for was thrown away.
 LEAST_ACCEPTED = 0.1
 #: The share of its whole fall that a training loss may still fall by in the last quarter of the steps.
 STILL_FALLING = 0.2
-#: The most names in a sentence.
-MOST_NAMES = 5
 
 
 def cautions(results: Results, arms: Sequence[str] | None = None) -> list[str]:
@@ -167,12 +165,6 @@ def missed_classes(results: Results, arms: Sequence[str]) -> list[str]:
         f"Never recognised: {named(map(repr, missed))}, by {named(who)}, on any test row."
         for missed, who in by_classes.items()
     ]
-
-
-def named(names: Iterable[str]) -> str:
-    """Names in a sentence, of many the first ones."""
-    shown = list(itertools.islice(names := list(names), MOST_NAMES))
-    return f"{', '.join(shown)} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ", ".join(shown)
 
 
 #: All rules, the most serious first.

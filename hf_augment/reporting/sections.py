@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from hf_augment.evaluation.robustness import TableRows
 from hf_augment.reporting import plots, tables
 from hf_augment.reporting.results import Results, perturbed
+from hf_augment.sentences import counted
 
 
 #: Rows of a picture that one can still take in.
@@ -91,7 +92,7 @@ def make_sections(results: Results, arms: Sequence[str] | None = None) -> list[S
 def limits(results: Results, arms: Sequence[str]) -> list[str]:
     """Returns the limits of the figures of these arms, a sentence each."""
     runs, splits = max(len(results.of_arm(arm)) for arm in arms), len({run.split for run in results.runs})
-    counts = f"{runs} run{'s' * (runs != 1)} of an arm and {splits} draw{'s' * (splits != 1)} of labelled rows"
+    counts = f"{counted(runs, 'run')} of an arm and {counted(splits, 'draw')} of labelled rows"
     measured = f"Measured with {counts}."
     if splits == 1:
         measured += " What another draw of labelled rows would give was not measured."

@@ -12,6 +12,7 @@ from hf_augment.evaluation.robustness import TableRows
 from hf_augment.reporting.answer import untrained
 from hf_augment.reporting.results import Results
 from hf_augment.reporting.samples import Sample
+from hf_augment.sentences import counted
 
 
 Rows = list[tuple[str, ...]]
@@ -35,7 +36,7 @@ def data_table(results: Results) -> TableRows:
         *((f"Rows of {name}", str(count)) for name, count in data.evaluations.items()),
         ("Classifier", results.models.get("classifier", "")),
         *((title, name) for title, name in models.items()),
-        ("Runs", ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items())),
+        ("Runs", ", ".join(counted(count, word) for word, count in counts.items())),
         ("Compared with", f"{results.reference}, on {results.test}" if len(results.arms) > 1 else ""),
     ]
     return "Data", ("name", "value"), [row for row in rows if row[1]]
@@ -121,7 +122,7 @@ def difference_table(differences: Sequence[Difference]) -> TableRows:
             d.arm,
             d.points,
             d.interval,
-            f"{d.unit}, {d.pairs} pair{'s' if d.pairs > 1 else ''}",
+            f"{d.unit}, {counted(d.pairs, 'pair')}",
             d.verdict,
         )
         for d in differences

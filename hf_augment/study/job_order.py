@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hf_augment.progress import say
+from hf_augment.sentences import counted
 from hf_augment.study.filling import can_be_made_ahead, make_shards
 
 
@@ -53,7 +54,7 @@ class Rounds:
         trained = study.splits * sum(not other.probe for other in study.arms.values())
         if not self.go_on(seed, 1 - self.begun[seed] / trained):
             study.seeds = seed
-            say(f"No further round is begun: {seed} {'runs' if seed > 1 else 'run'} of each arm on each draw.")
+            say(f"No further round is begun: {counted(seed, 'run')} of each arm on each draw.")
             return False
         self.begun[seed] += 1
         return True

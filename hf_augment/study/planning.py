@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hf_augment.data.opening import Data
 from hf_augment.progress import say, working
+from hf_augment.sentences import counted
 from hf_augment.study.arms import LearnedSource
 from hf_augment.study.budget import (
     TRIED,
@@ -263,15 +264,16 @@ def _tell(study: Study, rounds: int, options: argparse.Namespace, wanted: int, n
     """Says what the time allows; `wanted` rounds need so many seconds."""
     tests, arms = len(study.data.evaluations["test"]), len(study.arms) - 1
     draws = f" on each of {study.splits} draws of the labelled rows" if study.splits > 1 else ""
+    runs = f"enough for {counted(rounds, 'run')}" if rounds else "too little for a run"
     say(
-        f"{options.minutes:g} minutes are taken to be enough for {rounds} runs of each of {len(study.arms)} arms "
+        f"{options.minutes:g} minutes are taken to be {runs} of each of {len(study.arms)} arms "
         f"({', '.join(study.arms)}){draws}, {study.augmented_steps()} steps a run."
     )
     if rounds < wanted:
-        rule = "all the same" if options.seeds else "as far as they fit, one at least"
+        rule = "all the same" if options.seeds else "as far as the time allows, one run at least"
         say(
-            f"That is too little time for {wanted}, which take some {math.ceil(needed / 60)} minutes; they are done "
-            f"{rule}. Fewer --arms, --max_steps or --max_new_tokens take less."
+            f"{counted(wanted, 'run')} of each would take some {math.ceil(needed / 60)} minutes, done {rule}. "
+            "Fewer --arms, --max_steps or --max_new_tokens take less."
         )
     if study.splits == 2:
         say("Two draws tell little of others, however many runs they have: --splits 3 or more would.")

@@ -18,6 +18,7 @@ from hf_augment.filters.pairs import PairOfTexts
 from hf_augment.progress import say
 from hf_augment.reporting.results import Results
 from hf_augment.seeding import derive_seed
+from hf_augment.sentences import counted
 from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
 from hf_augment.study.checks import check_kind, check_policies
@@ -269,9 +270,10 @@ class Study(Basis):
 
     def _plan(self, limit: str) -> str:
         plan = (
-            f"{limit}{len(self.arms) * self.splits * self.seeds} runs: {len(self.arms)} arms, {self.splits} draws of "
-            f"the labelled rows, {self.seeds} seeds; "
-            f"{len(self.split(0).train)} labelled rows, {len(self.data.evaluations['test'])} test rows."
+            f"{limit}{counted(len(self.arms) * self.splits * self.seeds, 'run')}: {counted(len(self.arms), 'arm')}, "
+            f"{counted(self.splits, 'draw')} of the labelled rows, {counted(self.seeds, 'seed')}; "
+            f"{counted(len(self.split(0).train), 'labelled row')}, "
+            f"{counted(len(self.data.evaluations['test']), 'test row')}."
         )
         if self.splits * self.seeds == 1:
             plan += " One run of each arm gives no verdict: pass seeds=3, or train_per_class and splits=3."

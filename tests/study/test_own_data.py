@@ -392,7 +392,8 @@ def test_the_whole_of_it_on_a_file(tiny, capsys):
     assert "labels: column 'topic'" in told
     assert "learning_rate=" in told
     assert "max_steps=" not in told
-    assert "too little time for 3, which take some" in told
+    assert "minutes are taken to be too little for a run of each of 3 arms" in told
+    assert "3 runs of each would take some" in told
     assert "Not tested: prompted (" in told
     assert json.loads(Path("runs/tickets/plan.json").read_text())["rounds"] == 1
     results = json.loads(Path("runs/tickets/report/results.json").read_text())

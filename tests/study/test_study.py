@@ -98,7 +98,7 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     assert [difference.arm for difference in study.differences()] == ["baseline", "said"]
     assert study.stores["said"].dataset().column_names[0] == "text"
     told = capsys.readouterr().out
-    assert "6 runs: 3 arms, 1 draws of the labelled rows, 2 seeds; 12 labelled rows, 12 test rows." in told
+    assert "6 runs: 3 arms, 1 draw of the labelled rows, 2 seeds; 12 labelled rows, 12 test rows." in told
     assert re.search(r"Run 6 of 6: said, seed 2 of 2: [01]\.\d{3}\n", told)
     study.report({"origin": "a list"})
     last = capsys.readouterr().out.splitlines()
