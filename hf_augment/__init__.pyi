@@ -52,7 +52,13 @@ from .study.study import Study
 from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore
 from .training.arguments import AugmentationArguments, AugmentingTrainingArguments
-from .training.feedback.policies import ClassAllocation, HardSeeds, Policy, UncertaintySelection
+from .training.feedback.policies import (
+    ClassAllocation,
+    HardSeeds,
+    Policy,
+    ReducibleErrorSelection,
+    UncertaintySelection,
+)
 from .training.guard import AugmentationGuard
 from .training.mixin import AugmentingMixin
 from .training.shape import baseline_steps
@@ -113,6 +119,7 @@ __all__ = [
     "Policy",
     "PromptedJudge",
     "RealFeatures",
+    "ReducibleErrorSelection",
     "Results",
     "RobustnessCallback",
     "RobustnessReport",

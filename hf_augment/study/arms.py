@@ -18,7 +18,13 @@ from hf_augment.study.identity import FEEDBACK, arguments, identity_of
 from hf_augment.study.split import REFERENCE, Basis, Split
 from hf_augment.training.arguments import AugmentingTrainingArguments
 from hf_augment.training.checks import check_generator
-from hf_augment.training.feedback.policies import ClassAllocation, HardSeeds, Policy, UncertaintySelection
+from hf_augment.training.feedback.policies import (
+    ClassAllocation,
+    HardSeeds,
+    Policy,
+    ReducibleErrorSelection,
+    UncertaintySelection,
+)
 
 
 class Source(ABC):
@@ -339,13 +345,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "_unfiltered": {"filters": ()},
     "_guarded": {"guarded": True},
     "_live": {"policies": (UncertaintySelection(),)},
+    "_reducible": {"policies": (ReducibleErrorSelection(),)},
     "_allocated": {"policies": (ClassAllocation(ahead=True),)},
     "_seeded": {"policies": (HardSeeds(),)},
     "_steered": {"policies": (UncertaintySelection(), ClassAllocation(ahead=True), HardSeeds())},
     "_static": {"policies": ()},
 }
 #: Of these, those of real rows, which nothing filters.
-OF_REAL_ROWS = ("", "_live", "_allocated", "_static")
+OF_REAL_ROWS = ("", "_live", "_reducible", "_allocated", "_static")
 #: Of these, those that choose in rounds.
 IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
 

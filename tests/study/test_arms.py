@@ -87,7 +87,7 @@ def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
         "real",
         "learned",
     ]
-    known = r"\['real', 'real_live', 'real_allocated', 'real_static', 'learned', .*'learned_static'\]"
+    known = r"\['real', 'real_live', 'real_reducible', 'real_allocated', 'real_static', 'learned', .*\]"
     with pytest.raises(ValueError, match=rf"generators has \['given'\]: it must be some of {known}"):
         arms_by_name(["given", "real"], [Learned()], filters)
 

@@ -52,10 +52,10 @@ def check_feedback(trainer: Any) -> None:
         if policy.seeds:
             _check_seeding(type(policy).__name__, trainer.generator, trainer.train_dataset)
     chosen = [UncertaintySelection()] if policies is None else policies
-    judged = any(f.gives_label_probabilities for f in trainer.filters)
-    if not judged and any(isinstance(policy, UncertaintySelection) for policy in chosen):
+    blind = [type(policy).__name__ for policy in chosen if policy.needs_judge]
+    if blind and not any(f.gives_label_probabilities for f in trainer.filters):
         logger.warning_once(
-            "UncertaintySelection goes by entropy alone, since no filter judges labels: what is mislabelled comes "
+            f"{blind[0]} goes by the classifier alone, since no filter judges labels: what is mislabelled comes "
             "first then. Add LabelAgreement(judge, min_probability=0.0) to filters, or pass policies=[] for chance."
         )
     for task in ("class_shares", "score", "seed"):

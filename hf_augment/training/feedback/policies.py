@@ -106,6 +106,7 @@ class Policy(ABC):
         random_share (`float`, defaults to 0.0):
             The share of what is chosen, in `[0, 1]`, that is drawn at random, whatever the scores.
         needs_validation (`bool`, defaults to `False`): Whether it looks at [`Round.validation`].
+        needs_judge (`bool`, defaults to `False`): Whether its scores tell little where no filter judges labels.
         ahead (`bool`, defaults to `False`):
             Whether its shares of the classes are also those of the candidates that are not made yet.
         seed_share (`float`, defaults to 0.5): The share of them, in `[0, 1]`, that is written after training rows.
@@ -115,6 +116,7 @@ class Policy(ABC):
     name: ClassVar[str]
     random_share: float = 0.0
     needs_validation: ClassVar[bool] = False
+    needs_judge: ClassVar[bool] = False
     ahead: bool = False
     seed_share: float = 0.5
     seed_rows: int = 256
@@ -252,6 +254,7 @@ class UncertaintySelection(Policy):
     """
 
     name = "uncertainty_selection"
+    needs_judge = True
 
     def __init__(self, random_share: float = 0.25, max_entropy: float = 0.98) -> None:
         check_number("random_share", random_share, 0, 1, hint="It is a share of what is chosen.")
@@ -264,6 +267,48 @@ class UncertaintySelection(Policy):
 
     def fingerprint(self) -> str:
         return f"{self.name}(random_share={self.random_share}, max_entropy={self.max_entropy})"
+
+
+class ReducibleErrorSelection(Policy):
+    """
+    Candidates of which the judge knows something that the classifier does not know yet.
+
+    The score is the judge's probability of the class asked for minus the classifier's: the classifier's error, less
+    the part of it that is the example's own. Confident mistakes come first, which [`UncertaintySelection`] takes for
+    settled, and what the judge doubts comes last. By *reducible loss* Mindermann et al. 2022, *RHO-LOSS* (ICML,
+    arXiv 2206.07137), choose; a difference of logarithms would put what both doubt before what the judge is sure of.
+    Without a filter that judges labels it is the classifier's error alone, and what is mislabelled comes first.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from hf_augment import ReducibleErrorSelection
+    >>> from hf_augment.training.feedback.policies import Candidates
+
+    >>> says = np.array([[0.9, 0.1], [0.8, 0.2], [0.99, 0.01]], dtype=np.float32)
+    >>> candidates = Candidates(np.arange(3), np.array([0, 1, 1]), says, np.array([0.95, 0.9, 0.4]))
+    >>> ReducibleErrorSelection().score(None, candidates).round(2).tolist()
+    [0.05, 0.7, 0.39]
+    ```
+
+    Args:
+        random_share (`float`, *optional*, defaults to 0.25): See [`Policy`].
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    name = "reducible_error_selection"
+    needs_judge = True
+
+    def __init__(self, random_share: float = 0.25) -> None:
+        check_number("random_share", random_share, 0, 1, hint="It is a share of what is chosen.")
+        self.random_share = float(random_share)
+
+    def score(self, round: Round, candidates: Candidates) -> np.ndarray:
+        known = candidates.probabilities[np.arange(len(candidates.labels)), candidates.labels]
+        return candidates.agreement - known.astype(np.float64)
 
 
 class HardSeeds(Policy):

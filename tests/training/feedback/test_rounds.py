@@ -9,7 +9,16 @@ import pytest
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from hf_augment import AugmentationGuard, ClassAllocation, HardSeeds, Policy, UncertaintySelection
+from hf_augment import (
+    AugmentationGuard,
+    ClassAllocation,
+    HardSeeds,
+    LabelAgreement,
+    Policy,
+    ReducibleErrorSelection,
+    UncertaintySelection,
+)
+from hf_augment.training.feedback import checks
 from tests.toys import (
     TEXT,
     EveryThird,
@@ -267,6 +276,28 @@ def test_what_cannot_work_is_refused_when_the_trainer_is_built(tmp_path, case):
     values = {"synthetic_feedback": 4, "num_train_epochs": 2, "eval_dataset": TEXT.dataset(20)} | options
     with pytest.raises(ValueError, match=told):
         TEXT.trainer(tmp_path, TEXT.generator(), **values)
+
+
+@pytest.mark.parametrize(
+    ("policies", "warned"),
+    [
+        (None, "UncertaintySelection"),
+        ([ReducibleErrorSelection()], "ReducibleErrorSelection"),
+        ([HardSeeds()], None),
+        ([], None),
+    ],
+)
+def test_a_policy_that_needs_a_judge_says_so(tmp_path, monkeypatch, policies, warned):
+    said = []
+    monkeypatch.setattr(checks.logger, "warning_once", said.append)
+    options = {"policies": policies, "synthetic_feedback": 4, "num_train_epochs": 2}
+    TEXT.trainer(tmp_path, TEXT.generator(), **options)
+    assert [text.split(" goes by the classifier alone")[0] for text in said] == ([warned] if warned else [])
+    said.clear()
+    names = TEXT.generator().label_names
+    filters = [LabelAgreement(lambda texts: np.full((len(texts), len(names)), 0.5), 0.0, label_names=names)]
+    TEXT.trainer(tmp_path, TEXT.generator(), filters=filters, **options)
+    assert said == []
 
 
 def test_a_model_that_is_sharded_is_refused(tmp_path, monkeypatch):
