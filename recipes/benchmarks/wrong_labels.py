@@ -5,14 +5,14 @@ What does feedback do with a generator whose labels are wrong in one class?
 
 A stand-in for a generator draws real rows that are not labelled. Of those that it gives out as the first class, half
 are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), chosen by
-entropy alone, and chosen by entropy where a judge of the labelled rows agrees, with weights and shares of the classes
-that follow the classifier, too. Printed are accuracy, and recall of each class, beside the Trainer with as many steps.
+entropy alone, chosen by the error that a judge of the labelled rows does not expect, and chosen by entropy where the
+judge agrees, with weights and shares of the classes that follow the classifier, too. Printed are accuracy, and recall
+of each class, beside the Trainer with as many steps. What is done is kept, and not done again.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +27,7 @@ from hf_augment import (
     DatasetGenerator,
     LabelAgreement,
     LabelledData,
+    ReducibleErrorSelection,
     Study,
     TextClassifier,
     UncertaintySelection,
@@ -79,6 +80,7 @@ def arms() -> list[Arm]:
     return [
         Arm("static", source, policies=[]),
         Arm("entropy alone", source, policies=[entropy]),
+        Arm("error, judge", source, judged, policies=[ReducibleErrorSelection()]),
         Arm("entropy, judge", source, judged, policies=[UncertaintySelection()]),
         Arm("entropy, judge, shares", source, judged, policies=everything),
     ]
@@ -124,18 +126,18 @@ def main() -> None:
     parser.add_argument("--test_split", default="validation", help="split to test on")
     parser.add_argument("--model", default=CLASSIFIER, help="classifier")
     parser.add_argument("--splits", type=int, default=3, help="draws of the labelled rows")
+    parser.add_argument("--output_dir", default="runs/wrong_labels", help="folder of the runs")
     options = parser.parse_args()
     runs: list[Any] = []
     names: list[str] = []
     plain = arms()
     weighed = [Arm("entropy, judge, shares, weights", plain[-1].source, judged, policies=plain[-1].policies)]
     for weighting, chosen in (("constant", plain), ("dynamic", weighed)):
-        with tempfile.TemporaryDirectory() as folder:
-            study = build(options, folder, weighting, chosen)
-            names = study.data.label_names
-            if weighting == "dynamic":
-                del study.arms[REFERENCE]
-            runs += study.run()
+        study = build(options, f"{options.output_dir}/{weighting}", weighting, chosen)
+        names = study.data.label_names
+        if weighting == "dynamic":
+            del study.arms[REFERENCE]
+        runs += study.run()
     rows = []
     for arm in dict.fromkeys(run.arm for run in runs):
         of = [run for run in runs if run.arm == arm]
