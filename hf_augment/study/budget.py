@@ -83,7 +83,7 @@ class Work:
         draws (`int`, *optional*, defaults to 1):
             Generators that are made, all of them counted above: processes may be at work on several at a time.
         questions (`int`, *optional*, defaults to 0): Questions that a language model is asked, once.
-        rows_once (`int`, *optional*, defaults to 0): Rows that are read once, since they have no labels.
+        rows_once (`int`, *optional*, defaults to 0): Rows that are read once, for judges and probes.
     """
 
     steps: int

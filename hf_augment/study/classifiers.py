@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import datasets
 import numpy as np
 import torch
+import transformers
 from accelerate import PartialState
 from transformers import PreTrainedModel, TrainerCallback
 
 from hf_augment.evaluation.robustness import Predict, predict_with_trainer
-from hf_augment.fingerprints import weights_fingerprint
+from hf_augment.fingerprints import images_digest, texts_digest, weights_fingerprint
 from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.label_sets import memberships
+from hf_augment.study.feature_cache import FeatureCache
 from hf_augment.study.identity import identity_of
 from hf_augment.study.probe import fit_head
 from hf_augment.training.trainer import AugmentingTrainer
-
-
-#: Bytes of features that a classifier keeps.
-_KEPT = 2**27
 
 
 class Classifier(ABC):
@@ -87,18 +86,30 @@ class Classifier(ABC):
 
     def read(self, features: ClassifierFeatures, rows: datasets.Dataset) -> np.ndarray:
         """
-        Returns what a layer that is to be fitted reads of rows. It is kept for the next model that is the same below
-        that layer: a batch of other rows would round otherwise, so it is always of all rows at once.
+        Returns what a layer that is to be fitted reads of rows. It is kept in [`Classifier.cache`] for the next model
+        that is the same below that layer: a batch of other rows would round otherwise, so it is always of all rows at
+        once.
         """
-        key = weights_fingerprint(features.judge.model), rows._fingerprint
-        kept: dict[Any, np.ndarray] = self.__dict__.setdefault("_read", {})
-        if key in kept:
-            return kept[key]
-        read = kept[key] = features([{self.kind: value} for value in self.values(rows)])
-        # A study reads the labelled rows of a split again and again, and rarely any others.
-        while kept and sum(values.nbytes for values in kept.values()) > _KEPT:
-            del kept[next(iter(kept))]
-        return read
+        weights = weights_fingerprint(features.judge.model)
+
+        def name() -> str:
+            versions = f"torch {torch.__version__}, transformers {transformers.__version__}"
+            return texts_digest([weights, str(self.identity()), versions, self.digest(rows)])
+
+        def read() -> np.ndarray:
+            return features([{self.kind: value} for value in self.values(rows)])
+
+        return self.cache.get((weights, rows._fingerprint), name, read)
+
+    @cached_property
+    def cache(self) -> FeatureCache:
+        """What was read; a study gives it a folder."""
+        return FeatureCache()
+
+    def digest(self, rows: datasets.Dataset) -> str:
+        """Identifies the inputs of labelled rows."""
+        values = self.values(rows)
+        return images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
 
     @abstractmethod
     def rows(self, dataset: datasets.Dataset, description: str) -> Any:

@@ -231,7 +231,7 @@ def work_of(study: Study, minutes: float = math.inf) -> Work:
     """Counts what a study does that may take so long."""
     trained, splits = [arm for arm in study.arms.values() if not arm.probe], study.splits
     steps, train = study.augmented_steps(), len(study.split(0).train)
-    rows = len(study.data.evaluations["test"]) * len(study.arms) + train * (len(study.arms) - len(trained))
+    rows = len(study.data.evaluations["test"]) * len(study.arms)
     slots = steps * study.training.train_batch_size * study.training.synthetic_ratio
     # Of those that are chosen among, more are made; and what rounds decide is made anew for each run.
     shared: dict[str, float] = {}
@@ -255,7 +255,9 @@ def work_of(study: Study, minutes: float = math.inf) -> Work:
         (*learned,) * splits,
         round(splits * shown * own),
         draws=1 if shared_by_all else splits,
-        rows_once=splits * sum(min(source.most_rows, len(study.split(0).unlabelled)) for source in unlabelled),
+        # Judges and probes read the labelled rows.
+        rows_once=splits
+        * (train + sum(min(source.most_rows, len(study.split(0).unlabelled)) for source in unlabelled)),
         questions=asked_rows(study, minutes)[1] * len(study.data.label_names),
     )
 

@@ -14,7 +14,7 @@ import sklearn.model_selection
 
 from hf_augment.data.splits import sample_per_class, sample_per_label
 from hf_augment.evaluation.comparison import ArmRun
-from hf_augment.fingerprints import images_digest, texts_digest
+from hf_augment.fingerprints import texts_digest
 from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.judges.out_of_fold import OutOfFoldJudge
 from hf_augment.seeding import derive_rng, derive_seed
@@ -51,6 +51,7 @@ class Basis(ABC):
         self.train_per_class, self.curve_rows, self.robustness_rows = train_per_class, curve_rows, robustness_rows
         self.folder = Path(str(training.output_dir))
         self.stages = Stages(self.folder)
+        classifier.cache.folder = self.folder / "features"
         self.split = cache(partial(Split, self))
         self.runs: list[ArmRun] = []
         #: What the first split's classifiers were shown, by arm.
@@ -73,7 +74,7 @@ class Basis(ABC):
         found = {"train_per_class": str(self.train_per_class), "seed": str(self.training.seed)}
         found |= {"label_names": str(self.data.label_names)} | self._contents({"train": self.data.train})
         if self.data.unlabelled is not None:
-            found["contents of unlabelled"] = self._digest(self.data.unlabelled)
+            found["contents of unlabelled"] = self.classifier.digest(self.data.unlabelled)
         return found
 
     @cached_property
@@ -96,13 +97,9 @@ class Basis(ABC):
 
     def _contents(self, of: dict[str, datasets.Dataset]) -> dict[str, str]:
         return {
-            f"contents of {name}": texts_digest([self._digest(rows), *map(str, rows["label"][:])])
+            f"contents of {name}": texts_digest([self.classifier.digest(rows), *map(str, rows["label"][:])])
             for name, rows in of.items()
         }
-
-    def _digest(self, rows: datasets.Dataset) -> str:
-        values = self.classifier.values(rows)
-        return images_digest(values) if isinstance(values, np.ndarray) else texts_digest(values)
 
 
 def classifier_seed(base: int, split: int, seed: int) -> int:

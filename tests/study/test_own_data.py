@@ -87,7 +87,7 @@ def test_the_work_of_a_study_is_counted(tiny):
     study = build(made(arms=("probe", "eda", "prompted")))
     work, tests, train = work_of(study), len(study.data.evaluations["test"]), len(study.split(0).train)
     assert work.steps == 3 * 4
-    assert work.rows == 4 * tests + train
+    assert (work.rows, work.rows_once) == (4 * tests, train)
     # Half of eight rows in four steps, each shown once.
     assert work.examples == 4 * 4
     assert work.learned == ()

@@ -165,9 +165,17 @@ def test_rows_are_read_once_for_all_folds_and_the_same_in_another_process(make, 
     assert calls == [20, 20]
     for name, weights in first.items():
         torch.testing.assert_close(again[name], weights, rtol=0, atol=0)
+    # Processes with one folder read them once.
+    readers = [kinds[make](), kinds[make]()]
+    for reader in readers:
+        reader.cache.folder = tmp_path / "features"
+    found = [reader.probe(0, rows, of=fold).state_dict() for reader in readers]
+    assert calls == [20, 20, 20]
+    assert all(torch.equal(found[1][name], weights) for name, weights in first.items())
+    calls.clear()
     # Other rows, and another model below the head, are read anew.
     classifier.probe(0, make.rows(10))
-    assert calls == [20, 20, 10]
+    assert calls == [10]
 
 
 def test_what_the_head_says_of_what_it_reads_is_what_the_classifier_says():
