@@ -168,7 +168,7 @@ class Difference:
         if self.pairs == 1:
             return (
                 f"{found} between these two classifiers ({interval}), {self.verdict}, and other training runs may "
-                "differ by more. For a verdict, compare more pairs: --seeds 3, or --splits 5."
+                "differ by more: a verdict takes more pairs of runs."
             )
         corrected = f" (corrected for {self.family} arms)" if self.family > 1 and not self.untested else ""
         return f"{found} ({interval}, {self.pairs} pairs of runs), {self.verdict}{corrected}{self._power()}."

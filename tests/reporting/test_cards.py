@@ -156,7 +156,7 @@ def test_a_comparison_of_one_pair_says_so_on_its_card():
     content = model_card(results, "instruct")
     assert "| instruct | +7.0 | +5.0 to +9.0 | test rows, 1 pair | not tested: one pair of runs |" in content
     assert "between these two classifiers (95 % interval +5.0 to +9.0 over test rows), not tested: one pair" in content
-    assert "For a verdict, compare more pairs: --seeds 3, or --splits 5." in content
+    assert "a verdict takes more pairs of runs." in content
     assert "| instruct | \\- | \\- | 1.500 |" in content
     assert "they do not cover another training run" in content
 
