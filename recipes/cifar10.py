@@ -33,13 +33,14 @@ from hf_augment.progress import one_line_errors, working
 with working("Loading PyTorch and transformers"):
     from hf_augment import AugmentingTrainingArguments
     from hf_augment.study.arguments import parse_arguments
-    from hf_augment.study.arms import Arm, arms_by_name
+    from hf_augment.study.arms import Arm
     from hf_augment.study.image import ImageFilters, describe_images, load_image_data
     from hf_augment.study.image_classifier import ImageClassifier
     from hf_augment.study.image_settings import ImageExperimentArguments
     from hf_augment.study.image_sources import TrainedDCGAN
     from hf_augment.study.pseudo_labels import PseudoLabels
     from hf_augment.study.study import Study
+    from hf_augment.study.variants import arms_by_name
 
 
 @dataclass

@@ -38,7 +38,7 @@ with working("Loading PyTorch and transformers"):
     from hf_augment.judges.prompted import check_question
     from hf_augment.neighbours.texts import COPY_SIMILARITY
     from hf_augment.study.arguments import parse_arguments
-    from hf_augment.study.arms import Arm, Mixture, arms_by_name
+    from hf_augment.study.arms import Arm, Mixture
     from hf_augment.study.pseudo_labels import PseudoLabels
     from hf_augment.study.served_model import ServedJudge, ServedLanguageModel
     from hf_augment.study.settings import ExperimentArguments
@@ -46,6 +46,7 @@ with working("Loading PyTorch and transformers"):
     from hf_augment.study.text import AskedModel, TextFilters, describe_texts, load_text_data, zero_shot
     from hf_augment.study.text_classifier import TextClassifier
     from hf_augment.study.text_sources import PromptedLanguageModel, TrainedLanguageModel
+    from hf_augment.study.variants import arms_by_name
 
 
 @dataclass
@@ -75,7 +76,8 @@ class ImdbArguments(ExperimentArguments):
             "(each makes half of the texts), real (rows that are not labelled here, the ceiling), pseudo_labels (the "
             "same rows with labels by the probe, or by a prompted judge), instruct_and_unlabelled (half of each); "
             "_unfiltered: without filters, _guarded: "
-            "with a guard, _live, _reducible, _allocated, _seeded, _steered, _static: with policies, or chance alone."
+            "with a guard, _live, _reducible, _allocated, _seeded, _steered, _static: with policies, or chance alone; "
+            "_weighted after any of these: with weights of rows that a judge sets."
         },
     )
     generator_model: str = field(default="openai-community/gpt2", metadata={"help": "Causal LM of the trained arm."})

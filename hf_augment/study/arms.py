@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,15 +15,9 @@ from hf_augment.generators.ensemble import GeneratorEnsemble
 from hf_augment.reporting.results import REAL_ROWS
 from hf_augment.study.identity import FEEDBACK, arguments, identity_of
 from hf_augment.study.split import REFERENCE, Basis, Split
-from hf_augment.training.arguments import AugmentingTrainingArguments
+from hf_augment.training.arguments import WEIGHTINGS, AugmentingTrainingArguments
 from hf_augment.training.checks import check_generator
-from hf_augment.training.feedback.policies import (
-    ClassAllocation,
-    HardSeeds,
-    Policy,
-    ReducibleErrorSelection,
-    UncertaintySelection,
-)
+from hf_augment.training.feedback.policies import Policy
 
 
 class Source(ABC):
@@ -272,6 +265,8 @@ class Arm:
         policies (`Sequence[Policy]`, *optional*):
             What chooses, every `synthetic_feedback` steps, which of its candidates the classifier is shown next; none
             of them, `[]`, is choosing at random. Defaults to no choice: all examples are shown, in their order.
+        weighting (`str`, *optional*):
+            How its synthetic rows weigh in the loss, `"constant"` or `"dynamic"`. Defaults to `synthetic_weighting`.
     """
 
     name: str
@@ -282,6 +277,7 @@ class Arm:
     same_steps: bool = True
     probe: bool | str = False
     policies: Sequence[Policy] | None = None
+    weighting: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Generator):
@@ -291,6 +287,8 @@ class Arm:
                 f"The arm {self.name!r} is a probe, which is not trained: it has no source, guard or augment; "
                 "probe='other' gives it what the arm 'other' is shown."
             )
+        if self.weighting not in (None, *WEIGHTINGS):
+            raise ValueError(f"The arm {self.name!r} has weighting={self.weighting!r}: pass one of {WEIGHTINGS}.")
 
     def __str__(self) -> str:
         return self.name
@@ -338,45 +336,6 @@ class Arm:
 
 #: The arms of every study.
 BASELINES = (Arm("baseline", same_steps=False), Arm(REFERENCE))
-
-#: What the end of an arm's name on a command line stands for.
-VARIANTS: dict[str, dict[str, Any]] = {
-    "": {},
-    "_unfiltered": {"filters": ()},
-    "_guarded": {"guarded": True},
-    "_live": {"policies": (UncertaintySelection(),)},
-    "_reducible": {"policies": (ReducibleErrorSelection(),)},
-    "_allocated": {"policies": (ClassAllocation(ahead=True),)},
-    "_seeded": {"policies": (HardSeeds(),)},
-    "_steered": {"policies": (UncertaintySelection(), ClassAllocation(ahead=True), HardSeeds())},
-    "_static": {"policies": ()},
-}
-#: Of these, those of real rows, which nothing filters.
-OF_REAL_ROWS = ("", "_live", "_reducible", "_allocated", "_static")
-#: Of these, those that choose in rounds.
-IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
-
-
-def variants_of(source: Source, filters: Filters, watched: bool = True) -> list[Arm]:
-    """
-    Returns the arms of a source: with these filters and without, guarded, with policies and with chance alone. Some
-    policies need trainings that are `watched` on validation rows.
-    """
-    known = OF_REAL_ROWS if source.real else VARIANTS
-    plain = Arm(source.name, source, () if source.real else filters)
-    arms = [dataclasses.replace(plain, name=source.name + name, **VARIANTS[name]) for name in known]
-    return [arm for arm in arms if watched or not any(policy.needs_validation for policy in arm.policies or ())]
-
-
-def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:
-    """
-    Returns arms by the names that a command line gives them: each source with its variants, and real rows. Raises a
-    `ValueError` if a name is none of these.
-    """
-    arms = {arm.name: arm for source in (RealRows(), *sources) for arm in variants_of(source, filters)}
-    if unknown := sorted(set(names) - arms.keys()):
-        raise ValueError(f"generators has {unknown}: it must be some of {list(arms)}.")
-    return [arms[name] for name in names]
 
 
 def sources_of(arms: Iterable[Arm]) -> list[Source]:

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hf_augment.study.arms import Arm
 from hf_augment.study.split import Basis
+from hf_augment.training.feedback.policies import Policy
 
 
-def check_policies(study: Basis, arm: Arm, arms: Mapping[str, Arm]) -> None:
-    """Raises `ValueError` for an arm that chooses what it is shown where it cannot; `arms` are those of the study."""
+def check_arm(study: Basis, arm: Arm, arms: Mapping[str, Arm]) -> None:
+    """Raises `ValueError` for an arm that asks for what is not there; `arms` are those of the study."""
     training = study.training
-    if arm.policies is None:
-        if isinstance(arm.probe, str) and arms[arm.probe].policies is not None:
+    if isinstance(arm.probe, str):
+        if arm.probe not in (fed := [other.name for other in arms.values() if other.source is not None]):
+            raise ValueError(f"The arm {arm.name!r} has probe={arm.probe!r}: name an arm with a source, of {fed}.")
+        if training.synthetic_keep != "all":
+            raise ValueError(
+                f"The arm {arm.name!r} learns from all examples: pass synthetic_keep='all', or leave it out."
+            )
+        if arms[arm.probe].policies is not None:
             raise ValueError(f"The arm {arm.name!r} would learn all candidates of {arm.probe!r}: leave it out.")
-        return
+    if arm.guarded and training.eval_strategy == "no":
+        raise ValueError(f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps.")
+    if arm.policies is not None:
+        _check_policies(study, arm, arm.policies)
+    if arm.source is not None and (arm.weighting or training.synthetic_weighting) == "dynamic":
+        _check_weighing(study, arm)
+
+
+def _check_policies(study: Basis, arm: Arm, policies: Sequence[Policy]) -> None:
+    """Raises `ValueError` for an arm that chooses what it is shown where it cannot."""
+    training = study.training
     if arm.source is None or arm.guarded:
         raise ValueError(f"The arm {arm.name!r} has policies, which need a source, and no guard: leave them out.")
     if not training.synthetic_feedback:
         raise ValueError(f"The arm {arm.name!r} chooses in rounds: pass synthetic_feedback, the steps between them.")
-    if training.eval_strategy == "no" and any(policy.needs_validation for policy in arm.policies):
+    if training.eval_strategy == "no" and any(policy.needs_validation for policy in policies):
         raise ValueError(f"A policy of the arm {arm.name!r} looks at validation rows: pass eval_strategy=steps.")
     if arm.seeds and not arm.source.shows_rows(study):
         raise ValueError(
             f"The arm {arm.name!r} has examples written after labelled rows, which {arm.source.name!r} cannot: leave "
             "it out, or give it a generator that is prompted with instructions."
+        )
+
+
+def _check_weighing(study: Basis, arm: Arm) -> None:
+    """Raises `ValueError` for an arm whose rows weigh by what a judge says of them where nothing judges."""
+    if study.data.labels is not None:
+        raise ValueError(f"The arm {arm.name!r} weighs rows, which is not supported for several labels in a row.")
+    # Of other functions the trainer asks what they return.
+    known = arm.filters if isinstance(arm.filters, Sequence) else [arm.filters]
+    if not any(getattr(filter, "gives_label_probabilities", callable(arm.filters)) for filter in known):
+        raise ValueError(
+            f"The arm {arm.name!r} weighs rows by what a judge says of their labels, and none of its filters does: "
+            "add LabelAgreement (--min_label_probability above 0), or leave the arm out."
         )
 
 

@@ -13,11 +13,12 @@ from hf_augment.data.opening import Data, open_data
 from hf_augment.data.splits import sample_rows
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, read_prompt
 from hf_augment.generators.sampling import SamplingConfig
-from hf_augment.study.arms import Arm, Filters, Mixture, RealRows, Source, variants_of
+from hf_augment.study.arms import Arm, Filters, Mixture, RealRows, Source
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.pseudo_labels import Asked, PseudoLabels
 from hf_augment.study.study import Study
+from hf_augment.study.variants import variants_of
 from hf_augment.text_pairs import SEPARATOR
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
@@ -44,8 +45,8 @@ class Experiment:
             `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`; of data with unlabelled
             rows also `pseudo_labels` and `probe_pseudo_labels`; with `train_per_class` these, of the rows that a draw
             leaves if no others have no labels, and `real`, as many of these with their labels. Of texts there is
-            `both`, half of it prompted and half trained, and a generator has variants: `_unfiltered`, `_guarded`,
-            `_live`, `_seeded` and `_static`.
+            `both`, half of it prompted and half trained, and a generator has variants
+            ([`~hf_augment.study.variants`]), such as `_unfiltered`, `_live` and `_static_weighted`.
         seeds (`int`, *optional*, defaults to 3): The most runs of each arm, on each split.
         train_per_class (`int`, *optional*, defaults to all of them):
             Number of labelled rows of each class that are learned, drawn at random.

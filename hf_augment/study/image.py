@@ -77,6 +77,11 @@ class ImageFilters:
     min_label_probability: float = 0.5
     judge_folds: int = 2
 
+    @property
+    def gives_label_probabilities(self) -> bool:
+        """Whether one of them judges labels."""
+        return self.min_label_probability != 0
+
     def check(self, study: Study, source: Source) -> None:
         """Raises `ValueError` if a class has too few rows."""
         if self.min_label_probability and source.learns:

@@ -32,9 +32,10 @@ from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.review import Neighbours, write_review
 from hf_augment.reporting.terminal import REVIEW_PAGE, closing_lines
 from hf_augment.study import identity
-from hf_augment.study.arms import IN_ROUNDS, Arm, LearnedSource, Source, sources_of
+from hf_augment.study.arms import Arm, LearnedSource, Source, sources_of
 from hf_augment.study.nearest_texts import NearestTexts
 from hf_augment.study.split import HELD_OUT, REFERENCE, Basis
+from hf_augment.study.variants import IN_ROUNDS, WEIGHTED, static_of
 
 
 #: What accuracy is where rows have several labels.
@@ -124,10 +125,14 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
 def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
     """Returns what deciding while training brings beside chance that draws from as many candidates, by source."""
     arms = dict.fromkeys(run.arm for run in runs)
-    sources = [arm.removesuffix("_static") for arm in arms if arm.endswith("_static")]
-    found = [[f"{source}{variant}" for variant in IN_ROUNDS if variant != "_static"] for source in sources]
-    pairs = [(arm, f"{source}_static") for source, of in zip(sources, found, strict=True) for arm in of if arm in arms]
-    return [compare_all(runs, static, "test", [arm])[0].describe() for arm, static in pairs]
+    plain = [arm.removesuffix(WEIGHTED) for arm in arms]
+    sources = dict.fromkeys(arm.removesuffix("_static") for arm in plain if arm.endswith("_static"))
+    pairs = [(source + variant, static_of(source, variant)) for source in sources for variant in IN_ROUNDS]
+    return [
+        compare_all(runs, static, "test", [arm])[0].describe()
+        for arm, static in pairs
+        if arm != static and {arm, static} <= arms.keys()
+    ]
 
 
 def _judge_accuracy(study: Basis) -> float | None:

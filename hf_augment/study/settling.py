@@ -19,12 +19,12 @@ from hf_augment.data.sources import resolve
 from hf_augment.generators.openvino_backend import faster_backend
 from hf_augment.generators.served.connection import Endpoint
 from hf_augment.progress import say
-from hf_augment.study.arms import IN_ROUNDS
 from hf_augment.study.defaults import Choice, training_choices
 from hf_augment.study.experiment import Experiment
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.split import draw_labelled
 from hf_augment.study.text_classifier import no_model
+from hf_augment.study.variants import IN_ROUNDS
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
 

@@ -21,7 +21,7 @@ from hf_augment.seeding import derive_seed
 from hf_augment.sentences import counted
 from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
-from hf_augment.study.checks import check_kind, check_policies
+from hf_augment.study.checks import check_arm, check_kind
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.filling import with_made
 from hf_augment.study.job_order import Job, Rounds, made_ahead, makes, runs_of, worker_of
@@ -141,6 +141,7 @@ class Study(Basis):
         synthesis = identity.arguments(self.training, identity.SYNTHESIS)
         chosen = arm.policies_identity(self.training)
         reuse = {} if arm.source.reuse is None else {"reuse": str(arm.source.reuse)}
+        synthesis["synthetic_weighting"] = arm.weighting or self.training.synthetic_weighting
         return found | synthesis | arm.source.identity() | reuse | arm.filters_identity() | chosen
 
     # What cannot work is refused before anything is trained.
@@ -167,17 +168,7 @@ class Study(Basis):
         for arm in arms:
             if arm.augment is not None:
                 self.classifier.collator(arm.augment)
-            if isinstance(arm.probe, str) and arm.probe not in (fed := [a.name for a in arms if a.source is not None]):
-                raise ValueError(f"The arm {arm.name!r} has probe={arm.probe!r}: name an arm with a source, of {fed}.")
-            if isinstance(arm.probe, str) and training.synthetic_keep != "all":
-                raise ValueError(
-                    f"The arm {arm.name!r} learns from all examples: pass synthetic_keep='all', or leave it out."
-                )
-            check_policies(self, arm, self.arms)
-            if arm.guarded and training.eval_strategy == "no":
-                raise ValueError(
-                    f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps."
-                )
+            check_arm(self, arm, self.arms)
         if training.eval_strategy != "no" and len(first.rest) < self.curve_rows:
             raise ValueError(
                 f"eval_strategy needs curve_rows={self.curve_rows} rows that are not labelled here, and there are "
@@ -346,6 +337,7 @@ class Study(Basis):
             "synthetic_feedback": 0 if arm.policies is None else self.training.synthetic_feedback,
             "policies": arm.policies,
             "synthetic_reuse": arm.source.reuse or self.training.synthetic_reuse,
+            "synthetic_weighting": arm.weighting or self.training.synthetic_weighting,
         }
 
     def _shards(self, split: Split, arm: Arm) -> Path:

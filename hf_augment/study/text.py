@@ -108,6 +108,11 @@ class TextFilters:
     judge_folds: int = 2
     asked: AskedModel | ServedJudge | None = None
 
+    @property
+    def gives_label_probabilities(self) -> bool:
+        """Whether one of them judges labels."""
+        return self.min_label_probability != 0
+
     def check(self, study: Study, source: Source) -> None:
         """Raises `ValueError` for what cannot work with a source."""
         if self.max_perplexity is not None and (models := len(source.leaves())) > 1:

@@ -13,8 +13,7 @@ of each class, beside the Trainer with as many steps. What is done is kept, and 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import datasets
 import numpy as np
@@ -39,7 +38,7 @@ from hf_augment.reporting.terminal import print_table
 from hf_augment.seeding import derive_rng
 from hf_augment.study.arms import Source
 from hf_augment.study.settling import CLASSIFIER
-from hf_augment.study.split import REFERENCE, Split
+from hf_augment.study.split import Split
 
 
 #: Steps of a training, and its batches, of which three in four rows are drawn.
@@ -83,11 +82,12 @@ def arms() -> list[Arm]:
         Arm("error, judge", source, judged, policies=[ReducibleErrorSelection()]),
         Arm("entropy, judge", source, judged, policies=[UncertaintySelection()]),
         Arm("entropy, judge, shares", source, judged, policies=everything),
+        Arm("entropy, judge, shares, weights", source, judged, policies=everything, weighting="dynamic"),
     ]
 
 
-def build(options: argparse.Namespace, folder: str, weighting: str, chosen: Sequence[Arm]) -> Study:
-    """A study of some arms; weights are the same for all arms of one."""
+def build(options: argparse.Namespace) -> Study:
+    """The study that is typed."""
     columns = {"text_column": options.text_column, "label_column": options.label_column}
     data = LabelledData(
         load_texts(options.dataset, options.train_split, **columns),
@@ -95,7 +95,7 @@ def build(options: argparse.Namespace, folder: str, weighting: str, chosen: Sequ
         options.dataset,
     )
     training = AugmentingTrainingArguments(
-        folder,
+        options.output_dir,
         max_steps=STEPS,
         warmup_steps=STEPS // 10,
         learning_rate=1e-4,
@@ -103,7 +103,6 @@ def build(options: argparse.Namespace, folder: str, weighting: str, chosen: Sequ
         synthetic_ratio=RATIO,
         synthetic_shard_size=64,
         synthetic_feedback=STEPS // 8,
-        synthetic_weighting=weighting,
         eval_strategy="steps",
         eval_steps=STEPS,
         save_strategy="no",
@@ -111,7 +110,7 @@ def build(options: argparse.Namespace, folder: str, weighting: str, chosen: Sequ
         disable_tqdm=True,
     )
     classifier = TextClassifier(options.model, data.label_names, max_length=48)
-    study = Study(data, classifier, training, chosen, train_per_class=32, splits=options.splits, seeds=1)
+    study = Study(data, classifier, training, arms(), train_per_class=32, splits=options.splits, seeds=1)
     del study.arms["baseline"]
     return study
 
@@ -126,25 +125,18 @@ def main() -> None:
     parser.add_argument("--test_split", default="validation", help="split to test on")
     parser.add_argument("--model", default=CLASSIFIER, help="classifier")
     parser.add_argument("--splits", type=int, default=3, help="draws of the labelled rows")
+    parser.add_argument("--processes", type=int, default=1, help="trainings at a time")
     parser.add_argument("--output_dir", default="runs/wrong_labels", help="folder of the runs")
     options = parser.parse_args()
-    runs: list[Any] = []
-    names: list[str] = []
-    plain = arms()
-    weighed = [Arm("entropy, judge, shares, weights", plain[-1].source, judged, policies=plain[-1].policies)]
-    for weighting, chosen in (("constant", plain), ("dynamic", weighed)):
-        study = build(options, f"{options.output_dir}/{weighting}", weighting, chosen)
-        names = study.data.label_names
-        if weighting == "dynamic":
-            del study.arms[REFERENCE]
-        runs += study.run()
+    study = build(options)
+    runs = study.run(options.processes, partial(build, options))
     rows = []
     for arm in dict.fromkeys(run.arm for run in runs):
         of = [run for run in runs if run.arm == arm]
         figures = [[run.metrics["test"]["accuracy"] for run in of]]
-        figures += [[run.classes["test"][name]["recall"] for run in of] for name in names]
+        figures += [[run.classes["test"][name]["recall"] for run in of] for name in study.data.label_names]
         rows.append([arm, *(f"{np.mean(f):.3f} ({min(f):.3f} to {max(f):.3f})" for f in figures)])
-    header = ["arm", "accuracy", *(f"recall of {name}" for name in names)]
+    header = ["arm", "accuracy", *(f"recall of {name}" for name in study.data.label_names)]
     print_table(Console(width=140), f"{options.splits} draws, mean and range", header, rows)
 
 

@@ -2,10 +2,8 @@
 
 from types import SimpleNamespace
 
-import pytest
-
 from hf_augment import Generator, NearDuplicates
-from hf_augment.study.arms import Arm, Given, Mixture, RealRows, Source, arms_by_name
+from hf_augment.study.arms import Arm, Given, Mixture, Source
 
 
 class Says(Generator):
@@ -48,48 +46,6 @@ def test_a_generator_that_is_shown_examples_may_repeat_them():
         generator.prompt = SimpleNamespace(examples=examples)
         assert Given(generator).learns is learns
     assert not Arm("mine", Says("so")).filtered
-
-
-def test_the_command_line_names_arms_in_one_place():
-    unlabelled = RealRows("unlabelled")
-    sources = [Given(Says("so"), "given"), unlabelled, Learned()]
-    variants = ("", "_unfiltered", "_guarded", "_live", "_steered")
-    names = [
-        "real",
-        "unlabelled",
-        "unlabelled_static",
-        *(source.name + variant for source in sources[::2] for variant in variants),
-    ]
-    arms = arms_by_name(names, sources, filters)
-    plain = {arm.name: (arm.source.name, arm.filtered, arm.guarded) for arm in arms if arm.policies is None}
-    assert plain == {
-        "real": ("real", False, False),
-        "unlabelled": ("unlabelled", False, False),
-        "given": ("given", True, False),
-        "given_unfiltered": ("given", False, False),
-        "given_guarded": ("given", True, True),
-        "learned": ("learned", True, False),
-        "learned_unfiltered": ("learned", False, False),
-        "learned_guarded": ("learned", True, True),
-    }
-    chosen = {arm.name: (arm.filtered, len(arm.policies)) for arm in arms if arm.policies is not None}
-    assert chosen == {
-        "unlabelled_static": (False, 0),
-        **{f"{name}_live": (True, 1) for name in ("given", "learned")},
-        **{f"{name}_steered": (True, 3) for name in ("given", "learned")},
-    }
-    assert [arm.name for arm in arms if arm.steers] == ["given_steered", "learned_steered"]
-
-
-def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
-    assert [arm.name for arm in arms_by_name(["learned_guarded", "real", "learned"], [Learned()], filters)] == [
-        "learned_guarded",
-        "real",
-        "learned",
-    ]
-    known = r"\['real', 'real_live', 'real_reducible', 'real_allocated', 'real_static', 'learned', .*\]"
-    with pytest.raises(ValueError, match=rf"generators has \['given'\]: it must be some of {known}"):
-        arms_by_name(["given", "real"], [Learned()], filters)
 
 
 def test_a_mixture_is_what_its_parts_are():

@@ -12,8 +12,8 @@ from hf_augment import (
     Study,
     TextClassifier,
 )
-from hf_augment.study.arms import variants_of
 from hf_augment.study.served_model import ServedJudge, ServedLanguageModel, is_local
+from hf_augment.study.variants import variants_of
 from tests.tiny import tiny_classifier, tiny_tokenizer
 from tests.toys import TEXT
 

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import re
+import shutil
 
 import datasets
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -14,6 +16,7 @@ from hf_augment import (
     Arm,
     AugmentingTrainingArguments,
     ClassAllocation,
+    LabelAgreement,
     LabelledData,
     NearDuplicates,
     Study,
@@ -23,8 +26,10 @@ from hf_augment import (
 from hf_augment.data.splits import sample_per_class
 from hf_augment.reporting.tables import arm_table, cost_table
 from hf_augment.study import identity
-from hf_augment.study.arms import Given, RealRows, variants_of
+from hf_augment.study.arms import Given, RealRows
 from hf_augment.study.split import classifier_seed
+from hf_augment.study.text import TextFilters
+from hf_augment.study.variants import variants_of
 from tests.tiny import tiny_classifier, tiny_tokenizer
 from tests.toys import TEXT, ToyGenerator, assert_equal_weights
 
@@ -154,6 +159,38 @@ def test_live_and_static_arms_show_candidates_of_one_stream(make):
     # Other rounds are another run.
     with pytest.raises(ValueError, match="was made with synthetic_feedback='4', and now it is '3'"):
         make(arms, feedback | {"synthetic_feedback": 3}).run()
+
+
+def by_length(examples):
+    """A judge that is surer of one class or the other, as a text is longer or shorter."""
+    first = np.array([len(example["text"]) % 5 for example in examples]) / 5 + 0.1
+    return np.stack([first, 1 - first], axis=1)
+
+
+def test_an_arm_may_weigh_rows_as_a_study_would_that_weighs_all(make):
+    agreement = LabelAgreement(by_length, 0.0)
+    arms = [Arm("plain", TEXT.generator(), [agreement])]
+    arms += [dataclasses.replace(arms[0], name="weighed", weighting="dynamic")]
+    training = {"max_steps": 6, "per_device_train_batch_size": 8}
+    study = make(arms, training)
+    study.run()
+    folder = study.folder / "split-0"
+    plain, weighed = (load_file(folder / f"{arm}-0/model/model.safetensors") for arm in ("plain", "weighed"))
+    with pytest.raises(AssertionError, match="weights differ"):
+        assert_equal_weights(plain, weighed)
+    assert study.train(0, "plain", 0)["shards"] == study.train(0, "weighed", 0)["shards"]
+    shutil.rmtree(study.folder)
+    make(arms[:1], training | {"synthetic_weighting": "dynamic"}).run()
+    assert_equal_weights(load_file(folder / "plain-0/model/model.safetensors"), weighed)
+
+
+def test_an_arm_weighs_nothing_that_nobody_judges(make):
+    for filters in ((), [NearDuplicates()], TextFilters(min_label_probability=0)):
+        with pytest.raises(ValueError, match="The arm 'said' weighs rows by what a judge says of their labels"):
+            make([Arm("said", TEXT.generator(), filters, weighting="dynamic")])
+    make([Arm("said", TEXT.generator(), TextFilters(), weighting="dynamic")])
+    with pytest.raises(ValueError, match=r"'said' has weighting='strong': pass one of \('constant', 'dynamic'\)"):
+        Arm("said", TEXT.generator(), weighting="strong")
 
 
 def test_an_arm_that_steers_makes_examples_of_its_own_beside_those_of_all(make):

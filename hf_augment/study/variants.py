@@ -1,0 +1,67 @@
+"""The arms that a command line names: a source of examples, and how these are filtered, chosen and weighed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from hf_augment.study.arms import Arm, Filters, RealRows, Source
+from hf_augment.training.feedback.policies import (
+    ClassAllocation,
+    HardSeeds,
+    ReducibleErrorSelection,
+    UncertaintySelection,
+)
+
+
+#: At the end of a name: rows weigh by what a judge and the classifier say of them.
+WEIGHTED = "_weighted"
+_UNWEIGHTED: dict[str, dict[str, Any]] = {
+    "": {},
+    "_unfiltered": {"filters": ()},
+    "_guarded": {"guarded": True},
+    "_live": {"policies": (UncertaintySelection(),)},
+    "_reducible": {"policies": (ReducibleErrorSelection(),)},
+    "_allocated": {"policies": (ClassAllocation(ahead=True),)},
+    "_seeded": {"policies": (HardSeeds(),)},
+    "_steered": {"policies": (UncertaintySelection(), ClassAllocation(ahead=True), HardSeeds())},
+    "_static": {"policies": ()},
+}
+#: What the end of an arm's name on a command line stands for. Without filters nothing judges.
+VARIANTS = _UNWEIGHTED | {
+    name + WEIGHTED: values | {"weighting": "dynamic"}
+    for name, values in _UNWEIGHTED.items()
+    if name not in ("_unfiltered", "_guarded")
+}
+#: Of these, those of real rows, which nothing filters.
+OF_REAL_ROWS = ("", "_live", "_reducible", "_allocated", "_static")
+#: Of these, those that choose in rounds.
+IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
+
+
+def variants_of(source: Source, filters: Filters, watched: bool = True) -> list[Arm]:
+    """
+    Returns the arms of a source: with these filters and without, guarded, with policies and with chance alone, and
+    weighed. Some policies need trainings that are `watched` on validation rows.
+    """
+    known = OF_REAL_ROWS if source.real else VARIANTS
+    plain = Arm(source.name, source, () if source.real else filters)
+    arms = [dataclasses.replace(plain, name=source.name + name, **VARIANTS[name]) for name in known]
+    return [arm for arm in arms if watched or not any(policy.needs_validation for policy in arm.policies or ())]
+
+
+def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:
+    """
+    Returns arms by the names that a command line gives them: each source with its variants, and real rows. Raises a
+    `ValueError` if a name is none of these.
+    """
+    arms = {arm.name: arm for source in (RealRows(), *sources) for arm in variants_of(source, filters)}
+    if unknown := sorted(set(names) - arms.keys()):
+        raise ValueError(f"generators has {unknown}: it must be some of {list(arms)}.")
+    return [arms[name] for name in names]
+
+
+def static_of(source: str, variant: str) -> str:
+    """Returns the arm of a source that a variant is compared with: chance, and rows that weigh as they do there."""
+    return f"{source}_static{WEIGHTED if variant.endswith(WEIGHTED) else ''}"

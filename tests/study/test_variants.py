@@ -1,0 +1,86 @@
+"""The names that a command line gives to arms."""
+
+import pytest
+
+from hf_augment import Generator, NearDuplicates
+from hf_augment.study.arms import Given, RealRows, Source
+from hf_augment.study.variants import VARIANTS, WEIGHTED, arms_by_name, static_of
+
+
+class Says(Generator):
+    label_names = ("neg", "pos")
+
+    def generate(self, labels, seed):
+        return [{"text": f"so {label}"} for label in labels]
+
+    def fingerprint(self):
+        return "so"
+
+
+class Learned(Source):
+    name, learns = "learned", True
+
+    def open(self, split):
+        return Says()
+
+
+def filters(split, source, generator):
+    return [NearDuplicates()]
+
+
+def test_the_command_line_names_arms_in_one_place():
+    unlabelled = RealRows("unlabelled")
+    sources = [Given(Says(), "given"), unlabelled, Learned()]
+    variants = ("", "_unfiltered", "_guarded", "_live", "_steered", "_weighted", "_live_weighted")
+    names = [
+        "real",
+        "unlabelled",
+        "unlabelled_static",
+        *(source.name + variant for source in sources[::2] for variant in variants),
+    ]
+    arms = arms_by_name(names, sources, filters)
+    plain = {arm.name: (arm.source.name, arm.filtered, arm.guarded) for arm in arms if arm.policies is None}
+    assert plain == {
+        "real": ("real", False, False),
+        "unlabelled": ("unlabelled", False, False),
+        "given": ("given", True, False),
+        "given_unfiltered": ("given", False, False),
+        "given_guarded": ("given", True, True),
+        "learned": ("learned", True, False),
+        "learned_unfiltered": ("learned", False, False),
+        "learned_guarded": ("learned", True, True),
+        "given_weighted": ("given", True, False),
+        "learned_weighted": ("learned", True, False),
+    }
+    chosen = {arm.name: (arm.filtered, len(arm.policies)) for arm in arms if arm.policies is not None}
+    assert chosen == {
+        "unlabelled_static": (False, 0),
+        **{f"{name}_live": (True, 1) for name in ("given", "learned")},
+        **{f"{name}_live_weighted": (True, 1) for name in ("given", "learned")},
+        **{f"{name}_steered": (True, 3) for name in ("given", "learned")},
+    }
+    assert [arm.name for arm in arms if arm.steers] == ["given_steered", "learned_steered"]
+
+
+def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
+    assert [arm.name for arm in arms_by_name(["learned_guarded", "real", "learned"], [Learned()], filters)] == [
+        "learned_guarded",
+        "real",
+        "learned",
+    ]
+    known = r"\['real', 'real_live', 'real_reducible', 'real_allocated', 'real_static', 'learned', .*\]"
+    with pytest.raises(ValueError, match=rf"generators has \['given'\]: it must be some of {known}"):
+        arms_by_name(["given", "real"], [Learned()], filters)
+
+
+def test_rows_are_weighed_where_something_judges_them():
+    arms = arms_by_name(["learned", "learned_weighted", "learned_static_weighted"], [Learned()], filters)
+    assert [(arm.weighting, arm.policies) for arm in arms] == [(None, None), ("dynamic", None), ("dynamic", ())]
+    assert not {"_unfiltered_weighted", "_guarded_weighted"} & VARIANTS.keys()
+    with pytest.raises(ValueError, match=r"generators has \['real_weighted'\]"):
+        arms_by_name(["real_weighted"], [], filters)
+
+
+def test_what_chooses_is_compared_with_chance_and_rows_that_weigh_alike():
+    assert static_of("said", "_live") == "said_static"
+    assert static_of("said", "_live" + WEIGHTED) == "said_static_weighted"
