@@ -20,6 +20,10 @@ from hf_augment.training.checks import check_generator
 from hf_augment.training.feedback.policies import Policy
 
 
+#: The filters of an arm, or what makes them for a split, a source and its generator.
+Filters = Sequence[Filter] | Callable[[Split, "Source", Generator], Sequence[Filter]]
+
+
 class Source(ABC):
     """
     Makes the generator of an arm for each split of the labelled rows. A subclass is best a dataclass: its fields are
@@ -46,6 +50,11 @@ class Source(ABC):
     def models(self) -> tuple[str, ...]:
         """Names of the models behind it that a reader can look up."""
         return (self.name,)
+
+    @property
+    def own_filters(self) -> Filters:
+        """What judges its examples where they are real rows, which no other filter does."""
+        return ()
 
     def identity(self) -> dict[str, str]:
         """Returns the values that the examples depend on, beside the labelled rows."""
@@ -229,10 +238,6 @@ class Mixture(Source):
 
     def open(self, split: Split) -> Generator:
         return GeneratorEnsemble([part.open(split) for part in self.parts])
-
-
-#: The filters of an arm, or what makes them for a split, a source and its generator.
-Filters = Sequence[Filter] | Callable[[Split, Source, Generator], Sequence[Filter]]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,16 +11,70 @@ import datasets
 import numpy as np
 
 from hf_augment.data.splits import sample_rows
+from hf_augment.filters.base import Filter, Verdict
+from hf_augment.fingerprints import images_digest, texts_digest
 from hf_augment.generators.base import Generator
 from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.judges.pseudo_labels import LABEL, PROBABILITY, pseudo_label
 from hf_augment.seeding import derive_seed
-from hf_augment.study.arms import Source
+from hf_augment.study.arms import Filters, Source
 from hf_augment.study.split import Basis, Split
 
 
 #: The column of a row's number.
 _ROW = "hf_augment.row"
+
+
+class KnownLabels(Filter):
+    """
+    Accepts rows that a judge has labelled, and says how sure it was of their label: what is chosen among them, and how
+    much they weigh, may go by that. Each of the other classes has an equal part of the rest.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.study.pseudo_labels import KnownLabels
+    >>> KnownLabels(["So dull."], [0.9], 2).judge([{"text": "So dull."}], [0])[0].label_probabilities
+    (0.9, 0.1)
+    ```
+
+    Args:
+        inputs (`Sequence[Any]`): Texts, or uint8 images of one shape.
+        probabilities (`Sequence[float]`): The judge's probability of the class of each.
+        num_labels (`int`): Number of classes.
+    """
+
+    name = "pseudo_label"
+    gives_label_probabilities = True
+
+    def __init__(self, inputs: Sequence[Any], probabilities: Sequence[float], num_labels: int) -> None:
+        self._known = dict(zip(map(_key, inputs), probabilities, strict=True))
+        self._num_labels = num_labels
+
+    def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
+        verdicts = []
+        for example, label in zip(examples, labels, strict=True):
+            (value,) = example.values()
+            sure = self._known[_key(value)]
+            rest = round((1 - sure) / (self._num_labels - 1), 6)
+            told = tuple(sure if other == label else rest for other in range(self._num_labels))
+            verdicts.append(Verdict(True, sure, f"the judge was sure by {sure:.2f}", told))
+        return verdicts
+
+    def fingerprint(self) -> str:
+        return f"{self.name}({texts_digest(f'{key} {sure}' for key, sure in self._known.items())})"
+
+
+def known_labels(split: Split, source: Source, generator: Generator) -> list[Filter]:
+    """Returns the filter of the rows that a source of pseudo-labels keeps on a split."""
+    assert isinstance(source, PseudoLabels)
+    found = source._labelled(split)
+    inputs = split.study.classifier.values(split.unlabelled.select(found["rows"]))
+    return [KnownLabels(inputs, found["probabilities"], len(generator.label_names))]
+
+
+def _key(value: Any) -> str:
+    return value if isinstance(value, str) else images_digest(np.asarray(value, dtype=np.uint8)[None])
 
 
 class Asked(Protocol):
@@ -61,6 +116,10 @@ class PseudoLabels(Source):
     @property
     def _judge_name(self) -> str:
         return "the probe" if self.asked is None else "a model that was asked"
+
+    @property
+    def own_filters(self) -> Filters:
+        return known_labels
 
     def check(self, study: Basis) -> None:
         """Raises `ValueError` if there are no rows without labels."""

@@ -34,7 +34,7 @@ VARIANTS = _UNWEIGHTED | {
     for name, values in _UNWEIGHTED.items()
     if name not in ("_unfiltered", "_guarded")
 }
-#: Of these, those of real rows, which nothing filters.
+#: Of these, those of real rows; weighed are they only where something judges their labels.
 OF_REAL_ROWS = ("", "_live", "_reducible", "_allocated", "_static")
 #: Of these, those that choose in rounds.
 IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
@@ -45,8 +45,11 @@ def variants_of(source: Source, filters: Filters, watched: bool = True) -> list[
     Returns the arms of a source: with these filters and without, guarded, with policies and with chance alone, and
     weighed. Some policies need trainings that are `watched` on validation rows.
     """
-    known = OF_REAL_ROWS if source.real else VARIANTS
-    plain = Arm(source.name, source, () if source.real else filters)
+    known = list(VARIANTS)
+    if source.real:
+        weighed = [name + WEIGHTED for name in OF_REAL_ROWS] if source.own_filters else []
+        known = [*OF_REAL_ROWS, *weighed]
+    plain = Arm(source.name, source, source.own_filters if source.real else filters)
     arms = [dataclasses.replace(plain, name=source.name + name, **VARIANTS[name]) for name in known]
     return [arm for arm in arms if watched or not any(policy.needs_validation for policy in arm.policies or ())]
 

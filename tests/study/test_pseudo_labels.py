@@ -8,7 +8,9 @@ import pytest
 
 from hf_augment import Arm, AugmentingTrainingArguments, ImageClassifier, LabelledData, Study, TextClassifier
 from hf_augment.data.splits import split_by_label
+from hf_augment.study.arms import RealRows
 from hf_augment.study.pseudo_labels import PseudoLabels
+from hf_augment.study.variants import variants_of
 from tests.tiny import tiny_classifier, tiny_tokenizer
 from tests.toys import IMAGE, TEXT
 
@@ -20,14 +22,16 @@ def study(tmp_path):
     for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
         part.save_pretrained(tmp_path / "tiny")
 
-    def make(kind=TEXT, unlabelled=60, arms=None, **how):
+    def make(kind=TEXT, unlabelled=60, arms=None, steps=6, synthetic_feedback=0, logging_steps=500, **how):
         train, test = split_by_label(kind.rows(60), 0.25, seed=0)
         more = None if unlabelled is None else kind.rows(unlabelled, seed=2).remove_columns("label")
         data = LabelledData(train, {"test": test}, unlabelled=more)
         training = AugmentingTrainingArguments(
             str(tmp_path / "run"),
             per_device_train_batch_size=8,
-            max_steps=6,
+            max_steps=steps,
+            synthetic_feedback=synthetic_feedback,
+            logging_steps=logging_steps,
             save_strategy="no",
             synthetic_shard_size=8,
             synthetic_reuse=3,
@@ -59,6 +63,35 @@ def test_rows_without_a_label_are_shown_with_the_one_that_the_probe_gives_them(k
     results = made.report()
     assert results.samples == {}
     assert not list((made.folder / "hub").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("kind", [TEXT, IMAGE], ids=["text", "image"])
+def test_what_the_judge_said_of_a_row_decides_what_is_chosen_and_how_it_weighs(kind, study):
+    names = ("_static", "_reducible", "_reducible_weighted")
+    variants = {arm.name.removeprefix("pseudo_labels"): arm for arm in variants_of(PseudoLabels(), ())}
+    made = study(kind, arms=[variants[name] for name in names], steps=24, synthetic_feedback=4, logging_steps=8)
+    made.run()
+    curves = [made.train(0, f"pseudo_labels{name}", 0)["curve"] for name in names]
+    assert curves[0] != curves[1] != curves[2]
+    split, name = made.split(0), made.classifier.kind
+    found = PseudoLabels()._labelled(split)
+    rows = split.unlabelled.select(found["rows"])
+    sure = dict(zip(map(str, rows[name][:]), found["probabilities"], strict=True))
+    _, store = made.stream(0, "pseudo_labels_static")
+    shown = [shard for shard in map(store.read, store.indices()) if shard.slots]
+    assert shown
+    for shard in shown:
+        values = datasets.Dataset.from_list(shard.examples, features=rows.features)[name][:]
+        for value, label, told in zip(values, shard.labels, shard.label_probabilities, strict=True):
+            assert told[label] == pytest.approx(sure[str(value)], abs=1e-6)
+            assert sum(told) == pytest.approx(1, abs=1e-5)
+
+
+def test_real_rows_are_weighed_only_where_something_judges_their_labels():
+    names = {arm.name for source in (RealRows(), PseudoLabels()) for arm in variants_of(source, ())}
+    assert "pseudo_labels_live_weighted" in names
+    assert "real_live" in names
+    assert not [name for name in names if name.startswith("real") and name.endswith("weighted")]
 
 
 def test_a_note_says_how_far_the_probe_can_be_believed(study):
