@@ -8,7 +8,8 @@ Is a comparison's classifier as good as SetFit, on the same rows?
 SetFit (Tunstall et al. 2022, arXiv 2209.11055) tunes a sentence embedding by pairs of labelled rows and fits a
 logistic regression on it: 20 pairs of each kind for each row, batches of 16, one pass, as in the paper. It learns each
 draw of the labelled rows that the comparison drew, from the same model, and predicts the same test rows. Printed is
-its accuracy, and of every arm the difference from it. What is done is kept in `setfit.json` in the folder.
+its accuracy, and of every arm the difference from it, which `beside_setfit.json` in the folder keeps. What is done is
+kept in `setfit.json`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from hf_augment import Study
+from hf_augment import Results, Study
 from hf_augment.data.sources import resolve
-from hf_augment.evaluation.comparison import ArmRun, compare
+from hf_augment.evaluation.comparison import ArmRun
 from hf_augment.files import read_json, write_json
 from hf_augment.progress import one_line_errors, say
 from hf_augment.reporting.terminal import print_table
@@ -104,15 +105,13 @@ def main() -> None:
     runs = learned(study, str(resolve(experiment.classifier["model"])), options.folder / "setfit.json")
     # These are done, and read. A draw has one run of SetFit: of the arms the first seed's.
     runs += [run for run in study.run() if run.seed == 0]
-    rows = []
-    for arm in dict.fromkeys(run.arm for run in runs):
-        of = [run for run in runs if run.arm == arm]
-        accuracy = np.mean([run.metrics["test"]["accuracy"] for run in of])
-        points = ""
-        if arm != "setfit":
-            difference = compare(runs, arm, "setfit", "test")
-            points = f"{difference.points} ({difference.interval})"
-        rows.append([arm, f"{accuracy:.3f}", points, f"{np.mean([run.seconds for run in of]):.0f}"])
+    found = Results.of_runs("SetFit on the same rows", runs, "setfit", "test")
+    found.save(options.folder / "beside_setfit.json")
+    against = {difference.arm: f"{difference.points} ({difference.interval})" for difference in found.differences}
+    rows = [
+        [arm, f"{found.accuracy(arm):.3f}", against.get(arm, ""), f"{found.mean(arm, lambda run: run.seconds):.0f}"]
+        for arm in found.arms
+    ]
     header = ["arm", "accuracy", "against SetFit, points (95 %)", "seconds"]
     print_table(Console(width=120), f"{study.splits} draws, {len(study.data.evaluations['test'])} rows", header, rows)
 

@@ -27,7 +27,6 @@ from transformers import pipeline
 import hf_augment.images.small_resnet  # noqa: F401 - transformers learns the architecture from it
 from hf_augment import Results
 from hf_augment.files import read_json, write_json
-from hf_augment.label_sets import SEPARATOR
 from hf_augment.progress import one_line_errors, say, working
 from hf_augment.reporting.answer import answer
 from hf_augment.reporting.terminal import print_table
@@ -63,10 +62,9 @@ def read(folder: Path) -> dict[str, Any]:
     log = (folder / "log.txt").read_text(errors="replace").replace("\r", "\n")
     (model,) = re.findall(r"^Model: (.+?) \(", log, re.MULTILINE)
     classify = pipeline(f"{results.data.kind}-classification", model=str(folder / model))
-    # Rows with several labels have sets of them for classes.
-    known = {label for name in results.data.label_names for label in (name, *name.split(SEPARATOR))}
+    names = sorted(classify.model.config.id2label.values())
     pairs = sum(run.arm == results.reference for run in results.runs)
-    return {"runs": pairs, "answer": answer(results), "loads": {*classify.model.config.id2label.values()} <= known}
+    return {"runs": pairs, "answer": answer(results), "loads": names == sorted(results.data.label_names)}
 
 
 def main() -> None:
