@@ -429,7 +429,7 @@ BAD = {
             ["--generators", "both", "--max_perplexity", "9"],
             "max_perplexity=9.0 is of one",
         ),
-        "unknown arm": (["--generators", "magic"], "generators has ['magic']: it must be some of"),
+        "unknown arm": (["--generators", "magic"], "generators has ['magic']. There are real, "),
         "unknown classic augmentation": (["--classic", "crop"], "classic has ['crop']: for texts there is 'eda'"),
     },
     "image": BAD_ANYWHERE
@@ -451,7 +451,7 @@ BAD = {
         "the generator's loss": (["--generator_loss", "wgan"], "For the generator, loss='wgan' must be one of"),
         "a generator's batch of one": (["--generator_batch_size", "1"], "must be 2 or more, for batch norm"),
         "a generator's batch of all": (["--generator_batch_size", "17"], "more than the 16 labelled images"),
-        "unknown arm": (["--generators", "instruct"], "generators has ['instruct']: it must be some of"),
+        "unknown arm": (["--generators", "instruct"], "generators has ['instruct']. There are real, "),
         "model": (["--model", "microsoft/resnet-18"], "model='microsoft/resnet-18' must be 'small_resnet18'"),
     },
 }

@@ -18,7 +18,7 @@ from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.pseudo_labels import Asked, PseudoLabels
 from hf_augment.study.study import Study
-from hf_augment.study.variants import variants_of
+from hf_augment.study.variants import listed, variants_of
 from hf_augment.text_pairs import SEPARATOR
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
@@ -97,7 +97,7 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
     if unknown := sorted(set(experiment.arms) - known.keys()):
         others = ": it is of rows that train_per_class leaves" if unknown == ["real"] else ""
-        raise ValueError(f"There is no arm {few(unknown)}{others}. The arms are {list(known)}.")
+        raise ValueError(f"There is no arm {few(unknown)}{others}. There are {listed(known)}.")
     arms = [known[name] for name in experiment.arms]
     drawn = partial(Study, train_per_class=experiment.train_per_class, splits=experiment.splits)
     study = drawn(rows, classifier, training, arms, seeds=experiment.seeds)

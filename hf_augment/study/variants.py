@@ -61,8 +61,32 @@ def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filte
     """
     arms = {arm.name: arm for source in (RealRows(), *sources) for arm in variants_of(source, filters)}
     if unknown := sorted(set(names) - arms.keys()):
-        raise ValueError(f"generators has {unknown}: it must be some of {list(arms)}.")
+        raise ValueError(f"generators has {unknown}. There are {listed(arms)}.")
     return [arms[name] for name in names]
+
+
+def listed(arms: Iterable[str]) -> str:
+    """
+    Names of arms in a sentence, of variants the ends alone.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.study.variants import listed
+    >>> listed(["eda", "real", "real_live", "said", "said_live", "said_weighted", "said_live_weighted"])
+    'eda, real, said; of real, said also variants, which end in: _live, _weighted, also after another one'
+    ```
+    """
+    names = dict.fromkeys(arms)
+    ends = [end for end in VARIANTS if end and any(name + end in names for name in names)]
+    plain = [name for name in names if not any(name.endswith(end) and name.removesuffix(end) in names for end in ends)]
+    said = ", ".join(plain)
+    if not ends:
+        return said
+    sources = ", ".join(name for name in plain if any(name + end in names for end in ends))
+    single = ", ".join(end for end in ends if end == WEIGHTED or not end.endswith(WEIGHTED))
+    both = ", also after another one" if any(end.endswith(WEIGHTED) and end != WEIGHTED for end in ends) else ""
+    return f"{said}; of {sources} also variants, which end in: {single}{both}"
 
 
 def static_of(source: str, variant: str) -> str:

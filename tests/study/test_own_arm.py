@@ -53,7 +53,7 @@ def test_the_classifier_is_in_its_folder_alone_and_is_loaded_with_the_names_of_t
 def test_any_arm_is_trained_and_an_unknown_one_is_named(tiny, capsys):  # noqa: F811
     main(["train", "tickets.csv", *MODELS, *EASY, "--arm", "baseline_same_steps"])
     assert Path("runs/tickets-baseline_same_steps/model.safetensors").is_file()
-    with pytest.raises(SystemExit, match=r"There is no arm 'nice'\. The arms are"):
+    with pytest.raises(SystemExit, match=r"There is no arm 'nice'\. There are probe, eda, prompted, probe_prompted"):
         main(["train", "tickets.csv", *MODELS, "--arm", "nice"])
 
 

@@ -79,7 +79,9 @@ def test_pairs_and_several_labels_are_found(tiny):
 
 
 def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
-    with pytest.raises(ValueError, match=r"There is no arm 'flip'\. The arms are \['probe', 'eda', 'prompted'"):
+    with pytest.raises(
+        ValueError, match=r"There is no arm 'flip'\. There are probe, eda, prompted, probe_prompted, trained"
+    ):
         build(made(arms=("flip",)), open_data("tickets.csv"))
 
 
