@@ -6,14 +6,16 @@ What does feedback do with a generator whose labels are wrong in one class?
 A stand-in for a generator draws real rows that are not labelled. Of those that it gives out as the first class, half
 are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), chosen by
 entropy alone, chosen by the error that a judge of the labelled rows does not expect, and chosen by entropy where the
-judge agrees, with weights and shares of the classes that follow the classifier, too. Printed are accuracy, and recall
-of each class, beside the Trainer with as many steps. What is done is kept, and not done again.
+judge agrees, with weights and shares of the classes that follow the classifier, too. Printed are accuracy, beside
+the Trainer with as many steps, and recall of each class; `results.json` in the folder keeps them. What is done is not
+done again.
 """
 
 from __future__ import annotations
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -27,6 +29,7 @@ from hf_augment import (
     LabelAgreement,
     LabelledData,
     ReducibleErrorSelection,
+    Results,
     Study,
     TextClassifier,
     UncertaintySelection,
@@ -36,9 +39,10 @@ from hf_augment.generators.base import Generator
 from hf_augment.progress import one_line_errors
 from hf_augment.reporting.terminal import print_table
 from hf_augment.seeding import derive_rng
+from hf_augment.sentences import counted
 from hf_augment.study.arms import Source
 from hf_augment.study.settling import CLASSIFIER
-from hf_augment.study.split import Split
+from hf_augment.study.split import REFERENCE, Split
 
 
 #: Steps of a training, and its batches, of which three in four rows are drawn.
@@ -129,15 +133,18 @@ def main() -> None:
     parser.add_argument("--output_dir", default="runs/wrong_labels", help="folder of the runs")
     options = parser.parse_args()
     study = build(options)
-    runs = study.run(options.processes, partial(build, options))
-    rows = []
-    for arm in dict.fromkeys(run.arm for run in runs):
-        of = [run for run in runs if run.arm == arm]
-        figures = [[run.metrics["test"]["accuracy"] for run in of]]
-        figures += [[run.classes["test"][name]["recall"] for run in of] for name in study.data.label_names]
-        rows.append([arm, *(f"{np.mean(f):.3f} ({min(f):.3f} to {max(f):.3f})" for f in figures)])
-    header = ["arm", "accuracy", *(f"recall of {name}" for name in study.data.label_names)]
-    print_table(Console(width=140), f"{options.splits} draws, mean and range", header, rows)
+    found = Results.of_runs(
+        "Wrong labels in one class", study.run(options.processes, partial(build, options)), REFERENCE, "test"
+    )
+    found.save(Path(options.output_dir) / "results.json")
+    recall = found.classes("test", "recall")
+    against = {difference.arm: f"{difference.points} ({difference.interval})" for difference in found.differences}
+    rows = [
+        [arm, f"{found.accuracy(arm):.3f}", against.get(arm, ""), *(f"{of[arm]:.3f}" for of in recall.values())]
+        for arm in found.arms
+    ]
+    header = ["arm", "accuracy", "against the same steps, points (95 %)", *(f"recall of {name}" for name in recall)]
+    print_table(Console(width=140), counted(options.splits, "draw"), header, rows)
 
 
 if __name__ == "__main__":
