@@ -34,8 +34,8 @@ QUIET = {"report_to": "none", "use_cpu": True, "dataloader_pin_memory": False}
 FEW_SHOT = (8, 32, 100, 3300)
 
 
-def results(name):
-    return json.loads((ROOT / "model_cards" / name / "results.json").read_text())
+def results(name, file="results.json"):
+    return json.loads((ROOT / "model_cards" / name / file).read_text())
 
 
 def rows(found, detectable=False):
@@ -113,6 +113,11 @@ def generated():
             [table(header, rows(results("sst2_32_entropy"))), live_beside_static("sst2_32_entropy")]
         ),
         (MEASURED, "banking77"): table(header, rows(results("banking77_5"))),
+        (MEASURED, "banking77_trained"): table(header, rows(results("banking77_5_trained"))),
+        (MEASURED, "banking77_setfit"): table(
+            ["arm", "steps", "accuracy", "against SetFit, points (95 %)", verdict],
+            rows(results("banking77_5_trained", "beside_setfit.json")),
+        ),
         (MEASURED, "imdb"): table(
             ["arm", "steps", "test", against, verdict, "sst2", against, verdict], rows(results("imdb_small"))
         ),

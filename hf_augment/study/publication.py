@@ -116,7 +116,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         ),
         models={
             "classifier": classifier,
-            **{name: " and ".join(short_names(source.models)) for name, source in sources.items()},
+            **{name: " and ".join(dict.fromkeys(short_names(source.models))) for name, source in sources.items()},
         },
         **more,
     )
