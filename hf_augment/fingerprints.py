@@ -86,4 +86,6 @@ def callable_fingerprint(function: Callable[..., Any]) -> str:
         if callable(fingerprint := getattr(owner, "fingerprint", None)):
             return str(fingerprint())
     named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}.{named.__qualname__}"
+    # What multiprocessing calls the script that was started, in the processes that it starts.
+    module = named.__module__.replace("__mp_main__", "__main__")
+    return f"{module}.{named.__qualname__}"

@@ -2,7 +2,7 @@
 
 import torch
 
-from hf_augment.fingerprints import weights_fingerprint
+from hf_augment.fingerprints import callable_fingerprint, weights_fingerprint
 
 
 def test_weights_fingerprint_covers_names_dtypes_shapes_and_bytes():
@@ -45,3 +45,14 @@ def test_weights_fingerprint_of_tied_weights():
         return torch.nn.Sequential(first, second)
 
     assert weights_fingerprint(tied(True)) == weights_fingerprint(tied(False))
+
+
+def test_a_function_of_a_script_is_the_same_one_in_the_processes_that_it_starts():
+    def judge(examples):
+        return examples
+
+    judge.__module__ = "__main__"
+    at_home = callable_fingerprint(judge)
+    judge.__module__ = "__mp_main__"
+    assert callable_fingerprint(judge) == at_home
+    assert at_home.startswith("__main__.")
