@@ -277,7 +277,9 @@ class ReducibleErrorSelection(Policy):
     the part of it that is the example's own. Confident mistakes come first, which [`UncertaintySelection`] takes for
     settled, and what the judge doubts comes last. By *reducible loss* Mindermann et al. 2022, *RHO-LOSS* (ICML,
     arXiv 2206.07137), choose; a difference of logarithms would put what both doubt before what the judge is sure of.
-    Without a filter that judges labels it is the classifier's error alone, and what is mislabelled comes first.
+    Without a filter that judges labels it is the classifier's error alone, and what is mislabelled comes first. It was
+    measured once, with a poor judge and wrong labels, and was behind [`UncertaintySelection`]
+    (`model_cards/sst2_32_wrong_labels`).
 
     Example:
 
