@@ -69,14 +69,14 @@ def table(header, lines):
 
 
 def with_recall(name):
-    """A table of accuracy, the difference and recall of each class."""
+    """A table of accuracy, the difference and recall of each class; and the notes, as a list."""
     found = Results.load(ROOT / "model_cards" / name / "results.json")
     recall = found.classes("test", "recall")
     lines = [
         [*cells[:1], *cells[2:4], *(f"{of[cells[0]]:.3f}" for of in recall.values())] for cells in rows(results(name))
     ]
     header = ["arm", "accuracy", "against the same steps, points (95 %)", *(f"recall of {of}" for of in recall)]
-    return table(header, lines)
+    return "\n\n".join([table(header, lines), "\n".join(f"- {note}" for note in found.notes)])
 
 
 def script_diff():

@@ -27,7 +27,7 @@ class ArmRun:
         split (`int`): Number of the draw of labelled rows.
         seed (`int`): Number of the run on this split; initialisation and order follow from both.
         steps (`int`): Number of optimizer steps.
-        seconds (`float`): Wall time of training, waiting for generation included.
+        seconds (`float`): Wall time of training, waiting for generation included, as of a run that reads all its rows.
         metrics (`dict[str, dict[str, float]]`): Metrics, by evaluation set, then by name.
         correct (`dict[str, list[float]]`, *optional*):
             For each row 1 where the prediction was right, else 0, by evaluation set; for several versions of a row the

@@ -34,11 +34,12 @@ class KnownLabels(Filter):
 
     ```python
     >>> from hf_augment.study.pseudo_labels import KnownLabels
-    >>> KnownLabels(["So dull."], [0.9], 2).judge([{"text": "So dull."}], [0])[0].label_probabilities
+    >>> KnownLabels("text", ["So dull."], [0.9], 2).judge([{"text": "So dull."}], [0])[0].label_probabilities
     (0.9, 0.1)
     ```
 
     Args:
+        column (`str`): Their column, `"text"` or `"image"`.
         inputs (`Sequence[Any]`): Texts, or uint8 images of one shape.
         probabilities (`Sequence[float]`): The judge's probability of the class of each.
         num_labels (`int`): Number of classes.
@@ -47,15 +48,15 @@ class KnownLabels(Filter):
     name = "pseudo_label"
     gives_label_probabilities = True
 
-    def __init__(self, inputs: Sequence[Any], probabilities: Sequence[float], num_labels: int) -> None:
+    def __init__(self, column: str, inputs: Sequence[Any], probabilities: Sequence[float], num_labels: int) -> None:
+        self._column = column
         self._known = dict(zip(map(_key, inputs), probabilities, strict=True))
         self._num_labels = num_labels
 
     def judge(self, examples: Sequence[dict[str, Any]], labels: Sequence[int]) -> list[Verdict]:
         verdicts = []
         for example, label in zip(examples, labels, strict=True):
-            (value,) = example.values()
-            sure = self._known[_key(value)]
+            sure = self._known[_key(example[self._column])]
             rest = round((1 - sure) / (self._num_labels - 1), 6)
             told = tuple(sure if other == label else rest for other in range(self._num_labels))
             verdicts.append(Verdict(True, sure, f"the judge was sure by {sure:.2f}", told))
@@ -69,8 +70,9 @@ def known_labels(split: Split, source: Source, generator: Generator) -> list[Fil
     """Returns the filter of the rows that a source of pseudo-labels keeps on a split."""
     assert isinstance(source, PseudoLabels)
     found = source._labelled(split)
-    inputs = split.study.classifier.values(split.unlabelled.select(found["rows"]))
-    return [KnownLabels(inputs, found["probabilities"], len(generator.label_names))]
+    classifier = split.study.classifier
+    inputs = classifier.values(split.unlabelled.select(found["rows"]))
+    return [KnownLabels(classifier.kind, inputs, found["probabilities"], len(generator.label_names))]
 
 
 def _key(value: Any) -> str:

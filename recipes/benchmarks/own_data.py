@@ -76,13 +76,14 @@ def main() -> None:
     typed = sys.argv[1:]
     own = typed[: typed.index("--")] if "--" in typed else typed
     options, others = parser.parse_args(own), typed[len(own) + 1 :]
-    rows = []
+    rows, kept = [], True
     for minutes in options.minutes:
         for source in options.sources:
             folder = options.output_dir.absolute() / f"{source.stem}-{minutes:g}"
             told = compare(source.absolute(), minutes, folder, others)
             say(f"{source.name}, {minutes:g} minutes: {told['seconds']:.0f} s, rc {told['rc']}")
             most = 60 * minutes * (1 + LATE)
+            kept &= told["seconds"] <= most and bool(told.get("loads"))
             rows.append(
                 [
                     source.name,
@@ -97,6 +98,8 @@ def main() -> None:
             )
     header = ["data", "minutes", "seconds", "load", "rc", "runs", "loads", "answer"]
     print_table(Console(width=160), "hf_augment experiment", header, rows)
+    if not kept:
+        raise SystemExit("Not all of them ended in time with a classifier that transformers loads.")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from hf_augment import (
     UncertaintySelection,
     load_texts,
 )
+from hf_augment.evaluation.comparison import compare_all
 from hf_augment.generators.base import Generator
 from hf_augment.progress import one_line_errors
 from hf_augment.reporting.terminal import print_table
@@ -133,18 +134,25 @@ def main() -> None:
     parser.add_argument("--output_dir", default="runs/wrong_labels", help="folder of the runs")
     options = parser.parse_args()
     study = build(options)
-    found = Results.of_runs(
-        "Wrong labels in one class", study.run(options.processes, partial(build, options)), REFERENCE, "test"
-    )
+    runs = study.run(options.processes, partial(build, options))
+    choosing = [arm.name for arm in arms() if arm.policies]
+    beside = {difference.arm: difference for difference in compare_all(runs, "static", "test", choosing)}
+    notes = [difference.describe() for difference in beside.values()]
+    found = Results.of_runs("Wrong labels in one class", runs, REFERENCE, "test", notes=notes)
     found.save(Path(options.output_dir) / "results.json")
-    recall = found.classes("test", "recall")
-    against = {difference.arm: f"{difference.points} ({difference.interval})" for difference in found.differences}
+    against, recall = {difference.arm: difference for difference in found.differences}, found.classes("test", "recall")
     rows = [
-        [arm, f"{found.accuracy(arm):.3f}", against.get(arm, ""), *(f"{of[arm]:.3f}" for of in recall.values())]
+        [
+            arm,
+            f"{found.accuracy(arm):.3f}",
+            *(f"{of[arm].points} ({of[arm].interval})" if arm in of else "" for of in (against, beside)),
+            *(f"{of[arm]:.3f}" for of in recall.values()),
+        ]
         for arm in found.arms
     ]
-    header = ["arm", "accuracy", "against the same steps, points (95 %)", *(f"recall of {name}" for name in recall)]
-    print_table(Console(width=140), counted(options.splits, "draw"), header, rows)
+    header = ["arm", "accuracy", "against the same steps, points (95 %)", "against static"]
+    header += [f"recall of {name}" for name in recall]
+    print_table(Console(width=160), counted(options.splits, "draw"), header, rows)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from hf_augment import Arm, AugmentingTrainingArguments, ImageClassifier, LabelledData, Study, TextClassifier
 from hf_augment.data.splits import split_by_label
 from hf_augment.study.arms import RealRows
-from hf_augment.study.pseudo_labels import PseudoLabels
+from hf_augment.study.pseudo_labels import KnownLabels, PseudoLabels
 from hf_augment.study.variants import variants_of
 from tests.tiny import tiny_classifier, tiny_tokenizer
 from tests.toys import IMAGE, TEXT
@@ -85,6 +85,14 @@ def test_what_the_judge_said_of_a_row_decides_what_is_chosen_and_how_it_weighs(k
         for value, label, told in zip(values, shard.labels, shard.label_probabilities, strict=True):
             assert told[label] == pytest.approx(sure[str(value)], abs=1e-6)
             assert sum(told) == pytest.approx(1, abs=1e-5)
+
+
+def test_rows_with_further_columns_are_known_by_their_input():
+    known = KnownLabels("text", ["dull", "bright"], [0.9, 0.6], 3)
+    verdicts = known.judge([{"text": "bright", "id": 7}, {"text": "dull", "id": 8}], [1, 0])
+    assert [verdict.label_probabilities for verdict in verdicts] == [(0.2, 0.6, 0.2), (0.9, 0.05, 0.05)]
+    assert all(verdict.accepted for verdict in verdicts)
+    assert known.fingerprint() != KnownLabels("text", ["dull", "bright"], [0.9, 0.7], 3).fingerprint()
 
 
 def test_real_rows_are_weighed_only_where_something_judges_their_labels():

@@ -278,8 +278,8 @@ class ReducibleErrorSelection(Policy):
     settled, and what the judge doubts comes last. By *reducible loss* Mindermann et al. 2022, *RHO-LOSS* (ICML,
     arXiv 2206.07137), choose; a difference of logarithms would put what both doubt before what the judge is sure of.
     Without a filter that judges labels it is the classifier's error alone, and what is mislabelled comes first. It was
-    measured once, with a poor judge and wrong labels, and was behind [`UncertaintySelection`]
-    (`model_cards/sst2_32_wrong_labels`).
+    tried once, on three draws with a poor judge and wrong labels: its mean was below that of [`UncertaintySelection`]
+    (`model_cards/sst2_32_wrong_labels`), and neither was told from chance.
 
     Example:
 
