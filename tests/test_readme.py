@@ -68,12 +68,13 @@ def table(header, lines):
     return "\n".join(["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *lines])
 
 
-def with_recall(name):
+def with_recall(name, file):
     """A table of accuracy, the difference and recall of each class; and the notes, as a list."""
-    found = Results.load(ROOT / "model_cards" / name / "results.json")
+    found = Results.load(ROOT / "model_cards" / name / file)
     recall = found.classes("test", "recall")
     lines = [
-        [*cells[:1], *cells[2:4], *(f"{of[cells[0]]:.3f}" for of in recall.values())] for cells in rows(results(name))
+        [*cells[:1], *cells[2:4], *(f"{of[cells[0]]:.3f}" for of in recall.values())]
+        for cells in rows(results(name, file))
     ]
     header = ["arm", "accuracy", "against the same steps, points (95 %)", *(f"recall of {of}" for of in recall)]
     return "\n\n".join([table(header, lines), "\n".join(f"- {note}" for note in found.notes)])
@@ -123,7 +124,7 @@ def generated():
         (MEASURED, "sst2_entropy"): "\n\n".join(
             [table(header, rows(results("sst2_32_entropy"))), live_beside_static("sst2_32_entropy")]
         ),
-        (MEASURED, "wrong_labels"): with_recall("sst2_32_wrong_labels"),
+        (MEASURED, "wrong_labels"): with_recall("sst2_32_wrong_labels", "wrong_labels.json"),
         (MEASURED, "banking77"): table(header, rows(results("banking77_5"))),
         (MEASURED, "banking77_trained"): table(header, rows(results("banking77_5_trained"))),
         (MEASURED, "banking77_setfit"): table(

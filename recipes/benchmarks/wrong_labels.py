@@ -7,7 +7,7 @@ A stand-in for a generator draws real rows that are not labelled. Of those that 
 are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), chosen by
 entropy alone, chosen by the error that a judge of the labelled rows does not expect, and chosen by entropy where the
 judge agrees, with weights and shares of the classes that follow the classifier, too. Printed are accuracy, beside
-the Trainer with as many steps, and recall of each class; `results.json` in the folder keeps them. What is done is not
+the Trainer with as many steps, and recall of each class; `wrong_labels.json` in the folder keeps them. What is done is not
 done again.
 """
 
@@ -139,7 +139,7 @@ def main() -> None:
     beside = {difference.arm: difference for difference in compare_all(runs, "static", "test", choosing)}
     notes = [difference.describe() for difference in beside.values()]
     found = Results.of_runs("Wrong labels in one class", runs, REFERENCE, "test", notes=notes)
-    found.save(Path(options.output_dir) / "results.json")
+    found.save(Path(options.output_dir) / "wrong_labels.json")
     against, recall = {difference.arm: difference for difference in found.differences}, found.classes("test", "recall")
     rows = [
         [
