@@ -7,8 +7,8 @@ A stand-in for a generator draws real rows that are not labelled. Of those that 
 are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), chosen by
 entropy alone, chosen by the error that a judge of the labelled rows does not expect, and chosen by entropy where the
 judge agrees, with weights and shares of the classes that follow the classifier, too. Printed are accuracy, beside
-the Trainer with as many steps, and recall of each class; `wrong_labels.json` in the folder keeps them. What is done is not
-done again.
+the Trainer with as many steps and beside chance, and recall of each class; `wrong_labels.json` in the folder keeps
+them. What is done is not done again.
 """
 
 from __future__ import annotations
