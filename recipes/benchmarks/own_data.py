@@ -29,6 +29,7 @@ from hf_augment import Results
 from hf_augment.files import read_json, write_json
 from hf_augment.progress import one_line_errors, say, working
 from hf_augment.reporting.answer import answer
+from hf_augment.reporting.metadata import TASKS
 from hf_augment.reporting.terminal import print_table
 
 
@@ -61,7 +62,8 @@ def read(folder: Path) -> dict[str, Any]:
     results = Results.load(file)
     log = (folder / "log.txt").read_text(errors="replace").replace("\r", "\n")
     (model,) = re.findall(r"^Model: (.+?) \(", log, re.MULTILINE)
-    classify = pipeline(f"{results.data.kind}-classification", model=str(folder / model))
+    task: Any = TASKS[results.data.kind]  # the types of `pipeline` want a literal
+    classify = pipeline(task, model=str(folder / model))
     names = sorted(classify.model.config.id2label.values())
     pairs = sum(run.arm == results.reference for run in results.runs)
     return {"runs": pairs, "answer": answer(results), "loads": names == sorted(results.data.label_names)}
@@ -83,7 +85,7 @@ def main() -> None:
             told = compare(source.absolute(), minutes, folder, others)
             say(f"{source.name}, {minutes:g} minutes: {told['seconds']:.0f} s, rc {told['rc']}")
             most = 60 * minutes * (1 + LATE)
-            kept &= told["seconds"] <= most and bool(told.get("loads"))
+            kept &= told["seconds"] <= most and told.get("loads") is True
             rows.append(
                 [
                     source.name,
@@ -92,7 +94,7 @@ def main() -> None:
                     " to ".join(f"{load:.1f}" for load in told["load"]),
                     str(told["rc"]),
                     str(told.get("runs", "-")),
-                    {True: "yes", False: "NO"}.get(told.get("loads"), "-"),
+                    "-" if "loads" not in told else "yes" if told["loads"] else "NO",
                     told.get("answer", "-"),
                 ]
             )
