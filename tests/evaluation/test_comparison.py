@@ -174,8 +174,8 @@ def test_one_pair_of_runs_has_no_verdict_however_clear_it_looks():
     assert (found.verdict, found.detectable) == (ONE_PAIR, None)
     assert found.describe() == (
         "ours against baseline on test: +20.0 points between these two classifiers (95 % interval +18.9 to +21.1 over "
-        "test rows), not tested: one pair of runs, and other training runs may differ by more. For a verdict, compare "
-        "more pairs: --seeds 3, or --splits 5."
+        "test rows), not tested: one pair of runs, and other training runs may differ by more: a verdict takes more "
+        "pairs of runs."
     )
 
 
