@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -97,7 +97,7 @@ class Classifier(ABC):
             return texts_digest([weights, str(self.identity()), versions, self.digest(rows)])
 
         def read() -> np.ndarray:
-            return features([{self.kind: value} for value in self.values(rows)])
+            return self.ask(lambda values: features([{self.kind: value} for value in values]), self.values(rows))
 
         return self.cache.get((weights, rows._fingerprint), name, read)
 
@@ -175,4 +175,8 @@ class Classifier(ABC):
 
     def predict(self, trainer: AugmentingTrainer) -> Predict:
         """Returns the function that asks a trained model."""
-        return predict_with_trainer(trainer, self.prepare)
+        return partial(self.ask, predict_with_trainer(trainer, self.prepare))
+
+    def ask(self, model: Predict, values: Any) -> np.ndarray:
+        """Returns what a model answers about inputs, in their order."""
+        return np.asarray(model(values))

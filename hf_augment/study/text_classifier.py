@@ -34,7 +34,6 @@ from hf_augment.seeding import derive_seed
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.probe import pool_by_mean
 from hf_augment.text_pairs import join_pairs, split_pairs
-from hf_augment.training.trainer import AugmentingTrainer
 from hf_augment.weights import safetensors_only
 
 
@@ -174,16 +173,10 @@ class TextClassifier(Classifier):
     def prepare(self, values: Sequence[str]) -> datasets.Dataset:
         return datasets.Dataset.from_dict(self.tokenize({"text": list(values)}))
 
-    def predict(self, trainer: AugmentingTrainer) -> Predict:
-        """Predicts in the order of their lengths, which spares padding."""
-        predict = super().predict(trainer)
-
-        def sorted_predict(values: Sequence[str]) -> np.ndarray:
-            order = np.argsort([len(value) for value in values], kind="stable")
-            logits = np.asarray(predict([values[i] for i in order]))
-            return logits[np.argsort(order, kind="stable")]
-
-        return sorted_predict
+    def ask(self, model: Predict, values: Sequence[str]) -> np.ndarray:
+        """Asks about them in the order of their lengths, which spares padding."""
+        order = np.argsort([len(value) for value in values], kind="stable")
+        return super().ask(model, [values[i] for i in order])[np.argsort(order, kind="stable")]
 
     def rows(self, dataset: datasets.Dataset, description: str) -> datasets.Dataset:
         # A set of labels is no target of the model, but would be taken for it.

@@ -2,6 +2,8 @@
 
 import json
 
+import datasets
+import numpy as np
 import pytest
 import torch
 
@@ -59,3 +61,27 @@ def test_a_body_of_another_size_than_its_config_says_is_refused(tmp_path):
     classifier = TextClassifier(saved(tmp_path, vocab_size=9), ["a", "b"])
     with pytest.raises(ValueError, match=r"embeddings.* of another size than its config says: it is damaged"):
         classifier.new_model(1)
+
+
+def test_texts_are_asked_about_in_the_order_of_their_lengths_and_answered_in_their_own(tmp_path):
+    classifier, asked = TextClassifier(saved(tmp_path), ["neg", "pos"]), []
+
+    def model(texts):
+        asked.extend(texts)
+        return [[len(text), ord(text[0])] for text in texts]
+
+    texts = ["bbb", "a", "cccc", "", "dd", "e"]
+    answers = classifier.ask(lambda values: model([f"{value}!" for value in values]), texts)
+    assert asked == ["!", "a!", "e!", "dd!", "bbb!", "cccc!"]
+    np.testing.assert_array_equal(answers, model([f"{text}!" for text in texts]))
+
+
+def test_what_a_layer_reads_of_texts_of_many_lengths_is_in_their_order(tmp_path):
+    classifier = TextClassifier(saved(tmp_path), ["neg", "pos"], max_length=16)
+    texts = [f"{'so it goes ' * (number % 5)}on {number}" for number in range(150)]
+    rows = datasets.Dataset.from_dict({"text": texts, "label": [0] * len(texts)})
+    features = classifier.features(0)
+    read = classifier.read(features, rows)
+    one_at_a_time = np.concatenate([features([{"text": text}]) for text in texts])
+    np.testing.assert_allclose(read, one_at_a_time, atol=1e-5)
+    assert np.abs(read[0] - read[1]).max() > 1e-3
