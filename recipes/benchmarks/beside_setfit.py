@@ -31,6 +31,7 @@ from hf_augment.evaluation.comparison import ArmRun
 from hf_augment.files import read_json, write_json
 from hf_augment.progress import one_line_errors, say
 from hf_augment.reporting.terminal import print_table
+from hf_augment.sentences import counted
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.split import classifier_seed
 
@@ -63,17 +64,17 @@ def learn(model: str, train: datasets.Dataset, test: datasets.Dataset, seed: int
     return {"correct": right.tolist(), "steps": trainer.st_trainer.state.global_step, "seconds": seconds}
 
 
-def learned(study: Study, model: str, kept: Path) -> list[ArmRun]:
-    """Returns SetFit's run on each draw; those that are in `kept` are not done again."""
+def learned(study: Study, draws: int, model: str, kept: Path) -> list[ArmRun]:
+    """Returns SetFit's run on each of the first draws; those that are in `kept` are not done again."""
     done = read_json(kept, "delete it") if kept.exists() else {}
-    for index in range(study.splits):
+    for index in range(draws):
         if str(index) not in done:
             split = study.split(index)
             seed = classifier_seed(split.seed, index, 0)
             done[str(index)] = learn(model, split.train, study.data.evaluations["test"], seed)
             write_json(kept, done)
         found = done[str(index)]
-        say(f"draw {index + 1} of {study.splits}: {np.mean(found['correct']):.3f} after {found['seconds']:.0f} s")
+        say(f"draw {index + 1} of {draws}: {np.mean(found['correct']):.3f} after {found['seconds']:.0f} s")
     return [
         ArmRun(
             "setfit",
@@ -84,7 +85,7 @@ def learned(study: Study, model: str, kept: Path) -> list[ArmRun]:
             {"test": {"accuracy": float(np.mean(found["correct"]))}},
             {"test": found["correct"]},
         )
-        for index, found in enumerate(done.values())
+        for index, found in enumerate(list(done.values())[:draws])
     ]
 
 
@@ -92,6 +93,7 @@ def main() -> None:
     """Trains, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0], allow_abbrev=False)
     parser.add_argument("folder", type=Path, help="output_dir of an `hf_augment experiment` with --train_per_class")
+    parser.add_argument("--draws", type=int, help="how many of the comparison's draws; all, if left out")
     parser.add_argument("--threads", type=int, help="threads of PyTorch")
     options = parser.parse_args()
     if options.threads:
@@ -102,9 +104,12 @@ def main() -> None:
         raise ValueError(f"{options.folder} must hold a comparison of texts that has ended: run it first.")
     study = build(experiment)
     study.seeds = plan["rounds"]
-    runs = learned(study, str(resolve(experiment.classifier["model"])), options.folder / "setfit.json")
+    draws = study.splits if options.draws is None else options.draws
+    if not 1 <= draws <= study.splits:
+        raise ValueError(f"--draws {draws} must be 1 to {study.splits}, as many as the comparison has.")
+    runs = learned(study, draws, str(resolve(experiment.classifier["model"])), options.folder / "setfit.json")
     # These are done, and read. A draw has one run of SetFit: of the arms the first seed's.
-    runs += [run for run in study.run() if run.seed == 0]
+    runs += [run for run in study.run() if run.seed == 0 and run.split < draws]
     found = Results.of_runs("SetFit on the same rows", runs, "setfit", "test")
     found.save(options.folder / "beside_setfit.json")
     against = {difference.arm: f"{difference.points} ({difference.interval})" for difference in found.differences}
@@ -113,7 +118,9 @@ def main() -> None:
         for arm in found.arms
     ]
     header = ["arm", "accuracy", "against SetFit, points (95 %)", "seconds"]
-    print_table(Console(width=120), f"{study.splits} draws, {len(study.data.evaluations['test'])} rows", header, rows)
+    print_table(
+        Console(width=120), f"{counted(draws, 'draw')}, {len(study.data.evaluations['test'])} rows", header, rows
+    )
 
 
 if __name__ == "__main__":
