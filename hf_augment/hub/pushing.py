@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,17 +70,7 @@ def push(
     root = Path(run_dir)
     name = repo_id or root.absolute().name
     wanted = {f"{name}-{entry['suffix']}": entry for entry in staged_repositories(root)}
-    for repository in wanted:
-        try:
-            validate_repo_id(repository)
-        except HFValidationError as error:
-            raise ValueError(
-                f"repo_id={name!r} makes the name {repository!r}, which the Hub does not take: pass user/name, of "
-                "letters, digits, '-', '_' and '.'."
-            ) from error
-    secret = token or get_token()
-    if secret is None:
-        raise PushError(f"Not logged in: {LOG_IN}.")
+    secret = check_push("repo_id", name, wanted, token)
     api, arrived = HfApi(token=token), []
     for repository, entry in wanted.items():
         try:
@@ -94,6 +84,37 @@ def push(
                 f"{', '.join(missing)}. Repeat with: {_command(run_dir, repo_id, private)}"
             ) from error
     return [str(url) for url in arrived]
+
+
+def check_push(argument: str, name: str, repositories: Iterable[str], token: str | None = None) -> str:
+    """
+    Checks what can be known of a push before there is anything to push.
+
+    Args:
+        argument (`str`): The argument that gave the name, for the error.
+        name (`str`): Beginning of the names of all repositories.
+        repositories (`Iterable[str]`): Their names.
+        token (`str`, *optional*): Defaults to `HF_TOKEN` or to what `hf auth login` has stored.
+
+    Returns:
+        `str`: The token.
+
+    Raises:
+        `ValueError`: If one is no name for a repository.
+        `PushError`: If there is no token.
+    """
+    for repository in repositories:
+        try:
+            validate_repo_id(repository)
+        except HFValidationError as error:
+            raise ValueError(
+                f"{argument}={name!r} makes the name {repository!r}, which the Hub does not take: pass user/name, of "
+                "letters, digits, '-', '_' and '.'."
+            ) from error
+    secret = token or get_token()
+    if secret is None:
+        raise PushError(f"Not logged in: {LOG_IN}.")
+    return secret
 
 
 def _send(api: HfApi, folder: Path, entry: dict[str, Any], repo_id: str, private: bool | None) -> RepoUrl:

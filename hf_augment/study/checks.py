@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hf_augment.hub.pushing import check_push
 from hf_augment.study.arms import Arm
 from hf_augment.study.split import Basis
 from hf_augment.training.feedback.policies import Policy
@@ -56,6 +57,17 @@ def _check_weighing(study: Basis, arm: Arm) -> None:
             f"The arm {arm.name!r} weighs rows by what a judge says of their labels, and none of its filters does: "
             "add LabelAgreement (--min_label_probability above 0), or leave the arm out."
         )
+
+
+def check_publication(study: Basis, arms: Mapping[str, Arm]) -> None:
+    """Raises what a push at the end would, for names that the Hub does not take, or without a token."""
+    training = study.training
+    if training.push_to_hub:
+        name = training.hub_model_id or study.folder.absolute().name
+        fed = [arm for arm in arms.values() if arm.source is not None]
+        # The longest name of each; a learned generator's ends in that of an arm, or less.
+        suffixes = ["results", *(f"{arm.name}-synthetic" for arm in fed)]
+        check_push("hub_model_id", name, [f"{name}-{suffix}" for suffix in suffixes], training.hub_token)
 
 
 def check_kind(study: Basis) -> None:

@@ -76,7 +76,7 @@ def _range(typed: str) -> range:
 
 def _trained_study(options: argparse.Namespace) -> tuple[Study, str, Path]:
     """The study of which one run is trained, the arm of that run, and the folder of what it saves."""
-    check_typed(options)
+    _check(options)
     data = read_data(options)
     arm = options.arm or _usual(data)
     folder = Path(options.output_dir or f"{folder_of(options.data)}-{arm}")
@@ -92,7 +92,7 @@ def generate(options: argparse.Namespace) -> Path:
     for name, value in (("examples", options.examples), ("max_candidates", limit)):
         if value < 1:
             raise ValueError(f"{name}={value} must be 1 or more.")
-    check_typed(options)
+    _check(options)
     data, folder = read_data(options), Path(options.out)
     name = options.generator or _usual(data)
     options.more.setdefault("synthetic_shard_size", SLOTS)
@@ -124,6 +124,15 @@ def generate(options: argparse.Namespace) -> Path:
         )
     say(f'Examples: {folder}. To read them: datasets.load_dataset("{folder.as_posix()}", split="train")')
     return folder
+
+
+def _check(options: argparse.Namespace) -> None:
+    check_typed(options)
+    if options.more.get("push_to_hub"):
+        raise ValueError(
+            "push_to_hub is of `hf_augment experiment`, whose cards say what was found: leave it out here, and push "
+            "the folder by `hf upload user/name FOLDER`."
+        )
 
 
 def _usual(data: Data) -> str:

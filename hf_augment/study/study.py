@@ -21,7 +21,7 @@ from hf_augment.seeding import derive_seed
 from hf_augment.sentences import counted
 from hf_augment.study import identity
 from hf_augment.study.arms import BASELINES, Arm, Source, sources_of
-from hf_augment.study.checks import check_arm, check_kind
+from hf_augment.study.checks import check_arm, check_kind, check_publication
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.filling import with_made
 from hf_augment.study.job_order import Job, Rounds, made_ahead, makes, runs_of, worker_of
@@ -163,6 +163,7 @@ class Study(Basis):
         if (known := list(self.classifier.label_names)) != names:
             raise ValueError(f"classifier has label_names={known}, but the rows have {names}: pass data.label_names.")
         check_kind(self)
+        check_publication(self, self.arms)
         first = self.split(0)
         first.check_folds(1)
         for arm in arms:

@@ -197,3 +197,10 @@ def test_a_folder_with_other_files_is_left_alone(command, option, tiny):  # noqa
     with pytest.raises(SystemExit, match=rf"{option[2:]}='mine' holds other files: pass a new folder"):
         main([command, "tickets.csv", *MODELS, option, "mine"])
     assert Path("mine/README.md").read_text() == "notes"
+
+
+@pytest.mark.parametrize("command", [["train"], ["fill"], ["generate", "--out", "made"]])
+def test_a_push_that_would_not_be_done_is_refused(command, tiny):  # noqa: F811
+    with pytest.raises(SystemExit, match="push_to_hub is of `hf_augment experiment`, whose cards say"):
+        main([*command, "tickets.csv", *MODELS, "--push_to_hub", "--hub_model_id", "user/name"])
+    assert not Path("made").exists()

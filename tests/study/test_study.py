@@ -24,6 +24,8 @@ from hf_augment import (
     Verdict,
 )
 from hf_augment.data.splits import sample_per_class
+from hf_augment.hub import pushing
+from hf_augment.hub.pushing import PushError
 from hf_augment.reporting.tables import arm_table, cost_table
 from hf_augment.study import identity
 from hf_augment.study.arms import Given, RealRows
@@ -429,3 +431,24 @@ def test_several_processes_need_to_know_how_the_study_is_built(make):
 def test_one_run_of_each_arm_is_said_to_give_no_verdict(make):
     assert "One run of each arm gives no verdict: pass seeds=3" in make()._plan(3)
     assert "no verdict" not in make(seeds=2)._plan(6)
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "error", "message"),
+    [
+        ("a b", "a token", ValueError, "hub_model_id='a b' makes the name 'a b-results', which the Hub does not take"),
+        ("a" * 85, "a token", ValueError, "-said-synthetic', which the Hub does not take"),
+        ("user/name", None, PushError, "Not logged in: run `hf auth login`, or set HF_TOKEN"),
+        ("user/name", "a token", None, None),
+    ],
+)
+def test_a_push_that_cannot_succeed_is_refused_before_anything_is_trained(
+    name, token, error, message, make, monkeypatch
+):
+    monkeypatch.setattr(pushing, "get_token", lambda: None)
+    training = {"push_to_hub": True, "hub_model_id": name, "hub_token": token}
+    if error is None:
+        assert make(training=training).training.push_to_hub
+        return
+    with pytest.raises(error, match=message):
+        make(training=training)
