@@ -131,6 +131,7 @@ def generated():
             ["arm", "steps", "accuracy", "against SetFit, points (95 %)", verdict],
             rows(results("banking77_5_trained", "beside_setfit.json")),
         ),
+        (MEASURED, "banking77_10"): table(header, rows(results("banking77_10"))),
         (MEASURED, "imdb"): table(
             ["arm", "steps", "test", against, verdict, "sst2", against, verdict], rows(results("imdb_small"))
         ),
