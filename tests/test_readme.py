@@ -46,7 +46,8 @@ def rows(found, detectable=False):
         cells = [arm, str(runs[0]["steps"])]
         for evaluation in runs[0]["metrics"]:
             accuracies = [run["metrics"][evaluation]["accuracy"] for run in runs]
-            cells += [f"{statistics.mean(accuracies):.3f} ± {statistics.stdev(accuracies):.3f}"]
+            spread = f" ± {statistics.stdev(accuracies):.3f}" if len(accuracies) > 1 else ""
+            cells += [f"{statistics.mean(accuracies):.3f}{spread}"]
             difference = [d for d in found["differences"] if (d["arm"], d["evaluation"]) == (arm, evaluation)]
             cells += _compared(*difference, detectable=detectable)
         lines.append(cells)
@@ -132,6 +133,10 @@ def generated():
             rows(results("banking77_5_trained", "beside_setfit.json")),
         ),
         (MEASURED, "banking77_10"): table(header, rows(results("banking77_10"))),
+        (MEASURED, "banking77_10_setfit"): table(
+            ["arm", "steps", "accuracy", "against SetFit, points (95 %)", verdict],
+            rows(results("banking77_10", "beside_setfit.json")),
+        ),
         (MEASURED, "imdb"): table(
             ["arm", "steps", "test", against, verdict, "sst2", against, verdict], rows(results("imdb_small"))
         ),

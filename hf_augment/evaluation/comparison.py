@@ -225,6 +225,12 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     return _compare(runs, arm, reference, evaluation, seed, family=1)
 
 
+def best_of(differences: Sequence[Difference]) -> Difference | None:
+    """The largest of the differences that help, or, if none does, of all; `None` if there are none."""
+    helping = [difference for difference in differences if difference.verdict == "helps"]
+    return max(helping or differences, key=lambda difference: difference.mean, default=None)
+
+
 def compare_all(
     runs: Sequence[ArmRun], reference: str, evaluation: str, arms: Sequence[str] | None = None, seed: int = 0
 ) -> list[Difference]:

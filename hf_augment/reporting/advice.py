@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hf_augment.evaluation.comparison import Difference
+from hf_augment.evaluation.comparison import Difference, best_of
 from hf_augment.reporting.cautions import (
     LEAST_ACCEPTED,
     at_chance,
@@ -68,24 +68,32 @@ def _repeat(results: Results) -> Iterator[str]:
     best = _best(results)
     if best is None:
         return
-    # Where rows were drawn, more runs on the same draws tell nothing of others.
-    timed = "minutes" in results.settings and len({run.split for run in results.runs}) == 1
     if best.pairs == 1:
-        yield f"Compare more runs: one pair gives no verdict. Pass {_more_runs(results, timed)}."
+        yield f"Compare more runs: one pair gives no verdict. Pass {_first_runs(results)}."
     elif best.verdict == "no detectable effect" and best.mean > 0 and best.detectable is not None:
-        more = "runs (more --minutes, and a new --output_dir)" if timed else "draws (--splits)"
         yield (
-            f"Compare more {more}: {best.pairs} pairs of runs see effects from about "
+            f"Compare more {_more_runs(results)}: {best.pairs} pairs of runs see effects from about "
             f"{100 * best.detectable:.1f} points, and {best.arm} has {best.points}."
         )
 
 
-def _more_runs(results: Results, timed: bool) -> str:
-    if not timed:
+def _first_runs(results: Results) -> str:
+    if "minutes" not in results.settings:
         return "--seeds 3, or --splits 5 with train_per_class"
     if results.usual_steps is not None:
         return f"more --minutes, and a new --output_dir: runs of {results.usual_steps} steps are usual"
-    return "--seeds 3, or more --minutes: what is done is kept"
+    # A number of runs that was asked for is done in any time.
+    return f"--seeds 3{'' if 'seeds' in results.settings else ', or more --minutes'}: what is done is kept"
+
+
+def _more_runs(results: Results) -> str:
+    # Where rows were drawn, more runs on the same draws tell nothing of others.
+    drawn = len({run.split for run in results.runs}) > 1
+    if "minutes" not in results.settings:
+        return "draws (--splits)"
+    # Runs that are added after a verdict would make the next one too sure.
+    option = "--splits" if drawn else "--seeds" if "seeds" in results.settings else "--minutes"
+    return f"{'draws' if drawn else 'runs'} (more {option}, and a new --output_dir)"
 
 
 def _train_longer(results: Results) -> Iterator[str]:
@@ -115,11 +123,12 @@ def _take_the_probe(results: Results) -> Iterator[str]:
 
 def _judge_better(results: Results) -> Iterator[str]:
     chance, known, how_known = results.majority()[1], results.judge_accuracy, "out of fold"
-    if known is None:
-        # A judge of what has not learned the labelled rows is a run of the reference.
-        known, how_known = results.accuracy(results.reference), f"on {results.test}"
-    judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]
     option = results.settings.get("label_judge")
+    if known is None:
+        # A judge of what has not learned the labelled rows is a run of the reference, or of the probe of these rows.
+        judge = "probe" if option != "classifier" and "probe" in results.arms else results.reference
+        known, how_known = results.accuracy(judge), f"on {results.test}"
+    judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]
     if judged and option != "prompted" and known - chance < ABLE_JUDGE * (1 - chance):
         how = " (--label_judge prompted)" if option not in (None, "None") else ", or label more rows for it"
         yield (
@@ -137,4 +146,4 @@ def _length(results: Results) -> tuple[str, str]:
 
 
 def _best(results: Results) -> Difference | None:
-    return max(results.on(results.test, results.tried), key=lambda difference: difference.mean, default=None)
+    return best_of(results.on(results.test, results.tried))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hf_augment.evaluation.comparison import Difference
+from hf_augment.evaluation.comparison import Difference, best_of
 from hf_augment.reporting.cautions import at_chance
 from hf_augment.reporting.results import Results
 from hf_augment.sentences import named
@@ -35,7 +35,8 @@ def answer(results: Results, arms: Sequence[str] | None = None) -> str:
         return f"Not tested: {why}."
     if all(at_chance(results, arm) for arm in results.arms):
         return "No classifier learned the task, with synthetic examples or without: all are at chance."
-    best = max(tested, key=lambda difference: difference.mean)
+    best = best_of(tested)
+    assert best is not None
     return _of_best(results, best) + _of_probe(results, best) + "."
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hf_augment.blending.schedule import max_slots
 from hf_augment.hub.pushing import check_push
 from hf_augment.study.arms import Arm
 from hf_augment.study.split import Basis
 from hf_augment.training.feedback.policies import Policy
+from hf_augment.training.shape import effects_of
 
 
 def check_arm(study: Basis, arm: Arm, arms: Mapping[str, Arm]) -> None:
@@ -26,7 +28,7 @@ def check_arm(study: Basis, arm: Arm, arms: Mapping[str, Arm]) -> None:
         raise ValueError(f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps.")
     if arm.policies is not None:
         _check_policies(study, arm, arm.policies)
-    if arm.source is not None and (arm.weighting or training.synthetic_weighting) == "dynamic":
+    if arm.source is not None:
         _check_weighing(study, arm)
 
 
@@ -37,6 +39,7 @@ def _check_policies(study: Basis, arm: Arm, policies: Sequence[Policy]) -> None:
         raise ValueError(f"The arm {arm.name!r} has policies, which need a source, and no guard: leave them out.")
     if not training.synthetic_feedback:
         raise ValueError(f"The arm {arm.name!r} chooses in rounds: pass synthetic_feedback, the steps between them.")
+    effects_of(training.synthetic_feedback, study.augmented_steps(), training)
     if training.eval_strategy == "no" and any(policy.needs_validation for policy in policies):
         raise ValueError(f"A policy of the arm {arm.name!r} looks at validation rows: pass eval_strategy=steps.")
     if arm.seeds and not arm.source.shows_rows(study):
@@ -47,15 +50,27 @@ def _check_policies(study: Basis, arm: Arm, policies: Sequence[Policy]) -> None:
 
 
 def _check_weighing(study: Basis, arm: Arm) -> None:
-    """Raises `ValueError` for an arm whose rows weigh by what a judge says of them where nothing judges."""
+    """Raises `ValueError` for an arm whose rows weigh by what a judge says of them, or are labelled by it, in vain."""
+    training = study.training
+    weighs = (arm.weighting or training.synthetic_weighting) == "dynamic"
+    if not weighs and training.synthetic_labels != "soft":
+        return
+    what = f"The arm {arm.name!r} {'weighs rows' if weighs else 'labels rows softly'}"
     if study.data.labels is not None:
-        raise ValueError(f"The arm {arm.name!r} weighs rows, which is not supported for several labels in a row.")
+        raise ValueError(f"{what}, which is not supported for several labels in a row.")
+    if training.label_smoothing_factor:
+        raise ValueError(f"{what}, which does not go with label_smoothing_factor: leave that or the arm out.")
+    if weighs and max_slots(training.train_batch_size, training.synthetic_ratio) < 2:
+        raise ValueError(
+            f"{what} against each other, and synthetic_ratio={training.synthetic_ratio} leaves one in a batch: raise "
+            "it or per_device_train_batch_size, or leave the arm out."
+        )
     # Of other functions the trainer asks what they return.
     known = arm.filters if isinstance(arm.filters, Sequence) else [arm.filters]
     if not any(getattr(filter, "gives_label_probabilities", callable(arm.filters)) for filter in known):
         raise ValueError(
-            f"The arm {arm.name!r} weighs rows by what a judge says of their labels, and none of its filters does: "
-            "add LabelAgreement (--min_label_probability above 0), or leave the arm out."
+            f"{what} by what a judge says of their labels, and none of its filters does: add LabelAgreement (in a "
+            "recipe: --min_label_probability above 0), or leave the arm out."
         )
 
 

@@ -47,7 +47,8 @@ def compare(options: argparse.Namespace) -> Study:
         known, experiment = _begun(plan, typed, options)
     else:
         experiment, known["course"] = afford(settle(options, data, folder), data, options, processes, begun)
-    known |= {"typed": typed, "experiment": dataclasses.asdict(experiment)}
+    # What follows from the time, but for the number of runs, stays as it was.
+    known = {"minutes": options.minutes} | known | {"typed": typed, "experiment": dataclasses.asdict(experiment)}
     write_json(plan, known)
     study = build(experiment, data)
     # A comparison that was done has its number of rounds, and so has one that was asked for it.
@@ -64,7 +65,7 @@ def compare(options: argparse.Namespace) -> Study:
     for name in ("more", "opening", "help_all"):
         given.pop(name, None)
     left_out = {name: course[name] for name in ("not_tried", "usual_steps") if name in course}
-    study.report(given, **left_out, **_told(study, options.minutes))
+    study.report(given, **left_out, **_told(study, known["minutes"]))
     return study
 
 
@@ -83,7 +84,7 @@ def _begun(plan: Path, typed: dict[str, Any], options: argparse.Namespace) -> tu
     if changed := _changed(was, typed, (was.keys() | typed.keys()) - may_differ):
         why = ""
         if changed == more:
-            why = " Runs that are added after a verdict would make the next one too sure."
+            why = " Runs that are added after a verdict would make the next one too sure." if "rounds" in known else ""
             if one_pair:
                 why = f" Its runs had {experiment.training['max_steps']} of {usual} steps: more of them prove nothing."
         raise ValueError(

@@ -28,7 +28,7 @@ from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.progress import working
 from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
-from hf_augment.reporting.results import Data, Results
+from hf_augment.reporting.results import REAL_ROWS, Data, Results
 from hf_augment.reporting.review import Neighbours, write_review
 from hf_augment.reporting.terminal import REVIEW_PAGE, closing_lines
 from hf_augment.study import identity
@@ -90,7 +90,6 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     """Returns the results: the changes, their cost, and the examples that the models were shown."""
     data = study.data
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
-    sources = {name: arm.source for name, arm in arms.items() if arm.source is not None}
     name, classifier = short_names([data.name, study.classifier.name])
     notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_beside_static(study.runs)]
     more = more | {"notes": [*notes, *more.get("notes", [])]}
@@ -114,12 +113,20 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
             perturbed_rows=min(study.robustness_rows, len(data.evaluations["test"])),
             note=data.note,
         ),
-        models={
-            "classifier": classifier,
-            **{name: " and ".join(dict.fromkeys(short_names(source.models))) for name, source in sources.items()},
-        },
+        models={"classifier": classifier, **_models(arms)},
         **more,
     )
+
+
+def _models(arms: Mapping[str, Arm]) -> dict[str, str]:
+    """Returns what made the examples of each arm that has any; a probe of real ones is no generator's, either."""
+    made_by = {
+        name: " and ".join(dict.fromkeys(short_names(arm.source.models)))
+        for name, arm in arms.items()
+        if arm.source is not None
+    }
+    probes = {name: arm.probe for name, arm in arms.items() if isinstance(arm.probe, str)}
+    return made_by | {name: REAL_ROWS for name, fed in probes.items() if made_by[fed] == REAL_ROWS}
 
 
 def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
@@ -162,8 +169,9 @@ def _publish(study: Basis, arms: Mapping[str, Arm], results: Results) -> None:
         if arm.filtered and store.folder not in published:
             repositories.append(Repository(f"{arm.name}-synthetic", "dataset", store, rows, private=repeats))
         published.add(store.folder)
-    # The arm of a trained generator alone says more of it than one that it shares with another.
-    alone = sorted(generating, key=lambda arm: (-len(_source(arm).models), -generating.index(arm)))
+    # The arm of a trained generator alone says more of it than one that it shares with another, or that chooses.
+    fed = [arm for arm in arms.values() if arm.source is not None]
+    alone = sorted(fed, key=lambda arm: (arm in generating, -len(_source(arm).models), -fed.index(arm)))
     owner = {leaf.name: arm.name for arm in alone for leaf in _source(arm).leaves()}
     learned = [leaf for leaf in sources_of(arms.values()) if isinstance(leaf, LearnedSource)]
     for source in learned:

@@ -77,7 +77,9 @@ class ServedLanguageModel(Source):
         known = super().identity()
         # How it is asked changes nothing of what is asked for.
         asking = f"{self.name}.endpoint"
-        return {key: value for key, value in known.items() if key != asking} | {asking: self.endpoint.model}
+        known = {key: value for key, value in known.items() if key != asking} | {asking: self.endpoint.model}
+        # But what its prompts may show follows from where it is.
+        return known | {f"{self.name}.shows_examples": str(self.shows_examples)}
 
     def check(self, study: Basis) -> None:
         """

@@ -18,6 +18,7 @@ from hf_augment.fingerprints import texts_digest
 from hf_augment.judges.classifier import ClassifierFeatures
 from hf_augment.judges.out_of_fold import OutOfFoldJudge
 from hf_augment.seeding import derive_rng, derive_seed
+from hf_augment.sentences import named
 from hf_augment.study import identity
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
@@ -231,8 +232,12 @@ class Split:
             return classifier.judge(classifier.probe(self.seed, self.train, of=rows))
 
         counts = np.bincount(labels, minlength=len(classifier.label_names))
-        if self.study.data.labels is None and counts.max() < 2:
-            raise ValueError("No class has two labelled rows, so that nothing can judge labels: label more rows.")
+        if self.study.data.labels is None and (counts > 1).sum() < 2:
+            few = named(name for name, count in zip(classifier.label_names, counts, strict=True) if count < 2)
+            raise ValueError(
+                f"Two classes must have two labelled rows, or nothing can judge labels, and these have fewer: {few}. "
+                "Label more rows of them."
+            )
         rarest = int(counts.min())
         folds = list(self._folds(min(5, rarest) if rarest > 1 and self.study.data.labels is None else 2))
         judges, whole = [fit(others) for others, _ in folds], fit(None)

@@ -166,6 +166,11 @@ class Study(Basis):
         check_publication(self, self.arms)
         first = self.split(0)
         first.check_folds(1)
+        if self.splits > 1 and not len(first.rest):
+            raise ValueError(
+                f"train_per_class={self.train_per_class} takes all rows, so that splits={self.splits} are all alike: "
+                "lower it, or pass splits=1 and seeds."
+            )
         for arm in arms:
             if arm.augment is not None:
                 self.classifier.collator(arm.augment)

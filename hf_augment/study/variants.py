@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hf_augment.study.arms import Arm, Filters, RealRows, Source
@@ -74,19 +74,22 @@ def listed(arms: Iterable[str]) -> str:
     ```python
     >>> from hf_augment.study.variants import listed
     >>> listed(["eda", "real", "real_live", "said", "said_live", "said_weighted", "said_live_weighted"])
-    'eda, real, said; of real, said also variants, which end in: _live, _weighted, also after another one'
+    'eda, real, said. Ends of variants: of real _live; of said _live, _weighted, also after another one'
     ```
     """
     names = dict.fromkeys(arms)
     ends = [end for end in VARIANTS if end and any(name + end in names for name in names)]
     plain = [name for name in names if not any(name.endswith(end) and name.removesuffix(end) in names for end in ends)]
-    said = ", ".join(plain)
-    if not ends:
-        return said
-    sources = ", ".join(name for name in plain if any(name + end in names for end in ends))
-    single = ", ".join(end for end in ends if end == WEIGHTED or not end.endswith(WEIGHTED))
-    both = ", also after another one" if any(end.endswith(WEIGHTED) and end != WEIGHTED for end in ends) else ""
-    return f"{said}; of {sources} also variants, which end in: {single}{both}"
+    own = {name: tuple(end for end in ends if name + end in names) for name in plain}
+    groups = {some: ", ".join(name for name in plain if own[name] == some) for some in own.values() if some}
+    said = "; ".join(f"of {group} {_ends(some)}" for some, group in groups.items())
+    return ", ".join(plain) + (f". Ends of variants: {said}" if said else "")
+
+
+def _ends(of: Sequence[str]) -> str:
+    single = ", ".join(end for end in of if end == WEIGHTED or not end.endswith(WEIGHTED))
+    both = any(end.endswith(WEIGHTED) and end != WEIGHTED for end in of)
+    return single + (", also after another one" if both else "")
 
 
 def static_of(source: str, variant: str) -> str:

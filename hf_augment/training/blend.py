@@ -23,7 +23,7 @@ from hf_augment.synthesis.producer import InlineProducer, Producer, ThreadProduc
 from hf_augment.synthesis.shards import Shard, acceptance
 from hf_augment.training.arguments import AugmentationArguments
 from hf_augment.training.preparing import RowMaker
-from hf_augment.training.shape import RunShape, lead_steps
+from hf_augment.training.shape import RunShape, effects_of
 
 
 #: The shards' folder in `output_dir`. No upload of huggingface_hub takes along what lies below `.cache/huggingface`.
@@ -103,13 +103,7 @@ class Blend:
         sizes = planned.synthetic_shard_size, planned.synthetic_reuse, seed, rank, world_size
         if not planned.synthetic_feedback:
             return DrawLayout(*sizes)
-        period, total = planned.synthetic_feedback, self.shape.total_steps
-        effects = range(period + lead_steps(args), total, period)
-        if not effects:
-            raise ValueError(
-                f"synthetic_feedback={period} leaves no round in {total} steps: a first one after {period} takes "
-                f"effect {lead_steps(args)} steps later. Lower it, or pass 0."
-            )
+        effects = effects_of(planned.synthetic_feedback, self.shape.total_steps, args)
         starts = [int(self.plan.first_draw[self.shape.batches_before(step)]) for step in effects]
         starts = [0, *starts, self.plan.total_draws]
         return ChosenLayout(*sizes, tuple(starts), planned.synthetic_candidates, LIFETIME)

@@ -23,6 +23,20 @@ def lead_steps(args: TrainingArguments) -> int:
     return math.ceil(max(LEAD, ahead) / args.gradient_accumulation_steps)
 
 
+def effects_of(period: int, total: int, args: TrainingArguments) -> range:
+    """
+    Returns the optimizer steps, of `total`, at which the rounds of every `period` take effect. Raises a `ValueError`
+    if there is none.
+    """
+    effects = range(period + lead_steps(args), total, period)
+    if not effects:
+        raise ValueError(
+            f"synthetic_feedback={period} leaves no round in {total} steps: a first one after {period} takes effect "
+            f"{lead_steps(args)} steps later. Lower it, or pass 0."
+        )
+    return effects
+
+
 @dataclass(frozen=True)
 class RunShape:
     """

@@ -56,6 +56,17 @@ def test_more_runs():
     assert said.startswith(
         "Compare more runs (more --minutes, and a new --output_dir): 3 pairs of runs see effects from about "
     )
+    # A number of runs that was asked for is done in any time.
+    asked = {"settings": {"minutes": "15.0", "seeds": "3"}}
+    (said,) = next_steps(replace(compared(baseline=500, same_steps=800, instruct=803), **asked))
+    assert said.startswith("Compare more runs (more --seeds, and a new --output_dir): 3 pairs")
+    assert next_steps(replace(compared(pairs=1, baseline=500, same_steps=800, instruct=900), **asked)) == [
+        "Compare more runs: one pair gives no verdict. Pass --seeds 3: what is done is kept."
+    ]
+    drawn = replace(compared(baseline=500, same_steps=800, instruct=803), **timed)
+    drawn.runs[:] = [replace(run, split=run.seed, seed=0) for run in drawn.runs]
+    (said,) = next_steps(drawn)
+    assert said.startswith("Compare more draws (more --splits, and a new --output_dir): 3 pairs")
     # What looks like harm is not worth more runs.
     assert next_steps(compared(baseline=500, same_steps=800, instruct=797)) == []
 
@@ -105,6 +116,11 @@ def test_a_judge_that_knows_little():
         "has an accuracy of 70.0 % on test."
     ]
     assert next_steps(replace(found, settings={"label_judge": "prompted"})) == []
+    # The judge is the probe of the same rows, where there is one.
+    beside = compared(baseline=500, same_steps=700, instruct=850, probe=660, steps={"probe": 0})
+    assert next_steps(replace(beside, acceptance={"instruct": JUDGED})) == [f"{said}66.0 % on test."]
+    beside = compared(baseline=500, same_steps=700, instruct=950, probe=800, steps={"probe": 0})
+    assert next_steps(replace(beside, acceptance={"instruct": JUDGED})) == []
     assert next_steps(replace(found, acceptance={"instruct": {"acceptance": 0.5}})) == []
 
 

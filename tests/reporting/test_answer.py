@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from hf_augment.evaluation.comparison import ArmRun
+from hf_augment.reporting.advice import next_steps
 from hf_augment.reporting.answer import accuracies, answer
 from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.tables import arm_table
@@ -37,6 +38,17 @@ def test_an_arm_that_helps():
     assert answer(found).endswith(", 3 pairs of runs).")
     # Of a card about another arm.
     assert answer(found, ["eda"]).startswith("Not that these runs could tell: the best arm, eda, moves accuracy")
+
+
+def test_an_arm_that_helps_is_better_than_one_of_which_that_is_not_known():
+    found = compared(baseline=500, same_steps=600, instruct=660, noisy=670)
+    # Its runs differ so much that its higher mean proves nothing.
+    (noisy,) = (d for d in found.differences if d.arm == "noisy")
+    at = found.differences.index(noisy)
+    found.differences[at] = replace(noisy, low=-0.2, high=0.35, p_holm=0.4)
+    assert [d.verdict for d in found.differences[1:]] == ["helps", "no detectable effect"]
+    assert answer(found).startswith("Yes: instruct raises accuracy on test from 60.0 % (same_steps) to 66.0 %")
+    assert next_steps(found) == []
 
 
 def test_the_ceiling_of_real_rows_and_the_stock_baseline_are_not_what_was_tried():

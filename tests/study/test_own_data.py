@@ -409,18 +409,26 @@ def test_the_whole_of_it_on_a_file(tiny, capsys):
     assert "Measuring" not in capsys.readouterr().out
     with pytest.raises(SystemExit, match="holds a comparison of other options, max_test_rows=None: pass these"):
         main([*command, "--max_test_rows", "4"])
-    # Runs of so few steps prove nothing, however many.
+    # Of what was interrupted nobody has seen a verdict.
     file, known = Path("runs/tickets/plan.json"), read_json(Path("runs/tickets/plan.json"), "")
+    write_json(file, {name: value for name, value in known.items() if name != "rounds"})
+    with pytest.raises(SystemExit, match=r"minutes=0\.2: pass these, or another output_dir\.$"):
+        main([*command, "--minutes", "0.3"])
+    write_json(file, known)
+    # Runs of so few steps prove nothing, however many.
     write_json(file, known | {"course": known["course"] | {"usual_steps": 40}})
     with pytest.raises(SystemExit, match=r"Its runs had 4 of 40 steps: more of them prove nothing"):
         main([*command, "--seeds", "2"])
     write_json(file, known)
     # One pair gave no verdict: more runs are added to it, and what is done is kept.
     trained = Path("runs/tickets/split-0/prompted-0/stage.json").read_bytes()
-    main([*command, "--seeds", "2"])
+    more = [*command, "--minutes", "0.3", "--seeds"]
+    main([*more, "2"])
+    # What follows from the time, such as how much a language model is asked, is that of the runs that are kept.
+    assert read_json(file, "")["minutes"] == 0.2
     results = json.loads(Path("runs/tickets/report/results.json").read_text())
     assert sorted({run["seed"] for run in results["runs"]}) == [0, 1]
     assert Path("runs/tickets/split-0/prompted-0/stage.json").read_bytes() == trained
     # Two pairs gave one.
     with pytest.raises(SystemExit, match=r"seeds=2: pass .* after a verdict would make the next one too sure"):
-        main([*command, "--seeds", "3"])
+        main([*more, "3"])

@@ -53,6 +53,16 @@ def test_how_a_server_is_asked_is_no_part_of_the_identity():
     assert identity() != ServedLanguageModel("served", Endpoint("http://h/v1", "m"), LabelPrompt("{label}")).identity()
 
 
+def test_where_it_is_decides_what_its_prompts_show_which_is_part_of_the_identity():
+    def identity(address, **options):
+        prompt = partial(InstructPrompt.for_labels)
+        return ServedLanguageModel("served", Endpoint(address, "m"), prompt, **options).identity()
+
+    assert identity("http://127.0.0.1/v1") != identity("http://elsewhere/v1")
+    assert identity("http://127.0.0.1/v1") == identity("http://localhost/v1")
+    assert identity("http://127.0.0.1/v1")["served.shows_examples"] == "True"
+
+
 def test_examples_of_a_prompt_that_is_given_are_sent_to_no_other_machine():
     prompt = InstructPrompt("{label}: {examples}", examples={"a": ["a text of mine"], "b": ["another"]})
 

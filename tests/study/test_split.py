@@ -90,6 +90,16 @@ def test_judges_are_trained_as_long_as_an_arm_and_with_the_seeds_of_their_split(
     assert second == study.fitted["judge-0"]["train"]["text"][:]
 
 
+@pytest.mark.parametrize("labels", [[0] + [1] * 11, [0, 1]])
+def test_too_few_rows_for_a_judge_are_said_with_their_class(study, labels):
+    rows = study.data.train.select_columns(["text"]).select(range(len(labels)))
+    split = Split(study, 0)
+    split.train = rows.add_column("label", labels).cast_column("label", study.data.train.features["label"])
+    study.classifier.label_names = study.data.label_names
+    with pytest.raises(ValueError, match=r"must have two labelled rows, or nothing can judge labels, .* fewer: neg"):
+        _ = split.probes
+
+
 def test_what_has_not_learned_the_rows_is_judged_by_the_reference(study):
     assert Split(study, 2).judge().endswith("split-2/baseline_same_steps-0/model")
     assert study.fitted == {"asked": (2, "baseline_same_steps", 0)}

@@ -21,6 +21,7 @@ from hf_augment import (
     NearDuplicates,
     Study,
     TextClassifier,
+    UncertaintySelection,
     Verdict,
 )
 from hf_augment.data.splits import sample_per_class
@@ -28,7 +29,7 @@ from hf_augment.hub import pushing
 from hf_augment.hub.pushing import PushError
 from hf_augment.reporting.tables import arm_table, cost_table
 from hf_augment.study import identity
-from hf_augment.study.arms import Given, RealRows
+from hf_augment.study.arms import Given, LearnedSource, RealRows
 from hf_augment.study.split import classifier_seed
 from hf_augment.study.text import TextFilters
 from hf_augment.study.variants import variants_of
@@ -195,6 +196,28 @@ def test_an_arm_weighs_nothing_that_nobody_judges(make):
         Arm("said", TEXT.generator(), weighting="strong")
 
 
+@pytest.mark.parametrize(
+    ("how", "training", "message"),
+    [
+        ({}, {"synthetic_labels": "soft"}, "The arm 'said' labels rows softly by what a judge says of their labels"),
+        ({}, {"synthetic_weighting": "dynamic"}, "The arm 'said' weighs rows by what a judge says of their labels"),
+        (
+            {"filters": [LabelAgreement(by_length, 0.0)], "weighting": "dynamic"},
+            {"per_device_train_batch_size": 2},
+            "The arm 'said' weighs rows against each other, and synthetic_ratio=0.5 leaves one in a batch",
+        ),
+        (
+            {"filters": [LabelAgreement(by_length, 0.0)], "weighting": "dynamic"},
+            {"label_smoothing_factor": 0.1},
+            "The arm 'said' weighs rows, which does not go with label_smoothing_factor",
+        ),
+    ],
+)
+def test_weights_that_its_training_would_refuse_are_refused_at_once(make, how, training, message):
+    with pytest.raises(ValueError, match=message):
+        make([Arm("said", TEXT.generator(), **how)], training)
+
+
 def test_an_arm_that_steers_makes_examples_of_its_own_beside_those_of_all(make):
     generator = TEXT.generator()
     names = ("said_static", "said_seeded", "said_steered")
@@ -222,8 +245,13 @@ def test_an_arm_that_steers_makes_examples_of_its_own_beside_those_of_all(make):
     ("how", "training", "message"),
     [
         ({"policies": []}, {}, "'said' chooses in rounds: pass synthetic_feedback"),
+        ({"policies": []}, {"synthetic_feedback": 2}, "synthetic_feedback=2 leaves no round in 2 steps"),
         ({"policies": [], "source": None}, {"synthetic_feedback": 1}, "'said' has policies, which need a source"),
-        ({"policies": [ClassAllocation()]}, {"synthetic_feedback": 1}, "looks at validation rows: pass eval_strategy"),
+        (
+            {"policies": [ClassAllocation()]},
+            {"synthetic_feedback": 1, "max_steps": 30},
+            "looks at validation rows: pass eval_strategy",
+        ),
     ],
 )
 def test_arms_that_cannot_choose_are_refused(make, how, training, message):
@@ -231,7 +259,7 @@ def test_arms_that_cannot_choose_are_refused(make, how, training, message):
         make([Arm("said", **{"source": TEXT.generator()} | how)], training)
     arms = [Arm("said", TEXT.generator(), policies=[]), Arm("probe_said", probe="said")]
     with pytest.raises(ValueError, match="'probe_said' would learn all candidates of 'said'"):
-        make(arms, {"synthetic_feedback": 1})
+        make(arms, {"synthetic_feedback": 1, "max_steps": 30})
 
 
 def test_nothing_is_published_of_real_rows_and_no_example_that_no_filter_saw(make):
@@ -241,6 +269,42 @@ def test_nothing_is_published_of_real_rows_and_no_example_that_no_filter_saw(mak
     study.report()
     staged = json.loads((study.folder / "hub/push.json").read_text())["repositories"]
     assert {entry["suffix"] for entry in staged} == {"said", "said-synthetic", "raw", "results"}
+
+
+class Learned(LearnedSource):
+    """What it learned is an empty configuration."""
+
+    name, models = "learned", ("a model",)
+
+    def train(self, split, folder):
+        (folder / "model").mkdir(parents=True)
+        (folder / "model/config.json").write_text("{}")
+        return {"steps": 1, "seconds": 1.0}
+
+    def load(self, folder):
+        return TEXT.generator()
+
+    def identity(self):
+        return {"learned": "1"}
+
+
+def test_a_learned_generator_is_published_where_every_arm_of_it_chooses(make):
+    source = Learned()
+    study = make(
+        [Arm("learned_live", source, policies=[UncertaintySelection()]), Arm("learned_static", source, policies=[])],
+        {"max_steps": 30, "synthetic_feedback": 4, "synthetic_shard_size": 8},
+    )
+    study.run()
+    study.report()
+    staged = json.loads((study.folder / "hub/push.json").read_text())["repositories"]
+    assert {entry["suffix"] for entry in staged} == {"generator", "results"}
+    assert "learned_live" in (study.folder / "hub/generator/README.md").read_text().replace("\\", "")
+
+
+def test_a_probe_of_real_rows_is_no_generator_s(make):
+    study = make([Arm("said", TEXT.generator()), Arm("real", RealRows()), Arm("probe_real", probe="real")])
+    study.run()
+    assert study.report().tried == ["said"]
 
 
 def test_an_example_that_repeats_a_real_row_is_not_published(make, caplog):
@@ -414,6 +478,7 @@ def test_a_probe_of_an_arm_that_was_shown_nothing_has_the_labelled_rows_alone(ma
         ({"arms": [Arm("a", TEXT.generator(), guarded=True)]}, "The arm 'a' is _guarded: it needs eval_strategy"),
         ({"seeds": 0}, "seeds=0 must be 1 or more"),
         ({"splits": 2, "train_per_class": None}, "splits=2 needs train_per_class"),
+        ({"splits": 2, "train_per_class": 20}, "train_per_class=20 takes all rows, so that splits=2 are all alike"),
         ({"training": {"synthetic_ratio": 0.0}}, "synthetic_ratio=0 leaves nothing to compare"),
         ({"training": {"eval_strategy": "epoch"}}, "eval_strategy needs curve_rows=100 rows"),
     ],

@@ -68,7 +68,9 @@ def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
         "real",
         "learned",
     ]
-    known = r"There are real, learned; of real, learned also variants, which end in: _unfiltered, .*, _weighted, also"
+    known = (
+        r"There are real, learned\. Ends of variants: of real _live, .*; of learned _unfiltered, .*, _weighted, also"
+    )
     with pytest.raises(ValueError, match=rf"generators has \['given'\]\. {known}"):
         arms_by_name(["given", "real"], [Learned()], filters)
     assert listed(["probe", "eda"]) == "probe, eda"
