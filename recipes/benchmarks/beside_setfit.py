@@ -103,6 +103,8 @@ def main() -> None:
     if "rounds" not in plan or "model" not in experiment.classifier:
         raise ValueError(f"{options.folder} must hold a comparison of texts that has ended: run it first.")
     study = build(experiment)
+    if study.data.labels is not None:
+        raise ValueError(f"The rows of {options.folder} have several labels, and SetFit is asked for one class here.")
     study.seeds = plan["rounds"]
     draws = study.splits if options.draws is None else options.draws
     if not 1 <= draws <= study.splits:

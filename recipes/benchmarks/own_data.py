@@ -40,16 +40,22 @@ LATE = 0.25
 def compare(source: Path, minutes: float, folder: Path, typed: list[str]) -> dict[str, Any]:
     """Compares a source in a folder, where `log.txt` keeps what is said, unless it is done."""
     done = folder / "done.json"
-    if done.exists():
-        return read_json(done, f"Delete {folder}")
-    folder.mkdir(parents=True)
     command = [sys.executable, "-m", "hf_augment", "experiment", str(source), *typed]
     if minutes != 15:
         command += ["--minutes", f"{minutes:g}"]
+    if done.exists():
+        told = read_json(done, f"Delete {folder}")
+        if told["command"] != command:
+            raise ValueError(f"{folder} is of another command, {told['command']}: pass another --output_dir.")
+        return told
+    if folder.exists():
+        # One that goes on would take less time.
+        raise ValueError(f"{folder} holds a comparison that was interrupted: delete it, and it is begun anew.")
+    folder.mkdir(parents=True)
     load, begun = os.getloadavg()[0], time.monotonic()
     with working(f"{source.name}, {minutes:g} minutes"), open(folder / "log.txt", "wb") as log:
         code = subprocess.run(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
-    told = {"seconds": time.monotonic() - begun, "rc": code, "load": [load, os.getloadavg()[0]]}
+    told = {"command": command, "seconds": time.monotonic() - begun, "rc": code, "load": [load, os.getloadavg()[0]]}
     if code == 0:
         told |= read(folder)
     write_json(done, told)
