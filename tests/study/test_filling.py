@@ -156,7 +156,7 @@ def test_examples_are_made_ahead_once_a_generator_where_all_runs_show_all_of_the
         Arm("real", RealRows()),
         Arm("both", Mixture("both", [of_each_split, of_all])),
     ]
-    training = {"eval_strategy": "steps", "eval_steps": 1, "synthetic_feedback": 1}
+    training = {"max_steps": 20, "eval_strategy": "steps", "eval_steps": 1, "synthetic_feedback": 1}
     study = make(arms, training, splits=2, curve_rows=4)
     assert made_ahead(study) == [(0, "plain", None), (0, "own", None), (1, "own", None)]
     assert made_ahead(make([remembering()], {"synthetic_keep": "recent"})) == []
