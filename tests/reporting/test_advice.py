@@ -124,6 +124,26 @@ def test_a_judge_that_knows_little():
     assert next_steps(replace(found, acceptance={"instruct": {"acceptance": 0.5}})) == []
 
 
+def test_a_language_model_that_knows_more_than_what_it_taught():
+    found = compared(baseline=500, same_steps=800, instruct=900)
+    asked = {"the model of instruct, asked (80 rows)": 0.925}
+    assert next_steps(replace(found, zero_shot=asked)) == [
+        "Try the language model itself as the classifier: the model of instruct, asked (80 rows), has 92.5 %, and no "
+        "arm more than 90.0 %."
+    ]
+    assert next_steps(replace(found, zero_shot=dict.fromkeys(asked, 0.9))) == []
+
+
+def test_a_prompt_whose_texts_hurt():
+    found = replace(compared(baseline=500, same_steps=800, prompted=700), settings={"minutes": "15.0"})
+    assert next_steps(found) == [
+        "Say what each class is (--descriptions FILE, which `hf_augment inspect` drafts) and what one text is "
+        "(--kind), with a new --output_dir: what prompted wrote without them moves accuracy by -10.0 points."
+    ]
+    assert next_steps(replace(found, settings={"minutes": "15.0", "descriptions": "classes.yaml"})) == []
+    assert next_steps(replace(found, settings={})) == []
+
+
 def test_three_at_most_what_keeps_from_an_answer_first():
     found = compared(
         baseline=500, same_steps=505, instruct=510, real=900, models={"real": "real rows"}, shown={"instruct": 0.0}
