@@ -274,7 +274,7 @@ def test_the_story_in_mixed_precision(parts):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def run_until(parts, reached, *arguments, timeout=120):
+def run_until(parts, reached, *arguments, timeout=240):
     """Runs a recipe and kills it as soon as it has reached something; returns what it has printed."""
     log, start = parts.root / "log.txt", time.time()
     with log.open("w") as file, parts.start(*arguments, stdout=file, stderr=subprocess.STDOUT) as process:
