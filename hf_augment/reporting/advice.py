@@ -137,11 +137,11 @@ def _ask_the_model(results: Results) -> Iterator[str]:
 def _describe(results: Results) -> Iterator[str]:
     # Of the arms of a command line, the one whose examples follow from the names of the classes and a few rows.
     written = [d for d in results.on(results.test, ["prompted"]) if d.verdict == "hurts"]
-    if written and "minutes" in results.settings and "descriptions" not in results.settings:
+    # A prompt of one's own is whole.
+    if written and "minutes" in results.settings and not {"descriptions", "prompt"} & results.settings.keys():
         yield (
-            "Say what each class is (--descriptions FILE, which `hf_augment inspect` drafts) and what one text is "
-            "(--kind), with a new --output_dir: what prompted wrote without them moves accuracy by "
-            f"{written[0].points} points."
+            "Say what each class is (--descriptions FILE, which `hf_augment inspect` drafts), with a new "
+            f"--output_dir: what prompted wrote without them moves accuracy by {written[0].points} points."
         )
 
 

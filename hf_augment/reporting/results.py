@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hf_augment.evaluation.comparison import ArmRun, Difference, compare_all
+from hf_augment.evaluation.comparison import ArmRun, Difference, best_of, compare_all
 from hf_augment.evaluation.robustness import TableRows
 from hf_augment.files import parse_json, write_atomically
 from hf_augment.reporting.samples import Nearest, Sample, choose_samples
@@ -225,8 +225,8 @@ class Results:
 
     def best_arm(self, among: Sequence[str] | None = None) -> str:
         """The most accurate of the arms that help, or the reference if none does; a probe if it is more accurate."""
-        helping = [d for d in self.on(self.test, among) if d.verdict == "helps"]
-        best, probe = max(helping, key=lambda d: d.mean).arm if helping else self.reference, self.probe
+        found, probe = best_of(self.on(self.test, among)), self.probe
+        best = found.arm if found is not None and found.verdict == "helps" else self.reference
         better = probe and probe in (among or self.arms) and self.accuracy(probe) > self.accuracy(best)
         return probe if probe and better else best
 

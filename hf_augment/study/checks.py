@@ -80,7 +80,7 @@ def check_publication(study: Basis, arms: Mapping[str, Arm]) -> None:
     if training.push_to_hub:
         name = training.hub_model_id or study.folder.absolute().name
         fed = [arm for arm in arms.values() if arm.source is not None]
-        # The longest name of each; a learned generator's ends in that of an arm, or less.
+        # The longest name that each arm may have: those of its model and of a learned generator are no longer.
         suffixes = ["results", *(f"{arm.name}-synthetic" for arm in fed)]
         check_push("hub_model_id", name, [f"{name}-{suffix}" for suffix in suffixes], training.hub_token)
 

@@ -75,11 +75,10 @@ class ServedLanguageModel(Source):
 
     def identity(self) -> dict[str, str]:
         known = super().identity()
-        # How it is asked changes nothing of what is asked for.
-        asking = f"{self.name}.endpoint"
-        known = {key: value for key, value in known.items() if key != asking} | {asking: self.endpoint.model}
-        # But what its prompts may show follows from where it is.
-        return known | {f"{self.name}.shows_examples": str(self.shows_examples)}
+        # How it is asked changes nothing of what is asked for, but whether prompts may show labelled texts does.
+        asking, may = f"{self.name}.endpoint", f"{self.name}.send_examples"
+        known = {key: value for key, value in known.items() if key not in (asking, may)}
+        return known | {asking: self.endpoint.model, f"{self.name}.shows_examples": str(self.shows_examples)}
 
     def check(self, study: Basis) -> None:
         """

@@ -40,7 +40,7 @@ GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 #: Options that say something of a server alone; and those that may differ when a comparison goes on.
 OF_SERVERS = ("token_variable", "max_requests", "send_examples", "label_judge")
-MAY_DIFFER = ("generator_url", "token_variable", "max_requests")
+MAY_DIFFER = ("generator_url", "token_variable", "max_requests", "send_examples")
 
 #: Options of the command that say nothing of images.
 TEXT_OPTIONS = (
@@ -122,7 +122,8 @@ def asked_as(experiment: Experiment, options: argparse.Namespace) -> Experiment:
     """Returns an experiment that was settled, whose server, if it has one, is asked as is typed now."""
     if "endpoint" not in experiment.model:
         return experiment
-    return dataclasses.replace(experiment, model=experiment.model | {"endpoint": endpoint_of(vars(options))})
+    asked = {"endpoint": endpoint_of(vars(options)), "send_examples": bool(options.send_examples)}
+    return dataclasses.replace(experiment, model=experiment.model | asked)
 
 
 def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool = False) -> Experiment:

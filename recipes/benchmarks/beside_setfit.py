@@ -9,7 +9,7 @@ SetFit (Tunstall et al. 2022, arXiv 2209.11055) tunes a sentence embedding by pa
 logistic regression on it: 20 pairs of each kind for each row, batches of 16, one pass, as in the paper. It learns each
 draw of the labelled rows that the comparison drew, from the same model, and predicts the same test rows. Printed is
 its accuracy, and of every arm the difference from it, which `beside_setfit.json` in the folder keeps. What is done is
-kept in `setfit.json`.
+kept in `setfit.json`. It takes long: `--draws 1` does the first draw alone.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def learned(study: Study, draws: int, model: str, kept: Path) -> list[ArmRun]:
             {"test": {"accuracy": float(np.mean(found["correct"]))}},
             {"test": found["correct"]},
         )
-        for index, found in enumerate(list(done.values())[:draws])
+        for index, found in ((index, done[str(index)]) for index in range(draws))
     ]
 
 

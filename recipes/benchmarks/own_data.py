@@ -45,8 +45,8 @@ def compare(source: Path, minutes: float, folder: Path, typed: list[str]) -> dic
         command += ["--minutes", f"{minutes:g}"]
     if done.exists():
         told = read_json(done, f"Delete {folder}")
-        if told["command"] != command:
-            raise ValueError(f"{folder} is of another command, {told['command']}: pass another --output_dir.")
+        if (was := told.get("command")) != command:
+            raise ValueError(f"{folder} is of another command, {was}: pass another --output_dir.")
         return told
     if folder.exists():
         # One that goes on would take less time.

@@ -137,10 +137,12 @@ def test_a_language_model_that_knows_more_than_what_it_taught():
 def test_a_prompt_whose_texts_hurt():
     found = replace(compared(baseline=500, same_steps=800, prompted=700), settings={"minutes": "15.0"})
     assert next_steps(found) == [
-        "Say what each class is (--descriptions FILE, which `hf_augment inspect` drafts) and what one text is "
-        "(--kind), with a new --output_dir: what prompted wrote without them moves accuracy by -10.0 points."
+        "Say what each class is (--descriptions FILE, which `hf_augment inspect` drafts), with a new --output_dir: "
+        "what prompted wrote without them moves accuracy by -10.0 points."
     ]
-    assert next_steps(replace(found, settings={"minutes": "15.0", "descriptions": "classes.yaml"})) == []
+    # Either is given already, or would be refused.
+    for given in ("descriptions", "prompt"):
+        assert next_steps(replace(found, settings={"minutes": "15.0", given: "a file"})) == []
     assert next_steps(replace(found, settings={})) == []
 
 

@@ -22,7 +22,7 @@ from hf_augment.study import planning
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.planning import LEAST, SAVINGS, afford, only_look, saved, without_slow, work_of
-from hf_augment.study.settling import settle, shard_size, training_parser
+from hf_augment.study.settling import MAY_DIFFER, asked_as, settle, shard_size, training_parser
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toy_server import ToyServer, serving
@@ -354,6 +354,18 @@ def test_what_a_server_is_asked_for_is_settled(settled):
         assert filters.min_label_probability == 0.5
         with pytest.raises(ValueError, match="There is no arm 'trained'"):
             build(dataclasses.replace(experiment, arms=("trained",)), open_data("tickets.csv"))
+
+
+def test_what_shows_labelled_texts_goes_on_elsewhere_if_it_may_send_them(settled):
+    with serving(ToyServer()) as url:
+        begun = settled("--generator_url", url)
+    elsewhere = argparse.Namespace(generator_url="http://elsewhere/v1", generator_model="lm", send_examples=True)
+    sources = []
+    for options in (elsewhere, argparse.Namespace(**vars(elsewhere) | {"send_examples": None})):
+        model = asked_as(begun, options).model
+        sources.append((model["endpoint"]["base_url"], model["send_examples"]))
+    assert sources == [("http://elsewhere/v1", True), ("http://elsewhere/v1", False)]
+    assert {"generator_url", "send_examples"} <= set(MAY_DIFFER)
 
 
 def test_a_server_that_is_not_there_ends_before_any_training(tiny):

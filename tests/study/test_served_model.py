@@ -60,6 +60,8 @@ def test_where_it_is_decides_what_its_prompts_show_which_is_part_of_the_identity
 
     assert identity("http://127.0.0.1/v1") != identity("http://elsewhere/v1")
     assert identity("http://127.0.0.1/v1") == identity("http://localhost/v1")
+    # Elsewhere it writes the same if labelled texts may be sent there.
+    assert identity("http://127.0.0.1/v1") == identity("http://elsewhere/v1", send_examples=True)
     assert identity("http://127.0.0.1/v1")["served.shows_examples"] == "True"
 
 
