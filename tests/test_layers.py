@@ -12,7 +12,7 @@ ROOT = Path(hf_augment.__file__).parent
 LEVELS = [
     {"seeding", "fingerprints", "files", "progress", "checks", "extras"}
     | {"words", "sentences", "label_names", "label_sets", "text_pairs"},
-    {"weights"},
+    {"weights", "locks"},
     {"images", "metrics"},
     {"generators", "perturbations", "neighbours", "blending"},
     {"judges", "data"},

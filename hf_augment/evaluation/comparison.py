@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median_low
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,9 @@ class ArmRun:
             Share of the scheduled synthetic rows that the classifier was shown, in `[0, 1]`: filters and a guard leave
             the others to real rows. `None` without a generator.
         scheduled (`int`, *optional*): Number of synthetic rows that ratio and schedule asked for.
+        rounds (`list[dict[str, Any]]`, *optional*):
+            What was decided while training: `step`, `class_shares` of what was chosen next, and `confusions` on
+            validation rows, `[class, what it was taken for, rows]`.
     """
 
     arm: str
@@ -63,6 +67,7 @@ class ArmRun:
     wait: float = 0.0
     shown: float | None = None
     scheduled: int | None = None
+    rounds: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     def unperturbed_accuracy(self, evaluation: str) -> float:
         """Accuracy on the rows of an evaluation set that were perturbed, as they are."""

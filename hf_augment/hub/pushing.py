@@ -15,7 +15,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
 from huggingface_hub.utils import parse_ratelimit_headers, validate_repo_id
 from transformers.utils import logging
 
-from hf_augment.hub.staging import staged_repositories
+from hf_augment.hub.staging import HUB_LOCK, staged_repositories
+from hf_augment.locks import locked
 
 
 logger = logging.get_logger(__name__)
@@ -68,6 +69,12 @@ def push(
         `PushError`: If something did not arrive: it says what did, what did not, and the command that repeats it.
     """
     root = Path(run_dir)
+    staged_repositories(root)  # Before a lock makes a folder where there is none.
+    with locked(root / HUB_LOCK, "the publishing of this folder"):
+        return _push(root, repo_id, private, token)
+
+
+def _push(root: Path, repo_id: str | None, private: bool | None, token: str | None) -> list[str]:
     name = repo_id or root.absolute().name
     wanted = {f"{name}-{entry['suffix']}": entry for entry in staged_repositories(root)}
     secret = check_push("repo_id", name, wanted, token)
@@ -81,7 +88,7 @@ def push(
             done = [url.repo_id for url in arrived]
             raise PushError(
                 f"{repository} could not be pushed: {why}. Arrived: {', '.join(done) or 'nothing'}. Did not arrive: "
-                f"{', '.join(missing)}. Repeat with: {_command(run_dir, repo_id, private)}"
+                f"{', '.join(missing)}. Repeat with: {_command(root, repo_id, private)}"
             ) from error
     return [str(url) for url in arrived]
 

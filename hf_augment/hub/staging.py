@@ -18,19 +18,22 @@ from transformers.utils import logging
 
 from hf_augment.files import read_json, write_atomically, write_json
 from hf_augment.images.arrays import MODES, image_arrays
+from hf_augment.locks import locked
 from hf_augment.synthesis.shards import ShardStore
 
 
 logger = logging.get_logger(__name__)
 
 FORMAT_VERSION = 1
+#: The lock of what is to be published, in the folder of a run.
+HUB_LOCK = "locks/hub.lock"
 
 #: What a saved model consists of, with the source of one that transformers does not know.
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.py")
 #: What of a report shows no labelled row, and so may be read by more people than these: neither its pages nor pictures
 #: of examples.
 REPORT_FILES = (
-    *("results.json", "report.png", "curves.png", "rounds.png"),
+    *("results.json", "report.png", "curves.png", "rounds.png", "class_shares.png"),
     *("robustness.png", "generalization.png"),
 )
 #: What may go wrong with a card: its template, its metadata, and figures of another shape than it expects, in a
@@ -85,7 +88,12 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
         `FileNotFoundError`: If a folder has none of its files.
         `ValueError`: If a file to publish is a link out of its folder.
     """
-    hub, staged = Path(run_dir) / "hub", []
+    with locked(Path(run_dir) / HUB_LOCK, "the publishing of this folder"):
+        return _stage(Path(run_dir) / "hub", repositories)
+
+
+def _stage(hub: Path, repositories: Sequence[Repository]) -> Path:
+    staged = []
     if hub.exists():
         shutil.rmtree(hub)
     hub.mkdir()

@@ -27,9 +27,10 @@ KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif
 _NUMBER = re.compile(r"(?:[<>] )?[-+−]?\d[\d.,e+-]*(?: ?[%×s]| (?:±|to) [-+−]?\d[\d.,]*)?|-?")
 
 
-def render_html(results: Results, sections: Sequence[Section], folder: Path) -> str:
+def render_html(results: Results, sections: Sequence[Section], folder: Path, use: Sequence[str] = ()) -> str:
     """
-    Writes the report as a page that holds its pictures, those of the results read from `folder`, and its style. All
+    Writes the report as a page that holds its pictures, those of the results read from `folder`, its style, and how to
+    `use` the classifier. All
     text is escaped by the template, shows no control characters, and cannot load or run anything, which the page's
     policy forbids too.
     """
@@ -39,6 +40,7 @@ def render_html(results: Results, sections: Sequence[Section], folder: Path) -> 
         answers=[answer(results), accuracies(results)],
         cautions=cautions(results),
         advice=next_steps(results),
+        use=use,
         verdicts=results.on(results.test),
         sections=sections,
         pictures=[(said, data_uri((folder / name).read_bytes(), name)) for name, said in results.pictures.items()],

@@ -101,6 +101,29 @@ def curves(results: Results, names: Mapping[str, str]) -> Figure:
     return figure
 
 
+def class_shares(results: Results, arms: Sequence[str]) -> Figure:
+    """
+    The shares of the classes among what each of these arms chose, by round, the mean over runs: of many classes, those
+    that moved most.
+    """
+    figure = Figure(figsize=(WIDTH, 1.0 + 1.9 * len(arms)), layout="constrained")
+    panels = figure.subplots(len(arms), sharex=True, squeeze=False)[:, 0]
+    found = {arm: results.class_shares(arm) for arm in arms}
+    moves = sum(np.ptp(list(shares.values()), axis=0) for shares in found.values())
+    most = sorted(np.argsort(-np.asarray(moves), kind="stable")[: len(COLOURS)].tolist())
+    lines = {}
+    for axes, (arm, shares) in zip(panels, found.items(), strict=True):
+        for label, colour in zip(most, COLOURS, strict=False):
+            values = [100 * of_round[label] for of_round in shares.values()]
+            lines[label] = axes.plot(shares.keys(), values, "o-", color=colour, linewidth=1.6, markersize=3)[0]
+        _tidy(axes, grid="both")
+        axes.set_ylabel("share, %", fontsize=LARGE)
+        axes.set_title(_plain(arm), fontsize=LARGE)
+    axes.set_xlabel("optimizer step of the round", fontsize=LARGE)
+    _legend_below(figure, list(lines.values()), [_plain(results.class_name(label)) for label in lines])
+    return figure
+
+
 def heat_map(results: Results, values: Mapping[str, Mapping[str, float]], title: str, unit: str) -> Figure:
     """
     A table of shares in `[0, 1]`, by row, then by arm, whose colours say in `unit` (`"points of accuracy"`) how an arm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -12,15 +13,17 @@ from hf_augment.reporting.html import check_pictures, render_html
 from hf_augment.reporting.markdown import render_report
 from hf_augment.reporting.results import Results
 from hf_augment.reporting.sections import make_sections
-from hf_augment.reporting.terminal import print_results
+from hf_augment.reporting.terminal import how_to_use, print_results
 
 
-def write_report(folder: Path, results: Results, console: Console | None = None) -> Results:
+def write_report(
+    folder: Path, results: Results, console: Console | None = None, models: Mapping[str, Path] | None = None
+) -> Results:
     """
     Prints the results and writes them into `folder`, where their further pictures lie: `report.html`, a page that
     needs no network; `report.md`; `results.json`; `report.png`, and where there is something to show `curves.png`,
-    `rounds.png`, `robustness.png` and `generalization.png`. Returns what is in `results.json`, and so may be
-    published.
+    `rounds.png`, `class_shares.png`, `robustness.png` and `generalization.png`. Returns what is in `results.json`, and
+    so may be published. `models` are folders of classifiers, by arm, of which the page names the best.
 
     Raises:
         ValueError: If a further picture is not there.
@@ -34,6 +37,7 @@ def write_report(folder: Path, results: Results, console: Console | None = None)
     for picture in (picture for section in sections for picture in section.pictures if picture.file):
         write_atomically(folder / picture.file, picture.content)
     write_atomically(folder / "report.md", render_report(results).encode())
-    write_atomically(folder / "report.html", render_html(results, sections, folder).encode())
+    use = how_to_use(results, models) if models else []
+    write_atomically(folder / "report.html", render_html(results, sections, folder, use).encode())
     print_results(console or Console(), results)
     return Results.load(folder / "results.json")

@@ -158,9 +158,14 @@ class Results:
 
     @property
     def tried(self) -> list[str]:
-        """The arms that are to help: those behind the reference, but for a probe and the ceiling of real rows."""
+        """
+        The arms that are to help: those behind the reference, but for a probe, the ceiling of real rows and what had
+        more steps.
+        """
         behind = self.arms[self.arms.index(self.reference) + 1 :]
-        return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and arm != self.probe]
+        most = self.mean(self.reference, lambda run: run.steps)
+        with_as_many = [arm for arm in behind if self.mean(arm, lambda run: run.steps) <= most]
+        return [arm for arm in with_as_many if self.models.get(arm) != REAL_ROWS and arm != self.probe]
 
     def accuracy(self, arm: str) -> float:
         """Mean accuracy of an arm on the test set."""
@@ -182,6 +187,11 @@ class Results:
             return "", 0.0
         name = max(support, key=lambda label: support[label])
         return name, support[name] / rows
+
+    def class_name(self, label: int) -> str:
+        """The name of a class by its number; the number where names are not known."""
+        names = self.data.label_names
+        return names[label] if label < len(names) else str(label)
 
     def of_arm(self, arm: str) -> list[ArmRun]:
         """Runs of an arm."""
@@ -214,6 +224,29 @@ class Results:
                 figures = [by_name[name][figure] for by_name in measured if name in by_name]
                 found.setdefault(name, {})[arm] = float(np.mean(figures))
         return found
+
+    def class_shares(self, arm: str) -> dict[int, list[float]]:
+        """
+        Mean shares over runs of the classes among what was chosen, by the step of a round; empty where they are the
+        same in all rounds.
+        """
+        runs = [{r["step"]: r["class_shares"] for r in run.rounds} for run in self.of_arm(arm)]
+        steps = sorted(set.intersection(*map(set, runs))) if runs else []
+        means = {step: np.mean([run[step] for run in runs], axis=0) for step in steps}
+        return {s: m.tolist() for s, m in means.items()} if len(np.unique(list(means.values()), axis=0)) > 1 else {}
+
+    def confusions(self, arm: str) -> dict[tuple[int, int], tuple[float, float]]:
+        """
+        Mean number over runs of validation rows that were taken for another class, in the first and in the last round,
+        by their class and what it was taken for.
+        """
+        runs = [run.rounds for run in self.of_arm(arm) if run.rounds]
+        found: dict[tuple[int, int], list[float]] = {}
+        for rounds in runs:
+            for place in (0, -1):
+                for label, taken, rows in rounds[place]["confusions"]:
+                    found.setdefault((label, taken), [0.0, 0.0])[place] += rows / len(runs)
+        return {pair: (first, last) for pair, (first, last) in found.items()}
 
     def on(self, evaluation: str, arms: Sequence[str] | None = None) -> list[Difference]:
         """Differences on an evaluation set, of all arms or of some."""

@@ -80,6 +80,7 @@ def make_sections(results: Results, arms: Sequence[str] | None = None) -> list[S
         _shown(results, arms),
         _accuracy(results, arms),
         _curves(results),
+        _rounds(results, arms),
         _robustness(results, arms),
         _generalization(results, arms),
         _classes(results),
@@ -182,6 +183,11 @@ def _curves(results: Results) -> Section:
     caption = "Learning curves: the mean over runs, and each run thin"
     pictures = _curve_picture(results, learning, caption, "curves.png")
     pictures += _curve_picture(results, blend, "What was blended in while training, and what it waited for")
+    return Section("Learning curves", pictures=pictures)
+
+
+def _rounds(results: Results, arms: Sequence[str]) -> Section:
+    logged = {name for run in results.runs for log in run.curve for name in log}
     rounds = {
         "synthetic_entropy": "candidates, entropy",
         "synthetic_entropy_chosen": "chosen, entropy",
@@ -190,8 +196,13 @@ def _curves(results: Results) -> Section:
         "synthetic_validation_accuracy": "validation accuracy",
     }
     rounds = {name: label for name, label in rounds.items() if name in logged}
-    pictures += _curve_picture(results, rounds, "What the classifier decided in rounds", "rounds.png")
-    return Section("Learning curves", pictures=pictures)
+    pictures = _curve_picture(results, rounds, "What the classifier decided in rounds", "rounds.png")
+    moved = [arm for arm in arms if results.class_shares(arm)]
+    if moved:
+        caption = "Shares of the classes among what was chosen, by round"
+        pictures.append(Picture(caption, partial(plots.class_shares, results, moved), "class_shares.png"))
+    text = ["Every so many steps the classifier was asked what it should be shown next."]
+    return Section("Rounds", text, pictures, [tables.confusion_table(results, arm) for arm in arms])
 
 
 def _curve_picture(results: Results, names: Mapping[str, str], caption: str, file: str = "") -> list[Picture]:

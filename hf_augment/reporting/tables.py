@@ -19,6 +19,8 @@ Rows = list[tuple[str, ...]]
 
 #: The most classes that are named one by one.
 MAX_LABELS = 20
+#: The most kinds of mistakes that are told of an arm.
+MOST_CONFUSIONS = 10
 
 
 def data_table(results: Results) -> TableRows:
@@ -190,6 +192,18 @@ def class_table(results: Results, evaluation: str, name: str, words: str) -> Tab
         for label, by_arm in found.items()
     ]
     return f"{evaluation}: {words} of each class, %", ("class", "rows", *arms), rows
+
+
+def confusion_table(results: Results, arm: str) -> TableRows:
+    """What validation rows were most often taken for while training, in an arm's first round and in its last."""
+    found = results.confusions(arm)
+    # Those of the first round, and those that came to it.
+    most = sorted(found, key=lambda pair: (-max(found[pair]), pair))[:MOST_CONFUSIONS]
+    rows: Rows = [
+        (*(results.class_name(label) for label in pair), *(figure(rows, 1) for rows in found[pair])) for pair in most
+    ]
+    title = f"{arm}: validation rows that were taken for another class, the mean over runs"
+    return title, ("class", "taken for", "first round", "last round"), rows
 
 
 def changes_table(results: Results, name: str) -> TableRows:

@@ -63,10 +63,10 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
     lines.append(f"Report: {report}")
     if (review := report.with_name(REVIEW_PAGE)).is_file():
         lines.append(f"All examples, to look at: {review}")
-    return [*map(plain, lines), *(_use(results, models) if models else [])]
+    return [*map(plain, lines), *(how_to_use(results, models) if models else [])]
 
 
-def _use(results: Results, models: Mapping[str, Path]) -> list[str]:
+def how_to_use(results: Results, models: Mapping[str, Path]) -> list[str]:
     """Names the model's folder and the code that loads it."""
     arm, kind = results.best_arm(list(models)), results.data.kind
     verdicts = {d.verdict for d in results.on(results.test)}

@@ -270,6 +270,9 @@ class Arm:
         policies (`Sequence[Policy]`, *optional*):
             What chooses, every `synthetic_feedback` steps, which of its candidates the classifier is shown next; none
             of them, `[]`, is choosing at random. Defaults to no choice: all examples are shown, in their order.
+        longer (`bool`, *optional*, defaults to `False`):
+            Whether it is trained for as many further steps as an arm spends that asks the classifier about its
+            candidates, by arithmetic: asking about a row is a third of training on it.
         weighting (`str`, *optional*):
             How its synthetic rows weigh in the loss, `"constant"` or `"dynamic"`. Defaults to `synthetic_weighting`.
     """
@@ -282,6 +285,7 @@ class Arm:
     same_steps: bool = True
     probe: bool | str = False
     policies: Sequence[Policy] | None = None
+    longer: bool = False
     weighting: str | None = None
 
     def __post_init__(self) -> None:

@@ -26,6 +26,8 @@ def check_arm(study: Basis, arm: Arm, arms: Mapping[str, Arm]) -> None:
             raise ValueError(f"The arm {arm.name!r} would learn all candidates of {arm.probe!r}: leave it out.")
     if arm.guarded and training.eval_strategy == "no":
         raise ValueError(f"The arm {arm.name!r} is _guarded: it needs eval_strategy=steps or epoch, with eval_steps.")
+    if arm.longer and arm.policies is None:
+        raise ValueError(f"The arm {arm.name!r} has longer=True, and no policies that choose: pass policies=[].")
     if arm.policies is not None:
         _check_policies(study, arm, arm.policies)
     if arm.source is not None:

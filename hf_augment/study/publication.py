@@ -53,7 +53,8 @@ def write(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more:
     with working("Comparing the arms"):
         results = _results(study, arms, settings, more)
     console = Console(width=None if sys.stdout.isatty() else 100)
-    results = write_report(study.folder / "report", results, console)
+    saved = {arm: folder.relative_to(study.folder) for arm, folder in _saved(results, study.folder).items()}
+    results = write_report(study.folder / "report", results, console, saved)
     if shown := {arm.name: study.stores[arm.name] for arm in _generating(study, arms)}:
         with working("Writing a page with all examples"):
             write_review(study.folder / "report" / REVIEW_PAGE, results.title, shown, _neighbours(study))
@@ -65,10 +66,15 @@ def write(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more:
 
 def print_end(console: Console, results: Results, run_dir: Path, page: Path) -> None:
     """Prints the last lines of a run: what was found, where its page and its classifiers are."""
+    for line in ["", *closing_lines(results, page, _saved(results, run_dir))]:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _saved(results: Results, run_dir: Path) -> dict[str, Path]:
+    """The folders of the first draw's classifiers, by arm; none without that of the reference."""
     models = {arm: run_dir / f"split-0/{arm}-0/model" for arm in results.arms}
     saved = {arm: folder for arm, folder in models.items() if folder.is_dir()}
-    for line in ["", *closing_lines(results, page, saved if results.reference in saved else None)]:
-        console.print(Text(line), soft_wrap=True)
+    return saved if results.reference in saved else {}
 
 
 def _neighbours(study: Basis) -> Neighbours:
@@ -134,11 +140,10 @@ def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
     arms = dict.fromkeys(run.arm for run in runs)
     plain = [arm.removesuffix(WEIGHTED) for arm in arms]
     sources = dict.fromkeys(arm.removesuffix("_static") for arm in plain if arm.endswith("_static"))
-    pairs = [(source + variant, static_of(source, variant)) for source in sources for variant in IN_ROUNDS]
+    chosen = [variant for variant in IN_ROUNDS if "_static" not in variant]
+    pairs = [(source + end, static) for source in sources for end in chosen for static in static_of(source, end)]
     return [
-        compare_all(runs, static, "test", [arm])[0].describe()
-        for arm, static in pairs
-        if arm != static and {arm, static} <= arms.keys()
+        compare_all(runs, static, "test", [arm])[0].describe() for arm, static in pairs if {arm, static} <= arms.keys()
     ]
 
 

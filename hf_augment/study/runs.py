@@ -138,6 +138,8 @@ def _course(trainer: AugmentingTrainer, seconds: float) -> dict[str, Any]:
     if trainer.shown_share is not None:
         course |= {"shown": trainer.shown_share, "scheduled": trainer.scheduled_rows}
     course["curve"] = [log for log in trainer.state.log_history if "loss" in log or "eval_loss" in log]
+    if trainer.briefs:
+        course["rounds"] = [brief.told() for brief in trainer.briefs]
     if trainer.shards is not None:
         course["shards"] = trainer.shards.folder.name
     return course

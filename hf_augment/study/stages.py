@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from filelock import FileLock
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from hf_augment.files import parse_json, read_json, write_json
+from hf_augment.locks import locked
 from hf_augment.progress import working
 
 
@@ -54,12 +54,10 @@ class Stages:
             ValueError: If the stage was done or begun with another identity, or its file is damaged.
         """
         folder, locks = self.root / name, self.root / "locks"
-        for made in (folder, locks):
-            made.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as held:
             if PartialState().is_main_process:
-                # It ends with its process, however that ends.
-                held.enter_context(FileLock(locks / f"{name.replace('/', '.')}.lock"))
+                held.enter_context(locked(locks / f"{name.replace('/', '.')}.lock", name))
             return self._run(name, folder, identity, work)
 
     def result(self, name: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -40,6 +41,9 @@ from hf_augment.training.guard import AugmentationGuard
 #: Runs of each arm that are wanted at least. Fewer pairs leave an interval too wide to be of use: Student's t is 12.7
 #: for two and 4.3 for three.
 LEAST_PAIRS = 3
+#: What asking about a row costs of training on it: a backward pass takes twice as long as a forward one (Kaplan et al.
+#: 2020, arXiv 2001.08361, section 2.1).
+ASKING = 1 / 3
 
 
 class Study(Basis):
@@ -142,7 +146,8 @@ class Study(Basis):
         chosen = arm.policies_identity(self.training)
         reuse = {} if arm.source.reuse is None else {"reuse": str(arm.source.reuse)}
         synthesis["synthetic_weighting"] = arm.weighting or self.training.synthetic_weighting
-        return found | synthesis | arm.source.identity() | reuse | arm.filters_identity() | chosen
+        further = {name: str(steps) for name, steps in self._further_steps(arm).items()}
+        return found | further | synthesis | arm.source.identity() | reuse | arm.filters_identity() | chosen
 
     # What cannot work is refused before anything is trained.
 
@@ -226,7 +231,8 @@ class Study(Basis):
             raise ValueError(f"processes={processes}, but {self.training.world_size} were started: use either.")
         if processes > 1 and rebuild is None:
             raise ValueError(f"processes={processes} needs rebuild=..., the function that builds the study.")
-        say(self._plan("" if go_on is None else "at most "))
+        most = "" if go_on is None else "at most "
+        say(self._plan(most))
         jobs: Iterator[Job]
         jobs, total, begun = runs_of(self), len(self.arms) * self.splits * self.seeds, len(self.runs)
         wanted, seeds = Rounds(self, go_on).wanted, self.seeds
@@ -241,7 +247,7 @@ class Study(Basis):
             # Of candidates among which a run chose it is not known here which were shown.
             if index == seed == 0 and arm.source is not None and arm.policies is None:
                 self.stores[name] = ShardStore.open(self._shards(self.split(0), arm) / result["shards"])
-            say(f"Run {len(self.runs) - begun} of {total}: {self._in_words(self.runs[-1])}")
+            say(f"Run {len(self.runs) - begun} of {most}{total}: {self._in_words(self.runs[-1], bool(most))}")
 
         if processes > 1 and rebuild is not None:
             logs = self.folder / "logs"
@@ -260,9 +266,11 @@ class Study(Basis):
         self.runs.sort(key=lambda run: (order.index(run.arm), run.split, run.seed))
         return self.runs
 
-    def _in_words(self, run: ArmRun) -> str:
-        counted = [("draw", run.split, self.splits), ("seed", run.seed, self.seeds)]
-        which = [f"{word} {number + 1} of {of}" for word, number, of in counted if of > 1]
+    def _in_words(self, run: ArmRun, open_end: bool) -> str:
+        """A finished run; with an open end it is not known how many seeds there will be."""
+        which = [f"draw {run.split + 1} of {self.splits}"] if self.splits > 1 else []
+        if self.seeds > 1:
+            which.append(f"seed {run.seed + 1}" + ("" if open_end else f" of {self.seeds}"))
         return f"{', '.join([run.arm, *which])}: {run.metrics['test']['accuracy']:.3f}"
 
     def _plan(self, limit: str) -> str:
@@ -290,7 +298,7 @@ class Study(Basis):
                 options["probe"], shown = self._probed(rows, of)
                 return rows.fit(folder, rows.train, seed, evaluations=self.data.evaluations, **options) | shown
             if of.source is not None:
-                options |= self.synthesis(rows, of)
+                options |= self.synthesis(rows, of) | self._further_steps(of)
             elif of.same_steps:
                 options["max_steps"] = self.augmented_steps()
             if of.guarded:
@@ -298,6 +306,14 @@ class Study(Basis):
             return rows.fit(folder, rows.train, seed, evaluations=self.data.evaluations, **options)
 
         return rows.stage(f"{arm}-{seed}", self.arm_identity(of), work)
+
+    def _further_steps(self, arm: Arm) -> dict[str, int]:
+        """Returns `max_steps` of an arm that is trained longer than the others."""
+        if not arm.longer or arm.source is None:
+            return {}
+        reuse = arm.source.reuse or self.training.synthetic_reuse
+        asked = self.training.synthetic_candidates * self.training.synthetic_ratio / reuse
+        return {"max_steps": math.ceil(self.augmented_steps() * (1 + asked * ASKING))}
 
     def _probed(self, split: Split, arm: Arm) -> tuple[list[datasets.Dataset], dict[str, float]]:
         """Returns the synthetic rows that a probe learns, and which share of them was shown to the arm it names."""

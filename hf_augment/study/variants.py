@@ -27,6 +27,7 @@ _UNWEIGHTED: dict[str, dict[str, Any]] = {
     "_seeded": {"policies": (HardSeeds(),)},
     "_steered": {"policies": (UncertaintySelection(), ClassAllocation(ahead=True), HardSeeds())},
     "_static": {"policies": ()},
+    "_static_longer": {"policies": (), "longer": True},
 }
 #: What the end of an arm's name on a command line stands for. Without filters nothing judges.
 VARIANTS = _UNWEIGHTED | {
@@ -35,7 +36,7 @@ VARIANTS = _UNWEIGHTED | {
     if name not in ("_unfiltered", "_guarded")
 }
 #: Of these, those of real rows; weighed are they only where something judges their labels.
-OF_REAL_ROWS = ("", "_live", "_reducible", "_allocated", "_static")
+OF_REAL_ROWS = ("", "_live", "_reducible", "_allocated", "_static", "_static_longer")
 #: Of these, those that choose in rounds.
 IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
 
@@ -92,6 +93,10 @@ def _ends(of: Sequence[str]) -> str:
     return single + (", also after another one" if both else "")
 
 
-def static_of(source: str, variant: str) -> str:
-    """Returns the arm of a source that a variant is compared with: chance, and rows that weigh as they do there."""
-    return f"{source}_static{WEIGHTED if variant.endswith(WEIGHTED) else ''}"
+def static_of(source: str, variant: str) -> tuple[str, str]:
+    """
+    Returns the arms of a source that a variant is compared with: chance with as many steps, and with as much time, and
+    rows that weigh as they do there.
+    """
+    weighs = WEIGHTED if variant.endswith(WEIGHTED) else ""
+    return f"{source}_static{weighs}", f"{source}_static_longer{weighs}"

@@ -36,6 +36,7 @@ from hf_augment.training.checks import (
     last_whole_checkpoint,
     warn_if_hardly_shown,
 )
+from hf_augment.training.feedback.briefs import Brief
 from hf_augment.training.feedback.checks import check_feedback
 from hf_augment.training.feedback.policies import Policy, UncertaintySelection
 from hf_augment.training.feedback.rounds import NO_FEEDBACK, Feedback
@@ -196,6 +197,11 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
     def baseline_steps(self) -> int:
         """Optimizer steps of this run, which an honest baseline needs as well."""
         return self._shape(self.train_dataset).total_steps
+
+    @property
+    def briefs(self) -> list[Brief]:
+        """What the rounds of the training have decided so far; none without `synthetic_feedback`."""
+        return [] if self._feedback is None else list(self._feedback.briefs)
 
     @property
     def waited_seconds(self) -> float:

@@ -3,19 +3,24 @@ What does feedback do with a generator whose labels are wrong in one class?
 
     python recipes/benchmarks/wrong_labels.py SetFit/sst2 --text_column text --label_column label_text
 
+    python recipes/benchmarks/wrong_labels.py ... --judge_template "Review: {text}\nSentiment:"
+
 A stand-in for a generator draws real rows that are not labelled. Of those that it gives out as the first class, half
-are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), chosen by
-entropy alone, chosen by the error that a judge of the labelled rows does not expect, and chosen by entropy where the
-judge agrees, with weights and shares of the classes that follow the classifier, too. Printed are accuracy, beside
-the Trainer with as many steps and beside chance, and recall of each class; `wrong_labels.json` in the folder keeps
-them. What is done is not done again.
+are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), those that
+the judge is surest of, whatever the classifier, those of which the classifier is unsure, those of which the judge is
+surer, and those of which the classifier is unsure and the judge is not, with weights and shares of the classes that
+follow the classifier, too. The judge is a linear classifier of the labelled rows, or a language model that is asked.
+Printed are accuracy, beside the Trainer with as many steps and beside chance, and recall of each class;
+`wrong_labels.json` in the folder keeps them. What is done is not done again.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -26,8 +31,10 @@ from hf_augment import (
     AugmentingTrainingArguments,
     ClassAllocation,
     DatasetGenerator,
+    InstructPrompt,
     LabelAgreement,
     LabelledData,
+    Policy,
     ReducibleErrorSelection,
     Results,
     Study,
@@ -42,8 +49,11 @@ from hf_augment.reporting.terminal import print_table
 from hf_augment.seeding import derive_rng
 from hf_augment.sentences import counted
 from hf_augment.study.arms import Source
-from hf_augment.study.settling import CLASSIFIER
+from hf_augment.study.settling import CLASSIFIER, GGUF_FILE, LANGUAGE_MODEL
 from hf_augment.study.split import REFERENCE, Split
+from hf_augment.study.text import AskedModel
+from hf_augment.study.text_sources import PromptedLanguageModel
+from hf_augment.training.feedback.policies import Candidates, Round
 
 
 #: Steps of a training, and its batches, of which three in four rows are drawn.
@@ -72,17 +82,41 @@ class WrongInOneClass(Source):
         return DatasetGenerator(given.cast_column("label", datasets.ClassLabel(names=names)))
 
 
-def judged(split: Split, source: Source, generator: Generator) -> list[LabelAgreement]:
-    """The judge of the labelled rows, which rejects nothing: what is chosen, and weights, go by what it says."""
-    return [LabelAgreement(split.probes[0], 0.0, label_names=list(generator.label_names))]
+@dataclass
+class Judged:
+    """
+    The filter of a judge, which rejects nothing: what is chosen, and weights, go by what it says. With a `template` it
+    is a language model, which is shown some labelled rows.
+    """
+
+    template: str | None = None
+
+    def __call__(self, split: Split, source: Source, generator: Generator) -> list[LabelAgreement]:
+        names = list(generator.label_names)
+        judge: Any = split.probes[0]
+        if self.template is not None:
+            prompt = InstructPrompt.for_labels(names)
+            model = PromptedLanguageModel("judge", LANGUAGE_MODEL, prompt, gguf_file=GGUF_FILE)
+            judge = AskedModel(model, self.template, {}, opinions=1).judge(split, split.train)
+        return [LabelAgreement(judge, 0.0, label_names=names)]
 
 
-def arms() -> list[Arm]:
+class JudgeAlone(Policy):
+    """What the judge is surest of, whatever the classifier: the same throughout a training."""
+
+    name, needs_judge, random_share = "judge_alone", True, 0.25
+
+    def score(self, round: Round, candidates: Candidates) -> np.ndarray:
+        return candidates.agreement
+
+
+def arms(template: str | None) -> list[Arm]:
     """What is compared."""
     entropy, everything = UncertaintySelection(max_entropy=1.0), [UncertaintySelection(), ClassAllocation()]
-    source = WrongInOneClass()
+    source, judged = WrongInOneClass(), Judged(template)
     return [
         Arm("static", source, policies=[]),
+        Arm("judge alone", source, judged, policies=[JudgeAlone()]),
         Arm("entropy alone", source, policies=[entropy]),
         Arm("error, judge", source, judged, policies=[ReducibleErrorSelection()]),
         Arm("entropy, judge", source, judged, policies=[UncertaintySelection()]),
@@ -115,7 +149,9 @@ def build(options: argparse.Namespace) -> Study:
         disable_tqdm=True,
     )
     classifier = TextClassifier(options.model, data.label_names, max_length=48)
-    study = Study(data, classifier, training, arms(), train_per_class=32, splits=options.splits, seeds=1)
+    study = Study(
+        data, classifier, training, arms(options.judge_template), train_per_class=32, splits=options.splits, seeds=1
+    )
     del study.arms["baseline"]
     return study
 
@@ -129,13 +165,15 @@ def main() -> None:
     parser.add_argument("--train_split", default="train", help="split to draw labelled rows from")
     parser.add_argument("--test_split", default="validation", help="split to test on")
     parser.add_argument("--model", default=CLASSIFIER, help="classifier")
+    asked = "what SmolLM2-135M-Instruct is asked about a row, with {text}; by default a linear classifier judges"
+    parser.add_argument("--judge_template", help=asked)
     parser.add_argument("--splits", type=int, default=3, help="draws of the labelled rows")
     parser.add_argument("--processes", type=int, default=1, help="trainings at a time")
     parser.add_argument("--output_dir", default="runs/wrong_labels", help="folder of the runs")
     options = parser.parse_args()
     study = build(options)
     runs = study.run(options.processes, partial(build, options))
-    choosing = [arm.name for arm in arms() if arm.policies]
+    choosing = [arm.name for arm in study.arms.values() if arm.policies]
     beside = {difference.arm: difference for difference in compare_all(runs, "static", "test", choosing)}
     notes = [difference.describe() for difference in beside.values()]
     found = Results.of_runs("Wrong labels in one class", runs, REFERENCE, "test", notes=notes)

@@ -55,6 +55,12 @@ def measured(arms=ARMS, evaluations=("test", "sst2"), seeds=3, perturbations=("t
             if arm_is_augmented(run.arm):
                 factor = 1.0 if step < 64 else 0.5
                 run.curve[-1] |= {"synthetic_ratio": 0.5 * factor, "synthetic_wait": 0.1, "synthetic_guard": factor}
+        if arm_is_augmented(run.arm):
+            # Of the first class more is chosen from round to round.
+            shares = [[1 / len(classes)] * len(classes), [0.75, *[0.25 / (len(classes) - 1)] * (len(classes) - 1)]]
+            mistakes = [[[0, 1, 6], [1, 0, 2]], [[0, 1, 3 + run.seed]]]
+            for step, share, found in zip((32, 64), shares, mistakes, strict=True):
+                run.rounds.append({"step": step, "class_shares": share, "confusions": found})
         for step in (64, 128):
             run.curve.append({"step": step, "eval_accuracy": 0.5 + step / 1000, "eval_runtime": 3.0})
     return made

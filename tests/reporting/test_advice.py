@@ -32,9 +32,12 @@ def test_a_filter_that_rejects_nearly_everything():
     shares = {"acceptance": 0.03, "acceptance_fluency": 0.9, "acceptance_label_agreement": 0.033}
     found = replace(compared(baseline=500, same_steps=800, instruct=900), acceptance={"instruct": shares})
     assert next_steps(found) == [
-        "Loosen the filter label_agreement, or change what generates for instruct: it let 3.3 % of what reached it "
-        "pass, and what is not shown teaches nothing."
+        "Loosen the filter label_agreement, or change what generates for instruct: the filter label_agreement let 3.3 "
+        "% of what reached it pass, and what is not shown teaches nothing."
     ]
+    # The command for one's own data has no option for its filters.
+    (said,) = next_steps(replace(found, settings={"minutes": "15"}))
+    assert said.startswith("Change what generates for instruct: the filter label_agreement let 3.3 % of what reached")
 
 
 def test_more_runs():

@@ -144,7 +144,7 @@ def test_the_page_has_every_chapter_in_order(tmp_path, undrawn):
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
     assert headings == [
         *("Did it help?", "What did it cost?", "What was the model shown?", "Accuracy", "Learning curves"),
-        *("Robustness", "Generalisation", "Classes", "Guard", "Notes", "Limits", "Settings"),
+        *("Rounds", "Robustness", "Generalisation", "Classes", "Guard", "Notes", "Limits", "Settings"),
     ]
     # The guard's decision, of each run that had it.
     decision = ["trained", "0", "2", "64", "1.000", "0.500"]
@@ -153,6 +153,7 @@ def test_the_page_has_every_chapter_in_order(tmp_path, undrawn):
     assert ["positive", "a warm film", "a labelled row", "0.25"] in cells
     assert ["largest similarity", "0.750"] in cells
     assert ["torch", "2.15"] in cells
+    assert ["0", "1", "6.0", "4.0"] in cells
     assert ["negative", "30", "50.0", "51.0", "52.0", "53.0"] in cells
     assert "<code>make it</code>" in text
     verdicts = re.findall(r'<li class="(\w+)"><b>(\w+)</b>: <span class="badge">([\w ]+)</span>', text)

@@ -9,6 +9,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from hf_augment.reporting import plots
+from hf_augment.reporting.results import Data
 from hf_augment.reporting.samples import choose_samples
 from tests.reporting.builders import ARMS, REFERENCE, image_store, measured, results
 
@@ -30,6 +31,7 @@ def all_figures(what):
         "differences": plots.differences(what, what.test),
         "acceptance": plots.acceptance(what),
         "curves": plots.curves(what, {"loss": "training loss", "synthetic_wait": "waiting"}),
+        "class_shares": plots.class_shares(what, [arm for arm in what.arms if what.class_shares(arm)]),
         "robustness": plots.heat_map(what, {"typos": dict.fromkeys(what.arms, 0.5)}, "accuracy", "points"),
         "generalization": plots.generalization(what),
     }
@@ -47,12 +49,13 @@ def test_every_picture_names_its_arms_and_units(found):
         "differences": "points of accuracy, 95 % interval",
         "acceptance": "accepted, % of what reached the filter",
         "curves": "optimizer step",
+        "class_shares": "optimizer step of the round",
         "robustness": f"points against {REFERENCE}",
         "generalization": "accuracy, % (bar: mean, tick: run)",
     }
     for name, figure in all_figures(found).items():
         written = texts(figure)
-        arms = ARMS if name != "acceptance" else ("trained", "instruct")
+        arms = ARMS if name not in ("acceptance", "class_shares") else ("trained", "instruct")
         assert set(arms) <= set(written), name
         assert units[name] in written, name
 
@@ -94,6 +97,21 @@ def test_curves_are_the_mean_of_what_all_runs_logged(tmp_path):
     thin, mean = [[[1, 2, 3], [1, 0.5, 0]], [[1, 3], [3, 1]]], [[1, 3], [2, 0.5]]
     assert lines == [*thin, mean]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["baseline"]
+
+
+def test_shares_are_drawn_of_the_classes_that_moved_most(tmp_path):
+    classes = [f"class {i}" for i in range(12)]
+    made = measured(("baseline", "trained"), ("test",), classes=classes)
+    for run in made[3:]:
+        run.rounds[1]["class_shares"] = [i / 66 for i in range(12)]
+    what = results(tmp_path, runs=made, reference="baseline", data=Data(label_names=classes))
+    figure = plots.class_shares(what, ["trained"])
+    written = [text.get_text() for text in figure.legends[0].get_texts()]
+    # All but the two whose shares are next to what they were, 1/12.
+    assert written == [name for i, name in enumerate(classes) if i not in (5, 6)]
+    lines = [[list(map(float, part)) for part in line.get_data()] for line in figure.axes[0].lines]
+    assert lines[0] == [[32, 64], pytest.approx([100 / 12, 0])]
+    assert lines[-1] == [[32, 64], pytest.approx([100 / 12, 100 / 6])]
 
 
 def test_the_heat_map_s_colours_are_differences_from_the_reference(tmp_path):

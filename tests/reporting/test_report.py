@@ -106,7 +106,7 @@ def test_accepted_texts_that_repeat_a_labelled_row_are_not_published(tmp_path):
 def test_pictures_are_files_where_there_is_something_to_show(tmp_path):
     _, _, markdown = write(tmp_path, results(tmp_path, runs=measured(evaluations=("test",))))
     names = {path.name for path in (tmp_path / "report").glob("*.png")}
-    assert names == {"curves.png", "robustness.png", "report.png"}
+    assert names == {"curves.png", "class_shares.png", "robustness.png", "report.png"}
     assert all(f"]({name})" in markdown for name in names)
 
 

@@ -89,3 +89,21 @@ def test_images_of_pillow_are_shown_too(tmp_path):
     assert colour.image.shape == grey.image.shape == (3, 4, 3)
     assert colour.image[0, 0].tolist() == [7, 0, 0]
     assert grey.image[0, 0].tolist() == [9, 9, 9]
+
+
+def test_rounds_are_means_over_the_runs_of_an_arm(tmp_path):
+    found = results(tmp_path, runs=measured())
+    assert found.class_shares("trained") == {32: [0.5, 0.5], 64: [0.75, 0.25]}
+    assert found.confusions("trained") == {(0, 1): (6.0, 4.0), (1, 0): (2.0, 0.0)}
+    assert found.class_shares("baseline") == found.confusions("baseline") == {}
+    # As they are without feedback.
+    alike = [replace(run, rounds=[run.rounds[0]] * 2) if run.rounds else run for run in found.runs]
+    assert replace(found, runs=alike).class_shares("trained") == {}
+    assert [found.class_name(0), replace(found, data=Data(label_names=["neg"])).class_name(0)] == ["0", "neg"]
+
+
+def test_an_arm_with_more_steps_is_not_among_those_that_are_to_help():
+    found = Results.from_dict(make_results())
+    assert found.tried == ["trained", "instruct"]
+    longer = [replace(run, steps=run.steps + 1) if run.arm == "instruct" else run for run in found.runs]
+    assert replace(found, runs=longer).tried == ["trained"]

@@ -113,6 +113,11 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     assert [line for line in last if line.startswith("Accuracy on test: baseline ")]
     page = study.folder / "report/review.html"
     assert last[-6:-4] == [f"Report: {study.folder / 'report/report.html'}", f"All examples, to look at: {page}"]
+    # The page may be sent to others with its folder: it names the classifier from there.
+    written = (study.folder / "report/report.html").read_text()
+    assert "The classifier, from the folder of the results" in written
+    assert "model=&#34;split-0/" in written
+    assert str(study.folder) not in written
     # The nearest labelled rows, which are for nobody else.
     assert any(f": {text}</span>" in page.read_text() for text in study.split(0).train["text"])
     assert last[-4].startswith(f"Model: {study.folder / 'split-0'}")
@@ -241,9 +246,31 @@ def test_an_arm_that_steers_makes_examples_of_its_own_beside_those_of_all(make):
     assert (study.folder / "report/rounds.png").exists()
 
 
+def test_chance_may_have_as_many_steps_as_asking_takes_time(make):
+    names = ("said_live", "said_static", "said_static_longer")
+    arms = [arm for arm in variants_of(Given(TEXT.generator(), "said"), []) if arm.name in names]
+    rounds = {"synthetic_feedback": 4, "max_steps": 40, "synthetic_candidates": 3.0, "synthetic_reuse": 2}
+    study = make(arms, rounds)
+    study.run()
+    # Half of the rows are synthetic, each shown twice; of three one is chosen, and asking is a third of training.
+    assert {run.arm: run.steps for run in study.runs}["said_static_longer"] == 40 + 40 * 3 * 0.5 / 2 / 3
+    assert {run.steps for run in study.runs if run.arm in names[:2]} == {40}
+    report = study.report()
+    assert [note.partition(" on ")[0] for note in report.notes[:2]] == [
+        "said_live against said_static",
+        "said_live against said_static_longer",
+    ]
+    assert "said_static_longer" not in report.tried
+    assert [len(run.rounds) > 1 for run in study.runs] == [run.arm in names for run in study.runs]
+    # Another number of candidates makes another number of steps, and so another run.
+    more = make(arms, rounds | {"synthetic_candidates": 6.0})
+    assert more.arm_identity(more.arms[names[2]])["max_steps"] == str(40 + 20)
+
+
 @pytest.mark.parametrize(
     ("how", "training", "message"),
     [
+        ({"longer": True}, {}, "'said' has longer=True, and no policies that choose: pass policies=\\[\\]"),
         ({"policies": []}, {}, "'said' chooses in rounds: pass synthetic_feedback"),
         ({"policies": []}, {"synthetic_feedback": 2}, "synthetic_feedback=2 leaves no round in 2 steps"),
         ({"policies": [], "source": None}, {"synthetic_feedback": 1}, "'said' has policies, which need a source"),

@@ -85,5 +85,5 @@ def test_rows_are_weighed_where_something_judges_them():
 
 
 def test_what_chooses_is_compared_with_chance_and_rows_that_weigh_alike():
-    assert static_of("said", "_live") == "said_static"
-    assert static_of("said", "_live" + WEIGHTED) == "said_static_weighted"
+    assert static_of("said", "_live") == ("said_static", "said_static_longer")
+    assert static_of("said", "_live" + WEIGHTED) == ("said_static_weighted", "said_static_longer_weighted")

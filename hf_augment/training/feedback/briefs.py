@@ -38,6 +38,8 @@ class Brief:
             largest; where one gives shares of the classes, `moved`, the share that goes to other classes than without
             feedback; where one seeds, `seeded`, the share of the next examples that are asked for after training
             rows.
+        confusions (`list[tuple[int, int, int]]`, *optional*, defaults to `[]`):
+            Where a policy asks about validation rows, the mistakes: a class, what it was taken for, and how many rows.
     """
 
     number: int
@@ -50,13 +52,19 @@ class Brief:
     ahead: list[float] | None = None
     seeds: list[list[tuple[int, int]]] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
+    confusions: list[tuple[int, int, int]] = field(default_factory=list)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Brief:
         """Returns the brief that `dataclasses.asdict` made values of, also by way of JSON."""
         left = [[(slot, score) for slot, score in rank] for rank in values["left"]]
         seeds = [[(slot, row) for slot, row in rank] for rank in values.get("seeds", [])]
-        return cls(**values | {"left": left, "seeds": seeds})
+        confusions = [(label, taken, rows) for label, taken, rows in values.get("confusions", [])]
+        return cls(**values | {"left": left, "seeds": seeds, "confusions": confusions})
+
+    def told(self) -> dict[str, Any]:
+        """Returns what a report tells of it: `step`, `class_shares` and `confusions`."""
+        return {"step": self.step, "class_shares": self.class_shares, "confusions": self.confusions}
 
 
 def brief_key(before: Iterable[Brief], weights: str, facts: str) -> str:

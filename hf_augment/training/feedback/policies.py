@@ -80,6 +80,19 @@ class Round:
         """Whether a policy has looked at the validation rows."""
         return "validation" in vars(self)
 
+    @property
+    def confusions(self) -> list[tuple[int, int, int]]:
+        """Classes, what each was taken for, and how many validation rows; none if no policy has looked at them."""
+        if not self.was_asked:
+            return []
+        probabilities, labels = self.validation
+        taken = probabilities.argmax(1)
+        pairs = np.stack([labels, taken], axis=1)[labels != taken]
+        found, rows = np.unique(pairs, axis=0, return_counts=True)
+        return [
+            (label, taken_for, count) for (label, taken_for), count in zip(found.tolist(), rows.tolist(), strict=True)
+        ]
+
 
 class Policy(ABC):
     """

@@ -130,6 +130,7 @@ class Feedback:
             everyone[0]["ahead"],
             [part["seeds"] for part in everyone],
             everyone[0]["figures"],
+            everyone[0]["confusions"],
         )
         if self.rank == 0:
             write_brief(self.folder, brief)
@@ -196,6 +197,7 @@ class Feedback:
             "ahead": ahead,
             "seeds": seeds,
             "figures": figures,
+            "confusions": look.confusions,
         }
 
     def _scores(self, look: Round, new: np.ndarray, seed: int) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -37,6 +37,12 @@ def test_a_class_with_more_errors_gets_more_and_none_gets_next_to_nothing():
     assert ClassAllocation(shrinkage=0, least=1).class_shares(seen).tolist() == [0.5, 0.5]
     assert asked == [1]
     assert seen.was_asked
+    assert seen.confusions == [(0, 1, 1), (1, 0, 3)]
+
+
+def test_without_a_look_at_validation_rows_there_are_no_confusions():
+    seen, asked = look([[0.1, 0.9]], [0])
+    assert seen.confusions == asked == []
 
 
 def test_without_an_error_or_a_row_shares_stay():

@@ -114,6 +114,18 @@ def test_shares_of_classes_are_those_of_the_policy(tmp_path, toy):
         assert brief.class_shares == [0.25, 0.75]
         classes = [labels(slot // 8)[slot % 8] for slot in brief.chosen[0]]
         assert (len(classes), sum(classes)) == (8, 6)
+        # Nothing was asked about validation rows.
+        assert brief.confusions == []
+
+
+def test_briefs_tell_what_validation_rows_were_taken_for(tmp_path):
+    trainer = train(tmp_path, TEXT, policies=[ClassAllocation()])
+    assert len(trainer.briefs) == 5
+    for brief in trainer.briefs:
+        wrong = sum(rows for *_, rows in brief.confusions)
+        assert brief.figures["validation_accuracy"] == pytest.approx(1 - wrong / 20)
+        assert {(label, taken) for label, taken, _ in brief.confusions} <= {(0, 1), (1, 0)}
+    assert any(brief.confusions for brief in trainer.briefs)
 
 
 def test_thread_inline_and_workers_train_alike(tmp_path, toy):
