@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -21,6 +22,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: object) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program; an option that takes several values may have taken the data."""
+        super().error(message + (": write it before the options" if message.endswith("required: DATA") else ""))
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """Ends the program for arguments that this parser does not know. What follows an option is not shown."""
@@ -46,8 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         own.set_defaults(command=command, parser=own)
     options, more = parser.parse_known_args(arguments)
     command, own = options.__dict__.pop("command"), options.__dict__.pop("parser")
+    typed = list(sys.argv[1:] if arguments is None else arguments)
     if more and not getattr(command, "TAKES_MORE", False):
         own.refuse(more)
+    first = next((word for word in more if word.startswith("-") and "=" not in word), None)
+    if first is not None and typed.index(first) < typed.index(options.data):
+        # What is not known here may take values, and the data be one of them.
+        own.error(f"write DATA before {first}, which is no option of this command alone")
     options.more = more
     with one_line_errors():
         command.run(options)

@@ -84,8 +84,18 @@ def write_descriptions(path: str | Path, label_names: Sequence[str]) -> None:
         `FileExistsError`: If there is such a file, which may hold a person's work.
     """
     lines = {name: readable_name(name) for name in label_names}
+    check_free(path)
     with Path(path).open("x", encoding="utf-8") as file:
         yaml.safe_dump(lines, file, allow_unicode=True, sort_keys=False, width=1000)
+
+
+def check_free(path: str | Path) -> None:
+    """Raises `FileExistsError` if there is such a file, and `FileNotFoundError` if its folder is not there."""
+    path = Path(path)
+    if path.exists():
+        raise FileExistsError(f"descriptions={str(path)!r} is there already: pass another name, or delete it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"descriptions={str(path)!r} is in no folder that is there: make it first.")
 
 
 def _csv_pairs(path: Path, text: str) -> Iterable[tuple[str, str]]:

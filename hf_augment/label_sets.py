@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import datasets
@@ -82,6 +82,21 @@ def with_sets(
 def members(name: str) -> list[str]:
     """The labels of a set of this name."""
     return [] if name == NONE else name.split(SEPARATOR)
+
+
+def described_sets(sets: Sequence[str], descriptions: Mapping[str, str]) -> dict[str, str]:
+    """
+    What sets of labels are, by what their labels are; nothing of the set without a label.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.label_sets import described_sets
+    >>> described_sets(["card; lost", "card", "none"], {"card": "a new card", "lost": "a lost one"})
+    {'card; lost': 'a new card and a lost one', 'card': 'a new card'}
+    ```
+    """
+    return {name: " and ".join(descriptions[label] for label in members(name)) for name in sets if members(name)}
 
 
 def memberships(sets: Sequence[str], labels: Sequence[str]) -> np.ndarray:

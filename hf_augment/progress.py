@@ -81,6 +81,11 @@ def one_line_errors() -> Iterator[None]:
         yield
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+    except RuntimeError as error:
+        # PyTorch's, which is not loaded here.
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        sys.exit("error: the memory of the device ran out: lower --per_device_train_batch_size, or --processes.")
     except KeyboardInterrupt:
         print("interrupted: what is done is kept; the same command goes on from there", file=sys.stderr)
         sys.exit(130)

@@ -71,6 +71,20 @@ def test_an_unknown_option_is_answered_with_the_nearest_and_its_value_is_not_sho
     assert "demo" not in told
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["--arms", "probe", "my.csv"], "are required: DATA: write it before the options"),
+        (["--max_steps", "100", "my.csv"], "write DATA before --max_steps"),
+    ],
+)
+def test_data_that_an_option_would_take_for_its_value_is_asked_for(typed, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["experiment", *typed])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
 def test_help_and_version_load_no_library_for_training():
     told = "import sys; from hf_augment.cli import main; main(sys.argv[1:])"
     for option, expected in (("--version", f"hf_augment {__version__}"), ("--help", "usage: hf_augment")):

@@ -53,6 +53,17 @@ def test_bad_input_ends_with_one_line(kind):
     assert ended.value.code == "error: dropout=2 is too much"
 
 
+def test_a_device_without_memory_ends_with_one_line():
+    class OutOfMemoryError(RuntimeError):
+        """As PyTorch's is called."""
+
+    told = "the memory of the device ran out: lower --per_device_train_batch_size"
+    with pytest.raises(SystemExit, match=told), one_line_errors():
+        raise OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(RuntimeError, match="another"), one_line_errors():
+        raise RuntimeError("another")
+
+
 def test_a_fault_of_the_program_keeps_its_traceback():
     with pytest.raises(KeyError), one_line_errors():
         raise KeyError("dropout")

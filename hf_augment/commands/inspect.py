@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
-from hf_augment.commands.data_options import add_data_arguments, data_arguments
+from hf_augment.commands.data_options import NAMES, add_data_arguments, data_arguments
 
 
 SUMMARY = "say what is in a file or a folder: columns, classes, lengths, and what is odd"
@@ -22,6 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def experiment_command(options: argparse.Namespace) -> str:
+    """The command that compares on the same data, read in the same way."""
+    words = ["hf_augment", "experiment", options.data]
+    given = {name: getattr(options, name) for name in NAMES} | ({} if options.seed == 42 else {"seed": options.seed})
+    for name, value in given.items():
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        elif value is not None:
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(words)
+
+
 def run(options: argparse.Namespace) -> None:
     """Prints what is in the data, and writes a draft of descriptions where asked."""
     import datasets
@@ -33,16 +46,19 @@ def run(options: argparse.Namespace) -> None:
 
     from hf_augment.data.opening import open_data
     from hf_augment.data.summary import summarize
-    from hf_augment.label_names import write_descriptions
+    from hf_augment.label_names import check_free, write_descriptions
     from hf_augment.progress import working
     from hf_augment.reporting.terminal import print_data, printable
 
+    if options.descriptions is not None:
+        check_free(options.descriptions)
     datasets.disable_progress_bars()
     console = Console()
     with working(f"reading {options.data}"):
         data = open_data(options.data, **data_arguments(options), seed=options.seed)
         summary = summarize(data)
     print_data(console, data.why, summary.tables, summary.findings)
+    console.print(printable(f"To compare: {experiment_command(options)}"))
     if options.descriptions is not None:
         write_descriptions(options.descriptions, data.label_names)
         console.print(printable(f"Descriptions: {options.descriptions}. Say in each line what the class is."))

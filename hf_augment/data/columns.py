@@ -147,6 +147,7 @@ def _label_by_name(cells: dict[str, Cells], taken: Sequence[str]) -> str | None:
     found = _first([cell for cell in free if cell.may_be_label()], LABEL_NAMES)
     # What is named so and cannot be: it is told why.
     found = found or _first([cell for cell in free if cell.kind in ("text", "number", "empty")], LABEL_NAMES[:4])
+    found = found or _first([cell for cell in free if cell.kind == "number" and cell.is_measured()], LABEL_NAMES)
     return found.name if found else None
 
 
@@ -244,7 +245,7 @@ def _measured(source: str, cell: Cells) -> str:
     return (
         f"Column {cell.name!r} of {source!r} holds {len(cell.counts)} different numbers, from {low:g} to {high:g}: "
         "a number in each row to predict (regression) is not supported. If they are classes, write them as words, "
-        "such as 'class 7'; if not, make a few ranges of them."
+        "such as 'seven'; if not, make a few ranges of them, or pass label_column, the column of the classes."
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import datasets
+
+from hf_augment.sentences import counted
 
 
 #: Names of splits, as folders have them.
@@ -15,6 +18,11 @@ SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "tes
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".tif", ".tiff"),
     *(".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".ico"),
+)
+#: Of images, too, that Pillow cannot read by itself.
+UNREADABLE = (
+    *(".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".svg", ".psd"),
+    *(".tga", ".exr", ".hdr", ".dds", ".dcm", ".nii"),
 )
 
 
@@ -26,15 +34,21 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
     Returns:
         `dict[str, datasets.Dataset]`: By split: `image`, and `label` as a `ClassLabel`; `None` if no two folders hold
         images.
+
+    Raises:
+        ValueError: If an image lies in no folder of a class, folders of splits lie beside others, or images are of a
+            kind that cannot be read.
     """
-    files = _files(path)
+    root, files = path, _files(path)
     # An archive's own folder around all.
     while files and len({file.parts[0] for file in files}) == 1 and len(files[0].parts) > 2:
         path, files = path / files[0].parts[0], [Path(*file.parts[1:]) for file in files]
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {top: SPLITS[top.lower()] for top in tops if top.lower() in SPLITS}
     if "train" not in splits.values() or set(splits) != tops:
+        _check_splits(root, splits, tops, files)
         splits = {}
+    stray: list[Path] = []
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for file in files:
         split, inside = (
@@ -42,9 +56,17 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
         )
         if len(inside) > 1:
             found[split].append((str(path / file), inside[0]))
+        else:
+            stray.append(file)
     names = sorted({name for rows in found.values() for _, name in rows})
     if len(names) < 2:
         return None
+    if stray:
+        raise ValueError(
+            f"{str(root)!r} has {counted(len(stray), 'image')} in no folder of a class, such as {str(stray[0])!r}: "
+            "put each into one, or away."
+        )
+    check_readable(root)
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=names)})
     return {
         split: datasets.Dataset.from_dict(
@@ -54,16 +76,42 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
     }
 
 
+def _check_splits(root: Path, splits: dict[str, str], tops: set[str], files: list[Path]) -> None:
+    """Refuses folders of classes in `train`, `test` and the like that have folders of something else beside them."""
+    deep = all(len(file.parts) > 2 for file in files if file.parts[0] in splits)
+    if "train" in splits.values() and len({*splits.values()}) > 1 and deep:
+        others = sorted(tops - set(splits))
+        raise ValueError(
+            f"{str(root)!r} has {', '.join(sorted(splits))}, with folders of classes, and {', '.join(others[:5])} "
+            "beside them: move what is no split away."
+        )
+
+
+def check_readable(path: Path) -> None:
+    """Raises a `ValueError` if a folder has images of a kind that cannot be read: they would be missing."""
+    found = _visible(path, (file for file in path.rglob("*") if file.name.lower().endswith(UNREADABLE)))
+    if found:
+        raise ValueError(
+            f"{str(path)!r} has {counted(len(found), 'image')} of a kind that cannot be read, such as "
+            f"{str(found[0])!r}: save them as PNG or JPEG, or move them away."
+        )
+
+
 def images_in(path: Path) -> datasets.Dataset:
-    """All images of a folder, wherever they lie in it, as the column `image`."""
+    """All images of a folder, wherever they lie in it, as the column `image`; see [`check_readable`]."""
+    check_readable(path)
     features = datasets.Features({"image": datasets.Image()})
     return datasets.Dataset.from_dict({"image": [str(path / file) for file in _files(path)]}, features=features)
 
 
 def _files(path: Path) -> list[Path]:
     """The images in a folder, by their paths from there, without hidden ones."""
-    files = [file.relative_to(path) for file in sorted(path.rglob("*")) if is_image(file.name) and file.is_file()]
-    return [file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file.parts)]
+    return _visible(path, (file for file in path.rglob("*") if is_image(file.name)))
+
+
+def _visible(path: Path, files: Iterable[Path]) -> list[Path]:
+    found = [file.relative_to(path) for file in sorted(files) if file.is_file()]
+    return [file for file in found if not any(part.startswith((".", "__MACOSX")) for part in file.parts)]
 
 
 def is_image(name: str) -> bool:

@@ -99,15 +99,22 @@ def load_images(
     return result
 
 
-def read_pixels(source: str, label_column: str, keep_columns: tuple[str, ...] = ()) -> datasets.Dataset:
-    """Reads a CSV file of pixels, as for [`load_images`]: `pixels`, arrays of uint8, and the columns named."""
+def read_pixels(source: str, label_column: str | None, keep_columns: tuple[str, ...] = ()) -> datasets.Dataset:
+    """
+    Reads a CSV file of pixels, as for [`load_images`]: `pixels`, arrays of uint8, and the columns named. Without a
+    label's column all others are pixels.
+    """
     path = Path(resolve(source)).expanduser()
     first = first_row(path)
     numbers = all(map(_is_number, first))
     # A row of pixels may hold a number like that of the label's column; but then it has some number twice.
-    has_header = label_column in first and not (_is_number(label_column) and (numbers or len(set(first)) < len(first)))
+    if label_column is None:
+        has_header = not numbers
+    else:
+        doubtful = _is_number(label_column) and (numbers or len(set(first)) < len(first))
+        has_header = label_column in first and not doubtful
     names = first if has_header else [str(i) for i in range(len(first))]
-    others = [label_column, *keep_columns]
+    others = [*([] if label_column is None else [label_column]), *keep_columns]
     for name in others:
         if name not in names:
             ends = [(names if numbers else first)[i] for i in (0, -1)]
@@ -119,9 +126,12 @@ def read_pixels(source: str, label_column: str, keep_columns: tuple[str, ...] = 
     with no_cell_lost():
         table = pd.read_csv(path, **options, **AS_WRITTEN)
     images = _square(source, table.drop(columns=others))
-    rows = datasets.Dataset.from_pandas(table[others].astype(object), preserve_index=False)
     features = datasets.Features({PIXELS: datasets.Array3D(images.shape[1:], "uint8")})
-    return datasets.concatenate_datasets([rows, datasets.Dataset.from_dict({PIXELS: list(images)}, features)], axis=1)
+    pictures = datasets.Dataset.from_dict({PIXELS: list(images)}, features)
+    if not others:
+        return pictures
+    rows = datasets.Dataset.from_pandas(table[others].astype(object), preserve_index=False)
+    return datasets.concatenate_datasets([rows, pictures], axis=1)
 
 
 def _is_number(cell: str) -> bool:

@@ -142,7 +142,8 @@ def open_data(
         raise ValueError(f"image_size={image_size} must be 1 or more.")
     source = os.fspath(source)
     if image_column == PIXELS:
-        tables = {"train": read_pixels(source, label_column if isinstance(label_column, str) else "label")}
+        keep = () if group_column is None else (group_column,)
+        tables = {"train": read_pixels(source, label_column if isinstance(label_column, str) else "label", keep)}
     else:
         tables = load_tables(source)
     main = _split(tables, "train")
@@ -152,6 +153,7 @@ def open_data(
     parts = {"train": Part(source, main, columns, mapping, group_column)}
     if (tested := _test_part(source, tables, columns, mapping, None if test is None else os.fspath(test))) is not None:
         parts["test"] = tested
+        _check_division(columns.why["test"], group_column=group_column, test_fraction=test_fraction)
     names = parts["train"].classes()
     rows = {role: part.rows(names) for role, part in parts.items()}
     if unlabelled is not None:
@@ -185,7 +187,7 @@ def _test_part(
     """The rows of `test`, or of the first split that holds test rows with labels."""
     if test is not None:
         columns.why["test"] = test
-        return Part(test, _split(load_tables(test), "test"), columns, mapping)
+        return Part(test, _table_like(columns, test, "test"), columns, mapping)
     for split in ("test", "validation", "dev", "eval"):
         if split in tables and len(tables) > 1 and {*columns.of_labels} <= {*tables[split].column_names}:
             part = Part(source, tables[split], columns, mapping, split=split)
@@ -195,13 +197,30 @@ def _test_part(
     return None
 
 
+def _table_like(columns: Columns, source: str, split: str) -> datasets.Dataset:
+    """A further source, read as the labelled rows were; of pixels those with a label's column, too."""
+    if columns.data != (PIXELS,):
+        return _split(load_tables(source), split)
+    return read_pixels(source, columns.label if split == "test" else None)
+
+
+def _check_division(tested: str, **division: Any) -> None:
+    """Refuses what says how the rows are divided where test rows are given: it would be left out without a word."""
+    for name, value in division.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}={value!r} says which rows to test on, and there are test rows already ({tested}): leave it "
+                "out."
+            )
+
+
 def _unlabelled_part(source: str, columns: Columns) -> Part:
     path = find_path(source)
     if columns.has_images and path is not None and path.is_dir():
         table = images_in(path)
         columns = Columns(("image",), has_images=True)
     else:
-        table = _split(load_tables(source), "train")
+        table = _table_like(columns, source, "train")
     if not {*columns.data} <= {*table.column_names}:
         columns = find_columns(source, table, has_labels=False)
     return Part(source, table, dataclasses.replace(columns, label=None, flags=()))
@@ -255,7 +274,7 @@ def _divide(
         fraction = fraction or (0.2 if group_column else share_of_test(len(train)))
         by = f", no {group_column} on both sides" if group_column else ", of each class the same share"
         if group_column is not None:
-            train, test = split_by_group(train, GROUP, fraction, seed)
+            train, test = split_by_group(train, GROUP, fraction, seed, group_column)
         else:
             train, test = split_by_label(train, fraction, seed)
         if data.kind != "image":

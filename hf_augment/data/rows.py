@@ -53,6 +53,8 @@ class Part:
                     f"{source!r} has no column {name!r} but {few(table.column_names)}: name its columns alike."
                 )
         self.source, self.table, self.columns, self.group_column = source, table, columns, group_column
+        #: Rows whose labels `mapping` does not have.
+        self.unmapped: set[int] = set()
         self.labels = self._labels(mapping) if columns.of_labels else None
         #: Rows that are left out, by reason.
         self.left_out = Counter[str]()
@@ -67,7 +69,9 @@ class Part:
             return labels
         if unknown := sorted(set(mapping) - {name for names in labels for name in names or ()}):
             raise ValueError(f"label_map names {unknown}, which are no labels of {self.source!r}: correct it.")
-        return [[mapping[n] for n in names if n in mapping] or None if names else names for names in labels]
+        mapped = [[mapping[n] for n in names if n in mapping] or None if names else names for names in labels]
+        self.unmapped = {row for row, names in enumerate(mapped) if names is None and labels[row]}
+        return mapped
 
     def _flags(self) -> list[list[str] | None]:
         labels: list[list[str] | None] = [[] for _ in range(len(self.table))]
@@ -99,9 +103,9 @@ class Part:
         return [self._read(value, known) for value in cells]
 
     def _read(self, value: Any, known: Sequence[str] | None) -> list[str] | None:
-        if isinstance(value, list):
+        if isinstance(value, list) and (value or self.columns.several):
             return list(dict.fromkeys(known[item] if known else written(item) for item in value))
-        if value is None or value != value or value == "" or (known and value < 0):
+        if value is None or value != value or value in ("", []) or (known and value < 0):
             return None
         if known:
             return [known[value]]
@@ -139,7 +143,9 @@ class Part:
         texts = {} if pictures is not None else self._texts()
         filled = self._filled(pictures, texts)
         unlabelled = [row for row in filled if self.labels is not None and self.labels[row] is None]
-        self.left_out["without a label"] = len(unlabelled)
+        unmapped = self.unmapped & {*unlabelled}
+        self.left_out["without a label"] = len(unlabelled) - len(unmapped)
+        self.left_out["with a label that label_map does not have"] = len(unmapped)
         keep = sorted({*filled} - {*unlabelled})
         if not keep:
             wanted = "data" if self.labels is None else "data and a label"
@@ -201,4 +207,9 @@ class Part:
         numbers = [[number[name] for name in of_row] for of_row in labels]
         if self.columns.several:
             return rows.add_column("labels", numbers, feature=datasets.List(feature))
+        if wrong := next((of_row for of_row in labels if len(of_row) != 1), None):
+            raise ValueError(
+                f"{self.source!r} has a row with the labels {wrong}, and the training rows have one each: correct it, "
+                "or pass several."
+            )
         return rows.add_column("label", [of_row[0] for of_row in numbers], feature=feature)

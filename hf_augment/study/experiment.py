@@ -13,6 +13,7 @@ from hf_augment.data.opening import Data, open_data
 from hf_augment.data.splits import sample_rows
 from hf_augment.generators.prompts import InstructPrompt, LabelPrompt, Prompt, read_prompt
 from hf_augment.generators.sampling import SamplingConfig
+from hf_augment.label_sets import described_sets
 from hf_augment.study.arms import Arm, Filters, Mixture, RealRows, Source
 from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
@@ -91,7 +92,9 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
         data ([`Data`], *optional*): What was opened by `experiment.data` already.
     """
     data = open_data(**experiment.data) if data is None else data
-    training = AugmentingTrainingArguments(**experiment.training)
+    # Two losses of each quarter of the steps tell whether they still fall.
+    logging = {"logging_steps": max(1, experiment.training.get("max_steps", 0) // 8)}
+    training = AugmentingTrainingArguments(**logging | experiment.training)
     test = sample_rows(data.test, experiment.max_test_rows, training.seed)
     rows = LabelledData(data.train, {"test": test}, data.name, unlabelled=data.unlabelled)
     classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
@@ -117,6 +120,8 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     # A model that is only prompted has to be told how a pair is written.
     usual = {"kind": f"pair of texts with {SEPARATOR} between them"} if rows.pairs else {}
     sampling, about = SamplingConfig(**experiment.sampling), usual | experiment.prompt
+    if rows.labels is not None and "descriptions" in about:
+        about["descriptions"] = described_sets(rows.label_names, about["descriptions"])
     file, kind = about.pop("file", None), about.get("kind", "text")
     prompt: Prompt | Callable[..., Prompt]
     prompt = partial(InstructPrompt.for_labels, **about) if file is None else read_prompt(file)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def run_jobs(
                 if not waiting:
                     return begun
                 for future in wait(waiting, timeout=PERIOD, return_when=FIRST_COMPLETED).done:
-                    future.result()
+                    _raised(future)
                     job = waiting.pop(future)
                     queue.done(job)
                     tell(*job)
@@ -94,6 +95,17 @@ def run_jobs(
         finally:
             with working("Waiting for the processes to end"):
                 pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _raised(future: Future[None]) -> None:
+    """Raises what a job raised."""
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "A process ended without a word, as when memory runs out: the same command goes on with fewer --processes "
+            "or a smaller --per_device_train_batch_size."
+        ) from error
 
 
 class _Queue:

@@ -18,7 +18,7 @@ from hf_augment.reporting.examples_card import filter_rows
 from hf_augment.reporting.terminal import print_table, usage
 from hf_augment.study.experiment import build
 from hf_augment.study.filling import fill_arm
-from hf_augment.study.own_data import folder_of, make_folder, read_data
+from hf_augment.study.own_data import check_outside, folder_of, make_folder, read_data
 from hf_augment.study.settling import check_typed, settle
 from hf_augment.study.split import REFERENCE
 from hf_augment.study.study import Study
@@ -80,6 +80,7 @@ def _trained_study(options: argparse.Namespace) -> tuple[Study, str, Path]:
     data = read_data(options)
     arm = options.arm or _usual(data)
     folder = Path(options.output_dir or f"{folder_of(options.data)}-{arm}")
+    check_outside("output_dir", folder, options.data)
     options.max_test_rows = len(data.test)
     # A probe of generated examples needs the arm that they are of.
     arms = () if arm == REFERENCE else tuple(dict.fromkeys([arm.removeprefix("probe_"), arm]))
@@ -93,6 +94,7 @@ def generate(options: argparse.Namespace) -> Path:
         if value < 1:
             raise ValueError(f"{name}={value} must be 1 or more.")
     _check(options)
+    check_outside("out", Path(options.out), options.data)
     data, folder = read_data(options), Path(options.out)
     name = options.generator or _usual(data)
     options.more.setdefault("synthetic_shard_size", SLOTS)

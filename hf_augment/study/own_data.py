@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
+import os
+import shutil
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -16,8 +19,10 @@ from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
 from hf_augment.data.opening import Data, open_data
+from hf_augment.data.sources import resolve
 from hf_augment.data.summary import summarize
 from hf_augment.files import read_json, write_json
+from hf_augment.locks import locked
 from hf_augment.progress import working
 from hf_augment.reporting.terminal import print_data
 from hf_augment.study.budget import Clock
@@ -30,6 +35,8 @@ from hf_augment.study.study import Study
 
 #: Options that say how many runs are compared.
 MORE_RUNS = ("minutes", "seeds")
+#: Bytes of everything but the classifiers: examples, features, a generator's adapters, pages.
+LEAST_SPACE = 300_000_000
 #: How much of the time more may be taken before rounds that were planned are left out.
 LATE = 0.2
 
@@ -38,9 +45,19 @@ def compare(options: argparse.Namespace) -> Study:
     """Finds out what is in the data, chooses what is not given, compares, and reports; see `hf_augment experiment`."""
     begun = time.monotonic()
     check_typed(options)
-    data, folder = read_data(options), Path(options.output_dir or folder_of(options.data))
-    typed = {name: value for name, value in vars(options).items() if not callable(value)}
+    folder = Path(options.output_dir or folder_of(options.data))
+    check_outside("output_dir", folder, options.data)
+    data = read_data(options)
     make_folder("output_dir", folder)
+    waited = time.monotonic()
+    alone = locked(folder / "locks/experiment.lock", "a comparison in this folder")
+    # Of several ranks the first has it for all.
+    with alone if os.environ.get("RANK", "0") == "0" else contextlib.nullcontext():
+        return _compare(options, data, folder, begun + time.monotonic() - waited)
+
+
+def _compare(options: argparse.Namespace, data: Data, folder: Path, begun: float) -> Study:
+    typed = {name: value for name, value in vars(options).items() if not callable(value)}
     processes = default_processes() if options.processes is None else options.processes
     plan, known = folder / "plan.json", dict[str, Any]()
     if plan.exists():
@@ -51,6 +68,7 @@ def compare(options: argparse.Namespace) -> Study:
     known = {"minutes": options.minutes} | known | {"typed": typed, "experiment": dataclasses.asdict(experiment)}
     write_json(plan, known)
     study = build(experiment, data)
+    check_space(folder, study, experiment.classifier.get("model"))
     # A comparison that was done has its number of rounds, and so has one that was asked for it.
     course, go_on = known["course"], None
     if not (known.get("rounds") or options.seeds):
@@ -110,7 +128,18 @@ def read_data(options: argparse.Namespace) -> Data:
 
 def folder_of(source: str) -> Path:
     """Returns the folder of what is done with a source, if none is given."""
-    return Path("runs") / Path(source).name.partition(".")[0]
+    path = Path(source).expanduser()
+    return Path("runs") / (path.resolve() if path.exists() else path).name.partition(".")[0]
+
+
+def check_outside(name: str, folder: Path, source: str) -> None:
+    """Raises `ValueError` if an argument's folder lies in that of the data, where it is data the next time."""
+    data = Path(source).expanduser()
+    if data.is_dir() and folder.resolve().is_relative_to(data.resolve()):
+        raise ValueError(
+            f"{name}={str(folder)!r} lies in the data, {source!r}, and would be read with it the next time: pass "
+            f"another --{name}."
+        )
 
 
 def make_folder(name: str, folder: Path) -> None:
@@ -119,6 +148,19 @@ def make_folder(name: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise OSError(f"{name}={str(folder)!r} is no folder, or lies in none: pass another path.") from error
+
+
+def check_space(folder: Path, study: Study, model: str | None) -> None:
+    """Raises `OSError` if the disk has no room for the classifiers that a study keeps."""
+    path = Path("" if model is None else resolve(model))
+    size = sum(file.stat().st_size for file in path.glob("*.safetensors")) if model is not None else 0
+    # One of each arm, and what judges of each draw.
+    needed = LEAST_SPACE + size * (len(study.arms) + study.splits)
+    if (free := shutil.disk_usage(folder).free) < needed:
+        raise OSError(
+            f"{str(folder)!r} has room for {free / 1e9:.1f} GB, and what is kept takes up to {needed / 1e9:.1f}: free "
+            "some, or pass another --output_dir."
+        )
 
 
 def default_processes() -> int:
@@ -145,4 +187,9 @@ def _told(study: Study, minutes: float) -> dict[str, Any]:
         with working("Asking the language model itself for labels of test rows"):
             notes, told["zero_shot"] = zero_shot(study, prompted[0], None, rows)
         told["notes"] += notes
+    elif prompted:
+        told["notes"].append(
+            f"The language model itself was not asked for labels: of {len(study.data.label_names)} classes that takes "
+            f"more than {minutes:g} minutes are for."
+        )
     return told

@@ -26,7 +26,7 @@ from hf_augment.study.budget import (
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.jobs import cores, limited_threads, threads_of
 from hf_augment.study.pseudo_labels import PseudoLabels
-from hf_augment.study.settling import examples_of, shard_size
+from hf_augment.study.settling import examples_of, shard_size, unnamed
 from hf_augment.study.study import LEAST_PAIRS, Study
 
 
@@ -86,6 +86,7 @@ def afford(
     measured = _measure(experiment, data, options, processes, begun, wanted)
     left = _left(options, begun)
     experiment, slow = without_slow(experiment, measured.learning, left, typed)
+    slow |= unnamed(data, typed)
     for name, why in slow.items():
         say(f"{name} is not tried, {why}.")
 

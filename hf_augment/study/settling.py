@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import torch
 from huggingface_hub.errors import HFValidationError
 from transformers import AutoConfig, HfArgumentParser
 
+from hf_augment.data.cells import few
 from hf_augment.data.opening import Data, texts_of
 from hf_augment.data.sources import resolve
 from hf_augment.generators.openvino_backend import faster_backend
 from hf_augment.generators.served.connection import Endpoint
+from hf_augment.label_names import says_nothing
 from hf_augment.progress import say
 from hf_augment.study.defaults import Choice, training_choices
 from hf_augment.study.experiment import Experiment
@@ -56,6 +59,8 @@ REUSE = 4
 
 #: Slots of a shard, at most.
 MOST_SLOTS = 64
+#: Tokens of a label prompt, at most as a rule.
+PROMPT_TOKENS = 24
 
 #: Steps of a DCGAN, as in the quickstart on digits.
 GAN_STEPS = 1500
@@ -193,9 +198,9 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
         Choice("model", model, "all-MiniLM-L6-v2, small and trained to tell sentences apart"),
         *_training_choices(data, getattr(config, "hidden_size", None), typed),
         Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
-        Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most"),
+        Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most; as much is learned of it"),
         *_generator_choices(typed),
-        _arms_choice(_text_arms("generator_url" in typed), data, typed),
+        _arms_choice(_text_arms(data, typed), data, typed),
     ]
 
 
@@ -219,10 +224,22 @@ def _generator_choices(typed: dict[str, Any]) -> list[Choice]:
     ]
 
 
-def _text_arms(served: bool) -> tuple[str, ...]:
-    usual = ("probe", "eda", "prompted", "probe_prompted")
+def _text_arms(data: Data, typed: dict[str, Any]) -> tuple[str, ...]:
     # A model that is served is not trained.
-    return usual if served else (*usual, "trained")
+    if "generator_url" in typed:
+        return ("probe", "eda", "prompted", "probe_prompted")
+    return ("probe", "eda", *(() if unnamed(data, typed) else ("prompted", "probe_prompted")), "trained")
+
+
+def unnamed(data: Data, typed: Iterable[str]) -> dict[str, str]:
+    """
+    Returns the usual arm that cannot be compared as the classes have no names that tell a language model what they
+    are, with the reason; none where it was typed, or the classes were described.
+    """
+    named_else = {"arms", "descriptions", "prompt", "generator_url"} & set(typed)
+    numbers = [] if named_else or data.kind == "image" else [name for name in data.label_names if says_nothing(name)]
+    why = f"since {few(numbers)} tell a language model nothing: --descriptions FILE says what the classes are, and "
+    return {"prompted": f"{why}`hf_augment inspect --descriptions FILE` drafts it"} if numbers else {}
 
 
 def _arms_choice(usual: tuple[str, ...], data: Data, typed: dict[str, Any]) -> Choice:
@@ -275,7 +292,12 @@ def _text_values(values: dict[str, Any], data: Data) -> dict[str, Any]:
         "model": _model_values(values),
         "sampling": {"max_new_tokens": values["max_new_tokens"]},
         "prompt": prompt,
-        "generator_training": {"num_train_epochs": 3.0, "learning_rate": 5e-4, "lora_rank": 8, "max_length": 64},
+        "generator_training": {
+            "num_train_epochs": 3.0,
+            "learning_rate": 5e-4,
+            "lora_rank": 8,
+            "max_length": values["max_new_tokens"] + PROMPT_TOKENS,
+        },
     }
 
 

@@ -22,6 +22,7 @@ def test_what_is_in_a_file(file, capsys):
     assert "labels: column 'intent', by its name" in printed
     assert "card_arrival │ 13       │ 7" in printed
     assert "Latin 100%" in printed
+    assert f"To compare: hf_augment experiment {file}\n" in printed.replace("\n", "").replace("my.csv", "my.csv\n")
     assert read_descriptions(file.with_suffix(".yaml"), ["card_arrival", "refund"]) == {
         "card_arrival": "card arrival",
         "refund": "refund",
@@ -41,7 +42,8 @@ def test_what_is_asked_for(file, capsys):
         (["gone.csv"], "error: 'gone.csv' does not exist: pass a folder, a file or a Hub id"),
         (["{file}", "--label_column", "message"], "error: label_column='message' of .* holds 40 different values"),
         (["{file}", "--text_column", "txt"], r"error: text_column='txt' is not a column of .*'message', 'intent'"),
-        (["{file}", "--descriptions", "{file}"], "error: .*File exists"),
+        (["{file}", "--descriptions", "{file}"], "error: descriptions='.*my.csv' is there already: pass another name"),
+        (["{file}", "--descriptions", "no/d.yaml"], "error: descriptions='no/d.yaml' is in no folder that is there"),
     ],
 )
 def test_bad_input_is_one_line(file, arguments, message, monkeypatch):

@@ -35,6 +35,13 @@ def test_by_contents_where_no_name_is_known():
     assert found.why["labels"] == "column 'kind', the only one whose values recur"
 
 
+def test_a_measured_target_is_not_passed_over():
+    columns = {"text": TEXTS, "y": [i / 7 for i in range(12)], "country": KINDS}
+    with pytest.raises(ValueError, match=r"Column 'y' .* \(regression\) is not supported.* or pass label_column"):
+        find({name: cells * 10 for name, cells in columns.items()} | {"y": [i / 7 for i in range(120)]})
+    assert find(columns, label_column="country").label == "country"
+
+
 def test_as_asked():
     found = find(
         {"label": KINDS, "other": KINDS, "a": TEXTS, "b": TEXTS}, text_column=["b", "a"], label_column="other"

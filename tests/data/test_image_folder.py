@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hf_augment.data.image_folder import image_folder
+from hf_augment.data.image_folder import image_folder, images_in
 
 
 def write(root, *names):
@@ -18,7 +18,7 @@ def labels(table):
 
 
 def test_classes_are_folders(tmp_path):
-    write(tmp_path, "cat/1.png", "dog/deep/er/2.JPG", "cat/.hidden.png", "__MACOSX/cat/1.png", "stray.png")
+    write(tmp_path, "cat/1.png", "dog/deep/er/2.JPG", "cat/.hidden.png", "__MACOSX/cat/1.png")
     (tmp_path / "cat" / "notes.txt").write_text("no image")
     found = image_folder(tmp_path)
     assert list(found) == ["train"]
@@ -40,6 +40,29 @@ def test_folders_of_splits(tmp_path):
 def test_a_class_may_have_the_name_of_a_split(tmp_path):
     write(tmp_path, "train/1.png", "bus/2.png")
     assert labels(image_folder(tmp_path)["train"]) == ["bus", "train"]
+
+
+def test_what_would_be_left_out_is_refused(tmp_path):
+    write(tmp_path / "stray", "cat/1.png", "dog/2.png", "all.png")
+    with pytest.raises(ValueError, match=r"stray' has 1 image in no folder of a class, such as 'all.png'"):
+        image_folder(tmp_path / "stray")
+    write(tmp_path / "splits", "train/cat/1.png", "train/dog/2.png", "test/dog/3.png", "samples/4.png")
+    with pytest.raises(ValueError, match=r"splits' has test, train, with folders of classes, and samples beside them"):
+        image_folder(tmp_path / "splits")
+    write(tmp_path / "kinds", "cat/1.png", "dog/2.png")
+    for name in ("cat/.3.HEIC", "dog/4.HEIC", "bird/5.svg"):
+        (tmp_path / "kinds" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "kinds" / name).write_bytes(b"")
+    for read in (image_folder, images_in):
+        with pytest.raises(
+            ValueError, match=r"kinds' has 2 images of a kind that cannot be read, such as 'bird/5.svg'"
+        ):
+            read(tmp_path / "kinds")
+
+
+def test_vehicles_may_be_trains_and_tests(tmp_path):
+    write(tmp_path, "train/1.png", "test/2.png", "bus/3.png")
+    assert labels(image_folder(tmp_path)["train"]) == ["bus", "test", "train"]
 
 
 def test_a_folder_around_all(tmp_path):

@@ -111,6 +111,36 @@ def test_groups_are_on_one_side(tmp_path):
     assert not writers[0] & writers[1]
     assert len(writers[1]) == 4
     assert data.train.column_names == ["text", "label"]
+    with pytest.raises(ValueError, match=r"test_fraction=0.01 of the 20 groups in 'writer' would leave"):
+        open_data(str(tmp_path / "a.csv"), group_column="writer", test_fraction=0.01)
+
+
+@pytest.mark.parametrize("division", [{"group_column": "writer"}, {"test_fraction": 0.5}])
+def test_a_division_is_refused_where_there_are_test_rows(tmp_path, division):
+    for name, rows in (("train", ROWS[:30]), ("test", ROWS[30:])):
+        rows.assign(writer=range(30)).to_csv(tmp_path / f"{name}.csv", index=False)
+    ((name, value),) = division.items()
+    for source, more in ((tmp_path, {}), (tmp_path / "train.csv", {"test": str(tmp_path / "test.csv")})):
+        told = rf"{name}={value!r} says which rows to test on, and there are test rows already \(.*\): leave it out"
+        with pytest.raises(ValueError, match=told):
+            open_data(str(source), **more, label_column="label", **division)
+
+
+def test_lists_of_other_lengths_in_the_test_rows(tmp_path):
+    one = datasets.Dataset.from_dict({"text": TEXTS, "label": [[label] for label in LABELS]})
+    one.to_parquet(tmp_path / "train.parquet")
+    more = [f"{text} too" for text in TEXTS]
+
+    def opened(first):
+        rows = {"text": more, "label": [first, *([label] for label in LABELS[1:])]}
+        datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "test.parquet")
+        return open_data(str(tmp_path / "train.parquet"), test=str(tmp_path / "test.parquet"))
+
+    with pytest.raises(
+        ValueError, match=r"has a row with the labels \['card_arrival', 'lost_card'\], and the training"
+    ):
+        opened([*KINDS[:2]])
+    assert opened([]).left_out == {"without a label": 1}
 
 
 def test_rows_without_text_or_label(tmp_path):
@@ -129,7 +159,7 @@ def test_labels_as_they_are_written(tmp_path):
     assert open_data(str(tmp_path / "b.csv")).label_names == ["0", "1", "2"]
     mapped = open_data(str(tmp_path / "a.csv"), label_map="refund=money,lost_card=card")
     assert mapped.label_names == ["card", "money"]
-    assert mapped.left_out == {"without a label": 20}
+    assert mapped.left_out == {"with a label that label_map does not have": 20}
     with pytest.raises(ValueError, match=r"label_map names \['gone'\], which are no labels of"):
         open_data(str(tmp_path / "a.csv"), label_map="gone=x")
 
@@ -249,6 +279,18 @@ def test_pixels(tmp_path):
     pd.DataFrame(rows, columns=[*map(str, range(16)), "label"]).to_csv(tmp_path / "a.csv", index=False)
     data = open_data(str(tmp_path / "a.csv"), image_column="pixels", image_size=4)
     assert image_arrays(data.train).shape == (14, 4, 4, 1)
+    # Test rows and others are read in the same way, and groups are kept apart.
+    table = pd.DataFrame([[*RNG.integers(0, 256, 16), "ab"[i % 2]] for i in range(6)])
+    table.columns = [*map(str, range(16)), "label"]
+    table.to_csv(tmp_path / "test.csv", index=False)
+    table.drop(columns="label").rename(columns="p{}".format).to_csv(tmp_path / "more.csv", index=False)
+    more = {name: str(tmp_path / f"{name}.csv") for name in ("test",)} | {"unlabelled": str(tmp_path / "more.csv")}
+    data = open_data(str(tmp_path / "a.csv"), image_column="pixels", image_size=4, **more)
+    assert (len(data.train), len(data.test), len(data.unlabelled)) == (20, 6, 0)
+    assert image_arrays(data.test)[0].ravel().tolist() == table.iloc[0, :16].tolist()
+    table.assign(writer=[1, 1, 2, 2, 3, 3]).to_csv(tmp_path / "b.csv", index=False)
+    data = open_data(str(tmp_path / "b.csv"), image_column="pixels", image_size=4, group_column="writer")
+    assert (len(data.train), len(data.test)) == (4, 2)
     with pytest.raises(ValueError, match=r"no column of texts or images .* and 8 more: .*'pixels' for a CSV file"):
         open_data(str(tmp_path / "a.csv"))
 

@@ -96,13 +96,27 @@ def test_files_that_cannot_be_taken(tmp_path, name, content, error, message):
 
 
 def test_a_spreadsheet(tmp_path, monkeypatch):
+    table = pd.DataFrame({"text": ["a", None], "label": ["007", "NA"]})
+    sheets = {"Table1": table, "Notes": pd.DataFrame()}
+
     def read_excel(path, **options):
-        assert options == {"dtype": str, "keep_default_na": False, "na_values": [""]}
-        return pd.DataFrame({"text": ["a", None], "label": ["007", "NA"]})
+        assert options == {"sheet_name": None, "dtype": str, "keep_default_na": False, "na_values": [""]}
+        return sheets
 
     monkeypatch.setattr(pd, "read_excel", read_excel)
     write(tmp_path / "a.xlsx", "x")
-    assert load_tables(str(tmp_path / "a.xlsx"))["train"].to_dict() == {"text": ["a", None], "label": ["007", "NA"]}
+    read = {"text": ["a", None], "label": ["007", "NA"]}
+    assert load_tables(str(tmp_path / "a.xlsx"))["train"].to_dict() == read
+    # Several sheets with rows are splits, or one has to be chosen.
+    sheets["Notes"] = table[:1]
+    with pytest.raises(ValueError, match=r"a.xlsx' has rows in the sheets 'Table1', 'Notes': save the one with"):
+        load_tables(str(tmp_path / "a.xlsx"))
+    sheets["Train"], sheets["test"] = sheets.pop("Table1"), sheets.pop("Notes")
+    found = {name: rows.to_dict() for name, rows in load_tables(str(tmp_path / "a.xlsx")).items()}
+    assert found == {"train": read, "test": {"text": ["a"], "label": ["007"]}}
+    sheets.clear()
+    with pytest.raises(OSError, match=r"a.xlsx' has no row in any sheet"):
+        load_tables(str(tmp_path / "a.xlsx"))
 
 
 def test_a_spreadsheet_without_the_package_that_reads_it(tmp_path, monkeypatch):

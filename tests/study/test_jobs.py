@@ -21,6 +21,8 @@ def make(folder):
 
 def work(folder, name, seconds):
     print(f"working on {name}")
+    if name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     if name == "bad":
         raise ValueError("bad: pass another one")
     time.sleep(seconds)
@@ -52,6 +54,12 @@ def test_a_job_that_fails_ends_the_rest_and_loses_nothing_that_was_begun(tmp_pat
         run_jobs(functools.partial(make, tmp_path), jobs, 10, 2, tmp_path / "logs")
     assert (tmp_path / "begun").exists()
     assert not (tmp_path / "later-7").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_told_with_what_to_do(tmp_path):
+    with pytest.raises(ChildProcessError, match=r"ended without a word, as when memory runs out: .*--processes"):
+        run_jobs(functools.partial(make, tmp_path), [("killed", 0)], 1, 2, tmp_path / "logs")
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from hf_augment.study import planning
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.planning import LEAST, SAVINGS, afford, only_look, saved, without_slow, work_of
-from hf_augment.study.settling import MAY_DIFFER, asked_as, settle, shard_size, training_parser
+from hf_augment.study.settling import MAY_DIFFER, asked_as, settle, shard_size, training_parser, unnamed
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
 from tests.toy_server import ToyServer, serving
@@ -76,6 +76,11 @@ def test_pairs_and_several_labels_are_found(tiny):
     assert "pair of texts with ||| between them" in prompt.template
     assert several.classifier.labels == ["card", "lost", "new"]
     assert several.data.label_names == ["card; lost", "lost", "new"]
+    # Labels are described one by one; `card` never occurs alone.
+    described = made(prompt={"descriptions": {"card": "a card", "lost": "a loss", "new": "a wish"}})
+    study = build(described, open_data("several.csv"))
+    prompt = prompt_of(study.arms["prompted"].source.prompt, study.split(0))
+    assert prompt.descriptions == {"card; lost": "a card and a loss", "lost": "a loss", "new": "a wish"}
 
 
 def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
@@ -177,6 +182,48 @@ def test_what_contradicts_itself_is_refused_before_data_are_read(typed, told, ti
 )
 def test_what_is_not_there_or_of_other_data_is_refused_before_any_training(typed, told, tiny):
     assert told in refusal([*tiny, *typed])
+
+
+def test_results_may_not_lie_in_the_data(tiny):
+    Path("data").mkdir()
+    Path("tickets.csv").rename("data/train.csv")
+    inside = "output_dir='data/out' lies in the data, 'data', and would be read with it the next time"
+    assert inside in refusal(["experiment", "data", *tiny[2:], "--output_dir", "data/out"])
+    told = "lies in the data, '.', and would be read with it the next time: pass another --output_dir"
+    assert told in refusal(["experiment", ".", *tiny[2:]])
+    assert "out='data/x' lies in the data" in refusal(["generate", "data", *tiny[2:], "--out", "data/x"])
+    assert not Path("runs").exists()
+
+
+def test_a_disk_without_room_is_told_before_any_training(tiny, monkeypatch):
+    usage = type("Usage", (), {"free": 1_000_000})
+    monkeypatch.setattr("hf_augment.study.own_data.shutil.disk_usage", lambda folder: usage)
+    assert "has room for 0.0 GB, and what is kept takes up to 0.3: free some" in refusal([*tiny, "--arms", "probe"])
+
+
+def test_classes_without_names_are_not_asked_of_a_language_model(settled, tiny):
+    lines = Path("tickets.csv").read_text().splitlines()
+    cells = [line.rpartition(",") for line in lines[1:]]
+    numbers = {name: i for i, name in enumerate(sorted({name for *_, name in cells}))}
+    Path("tickets.csv").write_text("\n".join([lines[0], *(f"{text},{numbers[name]}" for text, _, name in cells)]))
+    assert settled().arms == ("probe", "eda", "trained")
+    assert unnamed(open_data("tickets.csv"), []) == {
+        "prompted": "since '0', '1' tell a language model nothing: --descriptions FILE says what the classes are, and "
+        "`hf_augment inspect --descriptions FILE` drafts it"
+    }
+    Path("d.yaml").write_text("0: bad\n1: good\n")
+    assert "prompted" in settled("--descriptions", "d.yaml").arms
+    assert "which do not say what the classes are" in refusal([*tiny, "--arms", "prompted"])
+
+
+def test_losses_are_logged_often_enough_to_tell_whether_they_fall(settled):
+    assert build(settled()).training.logging_steps == 120 // 8
+    assert build(settled("--max_steps", "4")).training.logging_steps == 1
+    assert build(settled("--logging_steps", "7")).training.logging_steps == 7
+
+
+def test_a_trained_generator_learns_as_much_of_a_text_as_it_writes(settled):
+    assert settled("--max_new_tokens", "200").generator_training["max_length"] == 224
 
 
 def test_a_file_of_no_model_is_refused():
