@@ -51,6 +51,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["probe", "prompted"],
         help="who judges labels: what the classifier's own model learns of your rows (default), or the served model",
     )
+    group.add_argument(
+        "--min_label_probability",
+        type=float,
+        metavar="P",
+        help="least probability of the class asked for, by who judges; 0: nobody (default: by what the judge knows)",
+    )
     group.add_argument("--gguf_file", metavar="FILE", help="GGUF file in it")
     group.add_argument(
         "--backend", choices=["torch", "openvino"], help="what samples texts (default: the faster one here)"

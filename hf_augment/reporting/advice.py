@@ -61,10 +61,12 @@ def _show(results: Results) -> Iterator[str]:
         shares = results.acceptance.get(arm, {})
         if shares and (shares["acceptance"] < LEAST_ACCEPTED or hardly_shown(results, [arm])):
             name, share = strictest_filter(results, arm)
-            # The command for one's own data has no option for its filters.
-            filters = "Change" if "minutes" in results.settings else f"Loosen the filter {name}, or change"
+            loosen = f"Loosen the filter {name}, or change"
+            if "minutes" in results.settings:
+                # The command for one's own data has no option for the other filters.
+                loosen = "Lower --min_label_probability, or change" if name == "label_agreement" else "Change"
             yield (
-                f"{filters} what generates for {arm}: the filter {name} let {100 * share:.1f} % of what reached it "
+                f"{loosen} what generates for {arm}: the filter {name} let {100 * share:.1f} % of what reached it "
                 "pass, and what is not shown teaches nothing."
             )
 

@@ -62,6 +62,8 @@ class Experiment:
         prompt (`dict[str, Any]`, *optional*, defaults to `{}`):
             Arguments of [`InstructPrompt.for_labels`], or `file`, a prompt's JSON file.
         generator_training (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of the generator's trainer.
+        filters (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of the filters, such as
+            `min_label_probability`.
     """
 
     data: dict[str, Any]
@@ -76,6 +78,7 @@ class Experiment:
     sampling: dict[str, Any] = field(default_factory=dict)
     prompt: dict[str, Any] = field(default_factory=dict)
     generator_training: dict[str, Any] = field(default_factory=dict)
+    filters: dict[str, Any] = field(default_factory=dict)
 
     @property
     def of_images(self) -> bool:
@@ -126,7 +129,7 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     prompt: Prompt | Callable[..., Prompt]
     prompt = partial(InstructPrompt.for_labels, **about) if file is None else read_prompt(file)
     written = LabelPrompt(f"{kind[:1].upper()}{kind[1:]} ({{label}}):")
-    filters = TextFilters(min_words=1, min_label_probability=None)
+    filters = TextFilters(**{"min_words": 1, "min_label_probability": None} | experiment.filters)
     sources: list[Source] = []
     model = dict(experiment.model)
     if "endpoint" in model:
@@ -136,7 +139,8 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
         asked = ServedLanguageModel("prompted", endpoint, prompt, served, **model)
         sources.append(asked)
         if judges:
-            filters = TextFilters(min_words=1, asked=ServedJudge(asked, descriptions=about.get("descriptions", {})))
+            judge = ServedJudge(asked, descriptions=about.get("descriptions", {}))
+            filters = TextFilters(min_words=1, asked=judge, **experiment.filters)
     else:
         training = experiment.generator_training
         sources.append(PromptedLanguageModel("prompted", prompt=prompt, sampling=sampling, **model))
@@ -172,7 +176,7 @@ def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier
     from hf_augment.study.image_sources import TrainedDCGAN
 
     source = TrainedDCGAN("trained", shape=experiment.model, training=experiment.generator_training)
-    alone = Arm("trained", source, ImageFilters())
+    alone = Arm("trained", source, ImageFilters(**experiment.filters))
     arms = [Arm("probe", probe=True), alone, *(Arm(kind, augment=kind) for kind in CLASSIC)]
     arms += [dataclasses.replace(alone, name=f"trained_{kind}", augment=kind) for kind in CLASSIC]
     arms += _of_rows(experiment, rows)

@@ -23,7 +23,7 @@ from hf_augment.data.sources import resolve
 from hf_augment.data.summary import summarize
 from hf_augment.files import read_json, write_json
 from hf_augment.locks import locked
-from hf_augment.progress import working
+from hf_augment.progress import say, working
 from hf_augment.reporting.terminal import print_data
 from hf_augment.study.budget import Clock
 from hf_augment.study.experiment import Experiment, build
@@ -75,6 +75,8 @@ def _compare(options: argparse.Namespace, data: Data, folder: Path, begun: float
         end = begun + 60 * options.minutes - OVERHEAD / 2 - course["after"]
         latest = end + LATE * 60 * options.minutes
         go_on = Clock(end, course["round"], course["once"], course["fitting"], latest)
+        ends = time.localtime(time.time() + begun + 60 * options.minutes - time.monotonic())
+        say(f"All is to be done by {time.strftime('%H:%M', ends)}.")
     study.seeds = known.get("rounds", study.seeds)
     study.run(processes, partial(build, experiment), go_on, course["fitting"])
     write_json(plan, known | {"rounds": study.seeds})

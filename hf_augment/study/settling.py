@@ -89,6 +89,9 @@ def check_typed(options: argparse.Namespace) -> None:
     if options.gguf_file is not None and options.generator_model is None:
         raise ValueError(f"gguf_file={options.gguf_file!r} is a file of generator_model: pass that, too.")
     check_server(options)
+    least = options.min_label_probability
+    if least is not None and not 0 <= least <= 1:
+        raise ValueError(f"min_label_probability={least} must be 0 to 1: it is a probability.")
     if options.prompt is not None and (options.kind is not None or options.descriptions is not None):
         raise ValueError(f"prompt={options.prompt!r} is a whole prompt: leave kind and descriptions out.")
     if "hub_token" in options.more:
@@ -173,6 +176,7 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
         train_per_class=values.get("train_per_class"),
         splits=values.get("splits", 1),
         max_test_rows=values["max_test_rows"],
+        filters={"min_label_probability": values["min_label_probability"]},
         **parts,
     )
 
@@ -200,6 +204,7 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
         Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
         Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most; as much is learned of it"),
         *_generator_choices(typed),
+        _least_probability(typed),
         _arms_choice(_text_arms(data, typed), data, typed),
     ]
 
@@ -213,6 +218,12 @@ def examples_of(training: dict[str, Any]) -> int:
 def shard_size(examples: int) -> int:
     """Returns the slots of a shard where an arm is shown so many examples, 1 or more: of all shards the same."""
     return math.ceil(examples / math.ceil(examples / MOST_SLOTS)) if examples else 1
+
+
+def _least_probability(typed: dict[str, Any]) -> Choice:
+    if typed.get("label_judge") == "prompted":
+        return Choice("min_label_probability", 0.5, "likelier than all other classes together")
+    return Choice("min_label_probability", None, "what three in four labelled rows get that the judge has not seen")
 
 
 def _generator_choices(typed: dict[str, Any]) -> list[Choice]:
@@ -256,6 +267,7 @@ def image_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
     """Returns what is chosen for images; `typed` are the values that are known."""
     return [
         *_training_choices(data, None, typed),
+        Choice("min_label_probability", 0.5, "likelier than all other classes together"),
         _arms_choice(("probe", "crop", "trained", "trained_crop"), data, typed),
     ]
 

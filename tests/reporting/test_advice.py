@@ -35,9 +35,12 @@ def test_a_filter_that_rejects_nearly_everything():
         "Loosen the filter label_agreement, or change what generates for instruct: the filter label_agreement let 3.3 "
         "% of what reached it pass, and what is not shown teaches nothing."
     ]
-    # The command for one's own data has no option for its filters.
+    # The command for one's own data has an option for this filter alone.
     (said,) = next_steps(replace(found, settings={"minutes": "15"}))
-    assert said.startswith("Change what generates for instruct: the filter label_agreement let 3.3 % of what reached")
+    assert said.startswith("Lower --min_label_probability, or change what generates for instruct: the filter label_")
+    copies = {"acceptance": 0.03, "acceptance_label_agreement": 0.9, "acceptance_memorization": 0.033}
+    (said,) = next_steps(replace(found, settings={"minutes": "15"}, acceptance={"instruct": copies}))
+    assert said.startswith("Change what generates for instruct: the filter memorization let 3.3 % of what reached it")
 
 
 def test_more_runs():

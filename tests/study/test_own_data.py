@@ -153,6 +153,7 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
         (["--seeds", "0"], "seeds=0 must be 1 or more"),
         (["--processes", "0"], "processes=0 must be 1 or more"),
         (["--max_test_rows", "0"], "max_test_rows=0 must be 1 or more"),
+        (["--min_label_probability", "1.5"], "min_label_probability=1.5 must be 0 to 1"),
         (["--prompt", "mine.json", "--kind", "ticket"], "prompt='mine.json' is a whole prompt"),
         (["--num_train_epochs", "3"], "pass max_steps"),
         (["--max_steps", "0"], "max_steps=0 must be 1 or more"),
@@ -214,6 +215,17 @@ def test_classes_without_names_are_not_asked_of_a_language_model(settled, tiny):
     Path("d.yaml").write_text("0: bad\n1: good\n")
     assert "prompted" in settled("--descriptions", "d.yaml").arms
     assert "which do not say what the classes are" in refusal([*tiny, "--arms", "prompted"])
+
+
+def test_the_least_probability_of_a_label_is_chosen_and_said(settled, capsys):
+    assert settled().filters == {"min_label_probability": None}
+    told = "min_label_probability=None: what three in four labelled rows get that the judge has not seen"
+    assert told in capsys.readouterr().out
+    experiment = settled("--min_label_probability", "0.2")
+    assert build(experiment).arms["prompted"].filters.min_label_probability == 0.2
+    # Nobody judges, so that nothing can weigh by it.
+    with pytest.raises(ValueError, match="prompted_weighted' weighs rows by what a judge says of their labels"):
+        build(settled("--min_label_probability", "0", "--arms", "prompted_weighted"))
 
 
 def test_losses_are_logged_often_enough_to_tell_whether_they_fall(settled):
