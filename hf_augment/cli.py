@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program; an option that takes several values may have taken the data."""
-        super().error(message + (": write it before the options" if message.endswith("required: DATA") else ""))
+        super().error(message + (" (before the options)" if message.endswith("required: DATA") else ""))
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """Ends the program for arguments that this parser does not know. What follows an option is not shown."""
@@ -54,10 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     if more and not getattr(command, "TAKES_MORE", False):
         own.refuse(more)
-    first = next((word for word in more if word.startswith("-") and "=" not in word), None)
-    if first is not None and typed.index(first) < typed.index(options.data):
-        # What is not known here may take values, and the data be one of them.
-        own.error(f"write DATA before {first}, which is no option of this command alone")
+    if more:
+        place = typed.index(options.data)
+        before, after = typed[place - 1], typed[place + 1 : place + 2]
+        if before.startswith("-") and before in more and after and after[0] in more and not after[0].startswith("-"):
+            # What is not known here took a value for the data, and the data are left.
+            own.error(f"write DATA before {before}")
     options.more = more
     with one_line_errors():
         command.run(options)

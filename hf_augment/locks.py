@@ -1,4 +1,4 @@
-"""What only one program at a time does with a folder."""
+"""What only one process at a time does with a folder."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from hf_augment.progress import working
 @contextlib.contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
     """
-    Does something that only one program at a time may do with a folder; says so while another one does it.
+    Does something that only one process at a time may do with a folder; says so while another one does it.
 
     Args:
         path (`Path`): The file of the lock, which ends with its process, however that ends.
-        what (`str`): What is done, as in "another program does {what}".
+        what (`str`): What is done, as in "another process does {what}".
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        with working(f"Waiting: another program does {what}"):
+        with working(f"Waiting: another process does {what}"):
             lock.acquire()
     try:
         yield

@@ -74,7 +74,7 @@ def test_an_unknown_option_is_answered_with_the_nearest_and_its_value_is_not_sho
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        (["--arms", "probe", "my.csv"], "are required: DATA: write it before the options"),
+        (["--arms", "probe", "my.csv"], "are required: DATA (before the options)"),
         (["--max_steps", "100", "my.csv"], "write DATA before --max_steps"),
     ],
 )
@@ -83,6 +83,12 @@ def test_data_that_an_option_would_take_for_its_value_is_asked_for(typed, told, 
         main(["experiment", *typed])
     assert ended.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_an_option_without_a_value_may_stand_before_the_data(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"'my.csv' does not exist"):
+        main(["experiment", "--use_cpu", "my.csv", "--max_steps", "100"])
 
 
 def test_help_and_version_load_no_library_for_training():

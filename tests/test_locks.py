@@ -22,4 +22,4 @@ def test_a_second_program_says_that_it_waits(tmp_path, capsys):
         done.append("first")
     thread.join(20)
     assert done == ["first", "second"]
-    assert told.strip() == "· Waiting: another program does a comparison in this folder"
+    assert told.strip() == "· Waiting: another process does a comparison in this folder"

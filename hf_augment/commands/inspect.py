@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def experiment_command(options: argparse.Namespace) -> str:
     """The command that compares on the same data, read in the same way."""
     words = ["hf_augment", "experiment", options.data]
-    given = {name: getattr(options, name) for name in NAMES} | ({} if options.seed == 42 else {"seed": options.seed})
+    given = {name: getattr(options, name) for name in (*NAMES, "descriptions")}
+    given |= {} if options.seed == 42 else {"seed": options.seed}
     for name, value in given.items():
         if isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no-{name}")
@@ -58,7 +59,8 @@ def run(options: argparse.Namespace) -> None:
         data = open_data(options.data, **data_arguments(options), seed=options.seed)
         summary = summarize(data)
     print_data(console, data.why, summary.tables, summary.findings)
-    console.print(printable(f"To compare: {experiment_command(options)}"))
+    # On one line, to be copied.
+    console.print(printable(f"To compare: {experiment_command(options)}"), soft_wrap=True)
     if options.descriptions is not None:
         write_descriptions(options.descriptions, data.label_names)
         console.print(printable(f"Descriptions: {options.descriptions}. Say in each line what the class is."))

@@ -16,6 +16,8 @@ LABEL_NAMES = (
     *("sentiment", "topic", "topics", "emotion", "emotions", "tag", "tags", "stars", "rating", "polarity", "y"),
     *("label_text", "label_name", "class_name", "category_name", "coarse_label", "fine_label"),
 )
+#: Of these, those of a number to predict; others, such as a rating, may be beside the labels.
+TARGET_NAMES = ("target", "targets", "y")
 TEXT_NAMES = (
     *(
         "text",
@@ -147,7 +149,7 @@ def _label_by_name(cells: dict[str, Cells], taken: Sequence[str]) -> str | None:
     found = _first([cell for cell in free if cell.may_be_label()], LABEL_NAMES)
     # What is named so and cannot be: it is told why.
     found = found or _first([cell for cell in free if cell.kind in ("text", "number", "empty")], LABEL_NAMES[:4])
-    found = found or _first([cell for cell in free if cell.kind == "number" and cell.is_measured()], LABEL_NAMES)
+    found = found or _first([cell for cell in free if cell.kind == "number" and cell.is_measured()], TARGET_NAMES)
     return found.name if found else None
 
 

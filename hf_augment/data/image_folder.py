@@ -17,12 +17,12 @@ SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "tes
 )
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".tif", ".tiff"),
-    *(".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".ico"),
+    *(".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".ico", ".psd", ".tga", ".dds"),
 )
 #: Of images, too, that Pillow cannot read by itself.
 UNREADABLE = (
-    *(".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".svg", ".psd"),
-    *(".tga", ".exr", ".hdr", ".dds", ".dcm", ".nii"),
+    *(".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".svg"),
+    *(".exr", ".hdr", ".dcm", ".nii"),
 )
 
 
@@ -32,8 +32,8 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
     deeper belongs to the same class; hidden files and those that are no images by their name are left out.
 
     Returns:
-        `dict[str, datasets.Dataset]`: By split: `image`, and `label` as a `ClassLabel`; `None` if no two folders hold
-        images.
+        `dict[str, datasets.Dataset]`: By split: `image`, and `label` as a `ClassLabel`, without which a split is that
+        has no folders of classes, such as images to be predicted; `None` if no two folders hold images.
 
     Raises:
         ValueError: If an image lies in no folder of a class, folders of splits lie beside others, or images are of a
@@ -41,14 +41,14 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
     """
     root, files = path, _files(path)
     # An archive's own folder around all.
-    while files and len({file.parts[0] for file in files}) == 1 and len(files[0].parts) > 2:
+    while len({file.parts[0] for file in files}) == 1 and any(len(file.parts) > 2 for file in files):
         path, files = path / files[0].parts[0], [Path(*file.parts[1:]) for file in files]
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
     splits = {top: SPLITS[top.lower()] for top in tops if top.lower() in SPLITS}
     if "train" not in splits.values() or set(splits) != tops:
         _check_splits(root, splits, tops, files)
         splits = {}
-    stray: list[Path] = []
+    stray: dict[str, list[Path]] = defaultdict(list)
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for file in files:
         split, inside = (
@@ -57,18 +57,19 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
         if len(inside) > 1:
             found[split].append((str(path / file), inside[0]))
         else:
-            stray.append(file)
+            stray[split].append(path / file)
     names = sorted({name for rows in found.values() for _, name in rows})
     if len(names) < 2:
         return None
-    if stray:
+    for loose in (files for split, files in stray.items() if split in found):
         raise ValueError(
-            f"{str(root)!r} has {counted(len(stray), 'image')} in no folder of a class, such as {str(stray[0])!r}: "
-            "put each into one, or away."
+            f"{str(root)!r} has {counted(len(loose), 'image')} in no folder of a class, such as "
+            f"{str(loose[0].relative_to(root))!r}: put each into one, or away."
         )
-    check_readable(root)
+    check_readable(root, top=False)
+    unlabelled = {split: _images(files) for split, files in stray.items()}
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=names)})
-    return {
+    return unlabelled | {
         split: datasets.Dataset.from_dict(
             {"image": [file for file, _ in rows], "label": [names.index(name) for _, name in rows]}, features=features
         )
@@ -87,9 +88,14 @@ def _check_splits(root: Path, splits: dict[str, str], tops: set[str], files: lis
         )
 
 
-def check_readable(path: Path) -> None:
-    """Raises a `ValueError` if a folder has images of a kind that cannot be read: they would be missing."""
-    found = _visible(path, (file for file in path.rglob("*") if file.name.lower().endswith(UNREADABLE)))
+def check_readable(path: Path, top: bool = True) -> None:
+    """
+    Raises a `ValueError` if a folder has images of a kind that cannot be read, and none of the same name that can:
+    they would be missing. What lies at its `top` may be no data.
+    """
+    read = {file.with_suffix("") for file in _files(path)}
+    unread = _visible(path, (file for file in path.rglob("*") if file.name.lower().endswith(UNREADABLE)))
+    found = [file for file in unread if file.with_suffix("") not in read and (top or len(file.parts) > 1)]
     if found:
         raise ValueError(
             f"{str(path)!r} has {counted(len(found), 'image')} of a kind that cannot be read, such as "
@@ -100,8 +106,12 @@ def check_readable(path: Path) -> None:
 def images_in(path: Path) -> datasets.Dataset:
     """All images of a folder, wherever they lie in it, as the column `image`; see [`check_readable`]."""
     check_readable(path)
+    return _images([path / file for file in _files(path)])
+
+
+def _images(files: list[Path]) -> datasets.Dataset:
     features = datasets.Features({"image": datasets.Image()})
-    return datasets.Dataset.from_dict({"image": [str(path / file) for file in _files(path)]}, features=features)
+    return datasets.Dataset.from_dict({"image": list(map(str, files))}, features=features)
 
 
 def _files(path: Path) -> list[Path]:

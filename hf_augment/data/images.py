@@ -109,7 +109,8 @@ def read_pixels(source: str, label_column: str | None, keep_columns: tuple[str, 
     numbers = all(map(_is_number, first))
     # A row of pixels may hold a number like that of the label's column; but then it has some number twice.
     if label_column is None:
-        has_header = not numbers
+        # Names that only count the columns are no image.
+        has_header = first == [str(i) for i in range(len(first))] or not all(map(_is_float, first))
     else:
         doubtful = _is_number(label_column) and (numbers or len(set(first)) < len(first))
         has_header = label_column in first and not doubtful
@@ -136,6 +137,14 @@ def read_pixels(source: str, label_column: str | None, keep_columns: tuple[str, 
 
 def _is_number(cell: str) -> bool:
     return cell.lstrip("-").isdigit()
+
+
+def _is_float(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _square(source: str, table: pd.DataFrame) -> np.ndarray:

@@ -140,6 +140,8 @@ def open_data(
         raise ValueError(f"test_fraction={test_fraction} must be above 0 and below 1.")
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size={image_size} must be 1 or more.")
+    if test is not None:
+        _check_division(os.fspath(test), group_column=group_column, test_fraction=test_fraction)
     source = os.fspath(source)
     if image_column == PIXELS:
         keep = () if group_column is None else (group_column,)

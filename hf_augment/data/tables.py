@@ -89,7 +89,7 @@ def load_tables(source: str) -> dict[str, datasets.Dataset]:
 
 def _folder(source: str, path: Path) -> dict[str, datasets.Dataset]:
     """Reads the files of a folder; where a table names images beside it, that table."""
-    tables = [file for file in sorted(path.iterdir()) if file.suffix.lower() in {*FILE_TYPES, *EXCEL} - {".txt"}]
+    tables = _tables_in(path)
     if any(is_image(file.name) for file in path.rglob("*")):
         if len(tables) != 1:
             raise ValueError(
@@ -97,11 +97,33 @@ def _folder(source: str, path: Path) -> dict[str, datasets.Dataset]:
                 "each class in a folder of its own, or add a CSV file with the columns file and label."
             )
         return load_tables(str(tables[0]))
-    splits = {SPLITS[file.stem.lower()]: file for file in tables if file.stem.lower() in SPLITS}
-    if "train" in splits and len(splits) == len(tables):
+    if splits := _split_files(tables):
         # One by one, since what is to be predicted may lack its labels.
-        return {split: next(iter(load_tables(str(file)).values())) for split, file in splits.items()}
+        return {split: _alone(file) for split, file in splits.items()}
     return _load(source, {"path": str(path), "cache_dir": str(_cache(path))})
+
+
+def _split_files(tables: list[Path]) -> dict[str, Path]:
+    """The files of a folder by split, if all are named after one."""
+    splits = {SPLITS[file.stem.lower()]: file for file in tables if file.stem.lower() in SPLITS}
+    return splits if "train" in splits and len(splits) == len(tables) else {}
+
+
+def _alone(file: Path) -> datasets.Dataset:
+    found = load_tables(str(file))
+    if len(found) > 1:
+        raise ValueError(f"{str(file)!r} has the splits {', '.join(found)}, beside files of splits: pass it alone.")
+    return next(iter(found.values()))
+
+
+def _tables_in(path: Path) -> list[Path]:
+    return [file for file in sorted(path.iterdir()) if file.suffix.lower() in {*FILE_TYPES, *EXCEL} - {".txt"}]
+
+
+def reads_top_alone(path: Path) -> bool:
+    """Whether of a folder nothing is read that lies deeper: it was saved, or has a file for each split."""
+    saved = (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file()
+    return saved or (bool(_split_files(_tables_in(path))) and not any(is_image(f.name) for f in path.rglob("*")))
 
 
 def _cache(folder: Path) -> Path:
@@ -159,7 +181,7 @@ def _excel(path: Path) -> dict[str, datasets.Dataset]:
         raise OSError(f"{str(path)!r} has no row in any sheet.")
     if len(tables) == 1:
         return {"train": next(iter(tables.values()))}
-    splits = {SPLITS.get(name.lower(), ""): table for name, table in tables.items()}
+    splits = {SPLITS.get(name.strip().lower(), ""): table for name, table in tables.items()}
     if "train" in splits and "" not in splits and len(splits) == len(tables):
         return splits
     raise ValueError(

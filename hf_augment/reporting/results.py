@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hf_augment.evaluation.comparison import ArmRun, Difference, best_of, compare_all
+from hf_augment.evaluation.comparison import ArmRun, Difference, best_of, compare_all, longer_arms
 from hf_augment.evaluation.robustness import TableRows
 from hf_augment.files import parse_json, write_atomically
 from hf_augment.reporting.samples import Nearest, Sample, choose_samples
@@ -62,7 +62,8 @@ class Results:
         data ([`Data`], *optional*): The rows.
         models (`dict[str, str]`, *optional*): `classifier`, and each generator by its arm: names that one can look up.
         differences (`list[Difference]`, *optional*):
-            Every arm against the reference, on every evaluation set, the test set first, then on perturbed rows.
+            Every arm against the reference, on every evaluation set, the test set first, then on perturbed rows; but
+            for arms that had more steps.
         acceptance (`dict[str, dict[str, float]]`, *optional*):
             Shares of candidates that the filters accepted, by arm; see [`~hf_augment.synthesis.shards.acceptance`].
         generating (`dict[str, float]`, *optional*): Seconds that the synthetic examples took, by arm.
@@ -163,9 +164,8 @@ class Results:
         more steps.
         """
         behind = self.arms[self.arms.index(self.reference) + 1 :]
-        most = self.mean(self.reference, lambda run: run.steps)
-        with_as_many = [arm for arm in behind if self.mean(arm, lambda run: run.steps) <= most]
-        return [arm for arm in with_as_many if self.models.get(arm) != REAL_ROWS and arm != self.probe]
+        left_out = {self.probe, *longer_arms(self.runs, self.reference)}
+        return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and arm not in left_out]
 
     def accuracy(self, arm: str) -> float:
         """Mean accuracy of an arm on the test set."""
@@ -330,6 +330,7 @@ def perturbed(evaluation: str) -> str:
 
 def _compared(runs: Sequence[ArmRun], reference: str, test: str) -> Iterator[Difference]:
     """Compares on every evaluation set, then on the perturbed rows of those where every run has them."""
+    runs = [run for run in runs if run.arm not in longer_arms(runs, reference)]
     evaluations = [test, *(name for name in runs[0].metrics if name != test)]
     for name in evaluations:
         yield from compare_all(runs, reference, name)

@@ -80,13 +80,18 @@ def run_jobs(
                 if not waiting:
                     return begun
                 for future in wait(waiting, timeout=PERIOD, return_when=FIRST_COMPLETED).done:
-                    _raised(future)
+                    future.result()
                     job = waiting.pop(future)
                     queue.done(job)
                     tell(*job)
                     progress.update()
                 logs = sorted(set(log_folder.iterdir()) - earlier)
                 progress.set_postfix_str("; ".join(filter(None, map(last_words, logs))))
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f"A process ended, as when memory runs out; its last words are in {log_folder}. The same command goes "
+                "on, with fewer --processes or a smaller --per_device_train_batch_size."
+            ) from error
         except KeyboardInterrupt:
             # Whatever is on disk is whole, as after any kill.
             for process in multiprocessing.active_children():
@@ -95,17 +100,6 @@ def run_jobs(
         finally:
             with working("Waiting for the processes to end"):
                 pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _raised(future: Future[None]) -> None:
-    """Raises what a job raised."""
-    try:
-        future.result()
-    except BrokenProcessPool as error:
-        raise ChildProcessError(
-            "A process ended without a word, as when memory runs out: the same command goes on with fewer --processes "
-            "or a smaller --per_device_train_batch_size."
-        ) from error
 
 
 class _Queue:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import os
 import shutil
@@ -21,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 from hf_augment.data.opening import Data, open_data
 from hf_augment.data.sources import resolve
 from hf_augment.data.summary import summarize
+from hf_augment.data.tables import reads_top_alone
 from hf_augment.files import read_json, write_json
 from hf_augment.locks import locked
 from hf_augment.progress import say, working
@@ -44,15 +44,15 @@ LATE = 0.2
 def compare(options: argparse.Namespace) -> Study:
     """Finds out what is in the data, chooses what is not given, compares, and reports; see `hf_augment experiment`."""
     begun = time.monotonic()
+    if (ranks := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise ValueError(f"{ranks} processes were started, and a comparison is one: start it without a launcher.")
     check_typed(options)
     folder = Path(options.output_dir or folder_of(options.data))
     check_outside("output_dir", folder, options.data)
     data = read_data(options)
     make_folder("output_dir", folder)
     waited = time.monotonic()
-    alone = locked(folder / "locks/experiment.lock", "a comparison in this folder")
-    # Of several ranks the first has it for all.
-    with alone if os.environ.get("RANK", "0") == "0" else contextlib.nullcontext():
+    with locked(folder / "locks/experiment.lock", "a comparison in this folder"):
         return _compare(options, data, folder, begun + time.monotonic() - waited)
 
 
@@ -131,13 +131,15 @@ def read_data(options: argparse.Namespace) -> Data:
 def folder_of(source: str) -> Path:
     """Returns the folder of what is done with a source, if none is given."""
     path = Path(source).expanduser()
-    return Path("runs") / (path.resolve() if path.exists() else path).name.partition(".")[0]
+    # The folder that one is in, and the one around it, have no name there.
+    path = path.resolve() if path.name in ("", "..") else path
+    return Path("runs") / path.name.partition(".")[0]
 
 
 def check_outside(name: str, folder: Path, source: str) -> None:
     """Raises `ValueError` if an argument's folder lies in that of the data, where it is data the next time."""
     data = Path(source).expanduser()
-    if data.is_dir() and folder.resolve().is_relative_to(data.resolve()):
+    if data.is_dir() and not reads_top_alone(data) and folder.resolve().is_relative_to(data.resolve()):
         raise ValueError(
             f"{name}={str(folder)!r} lies in the data, {source!r}, and would be read with it the next time: pass "
             f"another --{name}."
@@ -156,8 +158,9 @@ def check_space(folder: Path, study: Study, model: str | None) -> None:
     """Raises `OSError` if the disk has no room for the classifiers that a study keeps."""
     path = Path("" if model is None else resolve(model))
     size = sum(file.stat().st_size for file in path.glob("*.safetensors")) if model is not None else 0
-    # One of each arm, and what judges of each draw.
-    needed = LEAST_SPACE + size * (len(study.arms) + study.splits)
+    # One of each arm, and what judges of each draw, but for those that are there.
+    missing = max(0, len(study.arms) + study.splits - len(list(folder.glob("split-*/*/model"))))
+    needed = LEAST_SPACE + size * missing if missing else 0
     if (free := shutil.disk_usage(folder).free) < needed:
         raise OSError(
             f"{str(folder)!r} has room for {free / 1e9:.1f} GB, and what is kept takes up to {needed / 1e9:.1f}: free "
@@ -191,7 +194,7 @@ def _told(study: Study, minutes: float) -> dict[str, Any]:
         told["notes"] += notes
     elif prompted:
         told["notes"].append(
-            f"The language model itself was not asked for labels: of {len(study.data.label_names)} classes that takes "
-            f"more than {minutes:g} minutes are for."
+            f"The language model itself was not asked for labels: with {len(study.data.label_names)} classes a text "
+            "takes as many questions."
         )
     return told

@@ -86,7 +86,7 @@ def afford(
     measured = _measure(experiment, data, options, processes, begun, wanted)
     left = _left(options, begun)
     experiment, slow = without_slow(experiment, measured.learning, left, typed)
-    slow |= unnamed(data, typed)
+    slow |= unnamed(data, [name for name, value in vars(options).items() if value is not None])
     for name, why in slow.items():
         say(f"{name} is not tried, {why}.")
 

@@ -139,7 +139,8 @@ def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
     """Returns what deciding while training brings beside chance that draws from as many candidates, by source."""
     arms = dict.fromkeys(run.arm for run in runs)
     plain = [arm.removesuffix(WEIGHTED) for arm in arms]
-    sources = dict.fromkeys(arm.removesuffix("_static") for arm in plain if arm.endswith("_static"))
+    ends = tuple(variant for variant in IN_ROUNDS if "_static" in variant)
+    sources = dict.fromkeys(arm[: arm.rindex("_static")] for arm in plain if arm.endswith(ends))
     chosen = [variant for variant in IN_ROUNDS if "_static" not in variant]
     pairs = [(source + end, static) for source in sources for end in chosen for static in static_of(source, end)]
     return [

@@ -22,7 +22,7 @@ def test_what_is_in_a_file(file, capsys):
     assert "labels: column 'intent', by its name" in printed
     assert "card_arrival │ 13       │ 7" in printed
     assert "Latin 100%" in printed
-    assert f"To compare: hf_augment experiment {file}\n" in printed.replace("\n", "").replace("my.csv", "my.csv\n")
+    assert f"To compare: hf_augment experiment {file} --descriptions {file.with_suffix('.yaml')}\n" in printed
     assert read_descriptions(file.with_suffix(".yaml"), ["card_arrival", "refund"]) == {
         "card_arrival": "card arrival",
         "refund": "refund",

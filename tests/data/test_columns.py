@@ -40,6 +40,9 @@ def test_a_measured_target_is_not_passed_over():
     with pytest.raises(ValueError, match=r"Column 'y' .* \(regression\) is not supported.* or pass label_column"):
         find({name: cells * 10 for name, cells in columns.items()} | {"y": [i / 7 for i in range(120)]})
     assert find(columns, label_column="country").label == "country"
+    # A rating may be beside the labels.
+    ratings = {"text": TEXTS * 10, "stars": [i / 7 for i in range(120)], "country": KINDS * 10}
+    assert find(ratings).label == "country"
 
 
 def test_as_asked():

@@ -46,6 +46,9 @@ def test_what_would_be_left_out_is_refused(tmp_path):
     write(tmp_path / "stray", "cat/1.png", "dog/2.png", "all.png")
     with pytest.raises(ValueError, match=r"stray' has 1 image in no folder of a class, such as 'all.png'"):
         image_folder(tmp_path / "stray")
+    write(tmp_path / "deep", "all/cat/1.png", "all/dog/2.png", "all/3.png")
+    with pytest.raises(ValueError, match=r"deep' has 1 image in no folder of a class, such as 'all/3.png'"):
+        image_folder(tmp_path / "deep")
     write(tmp_path / "splits", "train/cat/1.png", "train/dog/2.png", "test/dog/3.png", "samples/4.png")
     with pytest.raises(ValueError, match=r"splits' has test, train, with folders of classes, and samples beside them"):
         image_folder(tmp_path / "splits")
@@ -58,6 +61,23 @@ def test_what_would_be_left_out_is_refused(tmp_path):
             ValueError, match=r"kinds' has 2 images of a kind that cannot be read, such as 'bird/5.svg'"
         ):
             read(tmp_path / "kinds")
+
+
+def test_what_may_lie_beside_images(tmp_path):
+    write(tmp_path, "cat/1.png", "dog/2.png")
+    # Raw pictures of a camera beside what it made of them, and what is no data.
+    for name in ("cat/1.CR2", "logo.svg"):
+        (tmp_path / name).write_bytes(b"")
+    assert labels(image_folder(tmp_path)["train"]) == ["cat", "dog"]
+
+
+def test_images_to_be_predicted_have_no_classes(tmp_path):
+    write(tmp_path, "train/cat/1.png", "train/dog/2.png", "test/3.png")
+    found = image_folder(tmp_path)
+    assert {split: table.column_names for split, table in found.items()} == {
+        "test": ["image"],
+        "train": ["image", "label"],
+    }
 
 
 def test_vehicles_may_be_trains_and_tests(tmp_path):

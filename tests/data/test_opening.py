@@ -283,10 +283,14 @@ def test_pixels(tmp_path):
     table = pd.DataFrame([[*RNG.integers(0, 256, 16), "ab"[i % 2]] for i in range(6)])
     table.columns = [*map(str, range(16)), "label"]
     table.to_csv(tmp_path / "test.csv", index=False)
-    table.drop(columns="label").rename(columns="p{}".format).to_csv(tmp_path / "more.csv", index=False)
+    table.drop(columns="label").to_csv(tmp_path / "more.csv", index=False)
     more = {name: str(tmp_path / f"{name}.csv") for name in ("test",)} | {"unlabelled": str(tmp_path / "more.csv")}
     data = open_data(str(tmp_path / "a.csv"), image_column="pixels", image_size=4, **more)
     assert (len(data.train), len(data.test), len(data.unlabelled)) == (20, 6, 0)
+    more["unlabelled"] = str(tmp_path / "floats.csv")
+    (table.drop(columns="label")[:1] // 2 * 1.0).to_csv(tmp_path / "floats.csv", index=False, header=False)
+    data = open_data(str(tmp_path / "a.csv"), image_column="pixels", image_size=4, **more)
+    assert image_arrays(data.unlabelled)[0].ravel().tolist() == (table.iloc[0, :16] // 2).tolist()
     assert image_arrays(data.test)[0].ravel().tolist() == table.iloc[0, :16].tolist()
     table.assign(writer=[1, 1, 2, 2, 3, 3]).to_csv(tmp_path / "b.csv", index=False)
     data = open_data(str(tmp_path / "b.csv"), image_column="pixels", image_size=4, group_column="writer")

@@ -111,9 +111,14 @@ def test_a_spreadsheet(tmp_path, monkeypatch):
     sheets["Notes"] = table[:1]
     with pytest.raises(ValueError, match=r"a.xlsx' has rows in the sheets 'Table1', 'Notes': save the one with"):
         load_tables(str(tmp_path / "a.xlsx"))
-    sheets["Train"], sheets["test"] = sheets.pop("Table1"), sheets.pop("Notes")
+    sheets["Train "], sheets["test"] = sheets.pop("Table1"), sheets.pop("Notes")
     found = {name: rows.to_dict() for name, rows in load_tables(str(tmp_path / "a.xlsx")).items()}
     assert found == {"train": read, "test": {"text": ["a"], "label": ["007"]}}
+    (tmp_path / "both").mkdir()
+    for name in ("train.xlsx", "test.xlsx"):
+        write(tmp_path / "both" / name, "x")
+    with pytest.raises(ValueError, match=r"t[a-z]+.xlsx' has the splits train, test, beside files of splits: pass it"):
+        load_tables(str(tmp_path / "both"))
     sheets.clear()
     with pytest.raises(OSError, match=r"a.xlsx' has no row in any sheet"):
         load_tables(str(tmp_path / "a.xlsx"))

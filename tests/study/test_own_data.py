@@ -21,6 +21,7 @@ from hf_augment.generators.served.model import ASKED
 from hf_augment.study import planning
 from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
+from hf_augment.study.own_data import check_outside, check_space, folder_of
 from hf_augment.study.planning import LEAST, SAVINGS, afford, only_look, saved, without_slow, work_of
 from hf_augment.study.settling import MAY_DIFFER, asked_as, settle, shard_size, training_parser, unnamed
 from hf_augment.study.text_sources import prompt_of
@@ -185,24 +186,46 @@ def test_what_is_not_there_or_of_other_data_is_refused_before_any_training(typed
     assert told in refusal([*tiny, *typed])
 
 
-def test_results_may_not_lie_in_the_data(tiny):
+def test_results_may_not_lie_in_the_data(tiny, monkeypatch):
     Path("data").mkdir()
-    Path("tickets.csv").rename("data/train.csv")
+    Path("tickets.csv").rename("data/tickets.csv")
     inside = "output_dir='data/out' lies in the data, 'data', and would be read with it the next time"
     assert inside in refusal(["experiment", "data", *tiny[2:], "--output_dir", "data/out"])
     told = "lies in the data, '.', and would be read with it the next time: pass another --output_dir"
-    assert told in refusal(["experiment", ".", *tiny[2:]])
+    with monkeypatch.context() as inside_of:
+        inside_of.chdir("data")
+        assert told in refusal(["experiment", ".", *tiny[2:]])
     assert "out='data/x' lies in the data" in refusal(["generate", "data", *tiny[2:], "--out", "data/x"])
     assert not Path("runs").exists()
+    # Of files of splits, nothing below them is read.
+    Path("data/tickets.csv").rename("data/train.csv")
+    check_outside("output_dir", Path("data/out"), "data")
+
+
+def test_a_folder_is_named_after_the_data_as_typed(tiny, monkeypatch):
+    Path("link.csv").symlink_to("tickets.csv")
+    names = [folder_of(source).as_posix() for source in ("link.csv", "owner/reviews", ".", "none.csv.gz")]
+    assert names == ["runs/link", "runs/reviews", f"runs/{Path.cwd().name}", "runs/none"]
+
+
+def test_a_launcher_of_several_processes_is_refused(tiny, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "2 processes were started, and a comparison is one" in refusal(tiny)
 
 
 def test_a_disk_without_room_is_told_before_any_training(tiny, monkeypatch):
     usage = type("Usage", (), {"free": 1_000_000})
     monkeypatch.setattr("hf_augment.study.own_data.shutil.disk_usage", lambda folder: usage)
     assert "has room for 0.0 GB, and what is kept takes up to 0.3: free some" in refusal([*tiny, "--arms", "probe"])
+    # What is there takes no more.
+    study = build(made())
+    for arm in study.arms:
+        (study.folder / f"split-0/{arm}-0/model").mkdir(parents=True)
+    (study.folder / "split-0/judge/model").mkdir(parents=True)
+    check_space(study.folder, study, "tiny")
 
 
-def test_classes_without_names_are_not_asked_of_a_language_model(settled, tiny):
+def test_classes_without_names_are_not_asked_of_a_language_model(settled, tiny, monkeypatch):
     lines = Path("tickets.csv").read_text().splitlines()
     cells = [line.rpartition(",") for line in lines[1:]]
     numbers = {name: i for i, name in enumerate(sorted({name for *_, name in cells}))}
@@ -212,8 +235,16 @@ def test_classes_without_names_are_not_asked_of_a_language_model(settled, tiny):
         "prompted": "since '0', '1' tell a language model nothing: --descriptions FILE says what the classes are, and "
         "`hf_augment inspect --descriptions FILE` drafts it"
     }
+    costs = Costs(step=1e-6, row=1e-6, example=1e-6, learning={"trained": 1e-6})
+    monkeypatch.setattr(planning, "_measure", lambda *_: costs)
+    monkeypatch.setattr(planning, "_left", lambda *_: 240.0)
+    options = argparse.Namespace(minutes=5, seeds=1, arms=None, more={}, max_test_rows=None, descriptions=None)
+    assert afford(settled(), open_data("tickets.csv"), options, 1, 0.0)[1]["not_tried"].keys() == {"prompted"}
     Path("d.yaml").write_text("0: bad\n1: good\n")
     assert "prompted" in settled("--descriptions", "d.yaml").arms
+    options.descriptions = "d.yaml"
+    described = settled("--descriptions", "d.yaml")
+    assert afford(described, open_data("tickets.csv"), options, 1, 0.0)[1]["not_tried"] == {}
     assert "which do not say what the classes are" in refusal([*tiny, "--arms", "prompted"])
 
 
