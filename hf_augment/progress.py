@@ -46,8 +46,9 @@ def working(what: str) -> Iterator[None]:
             if _at_work[-1:] == [what]:
                 say(f"{MARK}{what}: {time.monotonic() - start:.0f} s")
 
-    say(f"{MARK}{what}")
+    # First of all, or the outer work would tell of itself once more.
     _at_work.append(what)
+    say(f"{MARK}{what}")
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
     try:
