@@ -133,6 +133,7 @@ def generated():
             rows(results("banking77_5_trained", "beside_setfit.json")),
         ),
         (MEASURED, "banking77_10"): table(header, rows(results("banking77_10"))),
+        (MEASURED, "banking77_10_trained"): table(header, rows(results("banking77_10_trained"))),
         (MEASURED, "banking77_10_setfit"): table(
             ["arm", "steps", "accuracy", "against SetFit, points (95 %)", verdict],
             rows(results("banking77_10", "beside_setfit.json")),
