@@ -58,7 +58,8 @@ def test_a_job_that_fails_ends_the_rest_and_loses_nothing_that_was_begun(tmp_pat
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_told_with_what_to_do(tmp_path):
-    with pytest.raises(ChildProcessError, match=r"A process ended, as when memory runs out; its last words are in .*--processes"):
+    told = r"A process ended, as when memory runs out; its last words are in .*--processes"
+    with pytest.raises(ChildProcessError, match=told):
         run_jobs(functools.partial(make, tmp_path), [("killed", 0)], 1, 2, tmp_path / "logs")
 
 
