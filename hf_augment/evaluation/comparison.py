@@ -230,14 +230,6 @@ def compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, s
     return _compare(runs, arm, reference, evaluation, seed, family=1)
 
 
-def longer_arms(runs: Sequence[ArmRun], reference: str) -> set[str]:
-    """The arms whose runs have more steps than those of the reference: beside it they prove nothing."""
-    steps: dict[str, list[int]] = {}
-    for run in runs:
-        steps.setdefault(run.arm, []).append(run.steps)
-    return {arm for arm, of_arm in steps.items() if np.mean(of_arm) > np.mean(steps[reference])}
-
-
 def best_of(differences: Sequence[Difference]) -> Difference | None:
     """The largest of the differences that help, or, if none does, of all; `None` if there are none."""
     helping = [difference for difference in differences if difference.verdict == "helps"]

@@ -30,9 +30,8 @@ _NUMBER = re.compile(r"(?:[<>] )?[-+−]?\d[\d.,e+-]*(?: ?[%×s]| (?:±|to) [-+�
 def render_html(results: Results, sections: Sequence[Section], folder: Path, use: Sequence[str] = ()) -> str:
     """
     Writes the report as a page that holds its pictures, those of the results read from `folder`, its style, and how to
-    `use` the classifier. All
-    text is escaped by the template, shows no control characters, and cannot load or run anything, which the page's
-    policy forbids too.
+    `use` the classifier. All text is escaped by the template, shows no control characters, and cannot load or run
+    anything, which the page's policy forbids too.
     """
     return page_template("report.html.jinja").render(
         results=results,

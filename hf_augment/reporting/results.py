@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from hf_augment.evaluation.comparison import ArmRun, Difference, best_of, compare_all, longer_arms
+from hf_augment.evaluation.comparison import ArmRun, Difference, best_of, compare_all
 from hf_augment.evaluation.robustness import TableRows
 from hf_augment.files import parse_json, write_atomically
 from hf_augment.reporting.samples import Nearest, Sample, choose_samples
@@ -63,7 +63,7 @@ class Results:
         models (`dict[str, str]`, *optional*): `classifier`, and each generator by its arm: names that one can look up.
         differences (`list[Difference]`, *optional*):
             Every arm against the reference, on every evaluation set, the test set first, then on perturbed rows; but
-            for arms that had more steps.
+            for arms that had more steps on purpose.
         acceptance (`dict[str, dict[str, float]]`, *optional*):
             Shares of candidates that the filters accepted, by arm; see [`~hf_augment.synthesis.shards.acceptance`].
         generating (`dict[str, float]`, *optional*): Seconds that the synthetic examples took, by arm.
@@ -118,22 +118,25 @@ class Results:
         test: str,
         stores: Mapping[str, ShardStore] | None = None,
         nearest: Mapping[str, Nearest] | None = None,
+        uncompared: Collection[str] = (),
         **described: Any,
     ) -> Results:
         """
         Compares the arms and reads their synthetic examples, which lie in `stores` by arm. The functions in `nearest`,
         by arm, take a list of raw examples and return the nearest labelled row of each, a list of `(text, similarity
-        in [0, 1])`; they are not asked about rejected arrays. All else are attributes of [`Results`].
+        in [0, 1])`; they are not asked about rejected arrays. The arms in `uncompared`, such as those with more
+        steps, get no verdict. All else are attributes of [`Results`].
 
         Raises:
             ValueError: If the arms cannot be compared.
         """
         stores, nearest = stores or {}, nearest or {}
-        found = cls(title, list(runs), reference, test, differences=list(_compared(runs, reference, test)))
+        compared = [run for run in runs if run.arm not in uncompared]
+        found = cls(title, list(runs), reference, test, differences=_compared(compared, reference, test))
         accounts = {arm: list(store.accounts()) for arm, store in stores.items()}
         return replace(
             found,
-            beside_probe=compare_all(runs, found.probe, test) if found.probe else [],
+            beside_probe=compare_all(compared, found.probe, test) if found.probe else [],
             acceptance={arm: acceptance(shards) for arm, shards in accounts.items()},
             generating={arm: sum(shard.seconds for shard in shards) for arm, shards in accounts.items()},
             samples={arm: choose_samples(store, nearest.get(arm)) for arm, store in stores.items()},
@@ -160,12 +163,12 @@ class Results:
     @property
     def tried(self) -> list[str]:
         """
-        The arms that are to help: those behind the reference, but for a probe, the ceiling of real rows and what had
-        more steps.
+        The arms that are to help: those behind the reference that are compared with it, but for a probe and the
+        ceiling of real rows.
         """
         behind = self.arms[self.arms.index(self.reference) + 1 :]
-        left_out = {self.probe, *longer_arms(self.runs, self.reference)}
-        return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and arm not in left_out]
+        compared = {difference.arm for difference in self.on(self.test)} - {self.probe}
+        return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and arm in compared]
 
     def accuracy(self, arm: str) -> float:
         """Mean accuracy of an arm on the test set."""
@@ -328,16 +331,15 @@ def perturbed(evaluation: str) -> str:
     return f"{evaluation}, perturbed"
 
 
-def _compared(runs: Sequence[ArmRun], reference: str, test: str) -> Iterator[Difference]:
+def _compared(runs: Sequence[ArmRun], reference: str, test: str) -> list[Difference]:
     """Compares on every evaluation set, then on the perturbed rows of those where every run has them."""
-    runs = [run for run in runs if run.arm not in longer_arms(runs, reference)]
     evaluations = [test, *(name for name in runs[0].metrics if name != test)]
-    for name in evaluations:
-        yield from compare_all(runs, reference, name)
+    found = [difference for name in evaluations for difference in compare_all(runs, reference, name)]
     for name in evaluations:
         if all(run.perturbed.get(name) for run in runs):
             of_rows = [replace(run, correct={perturbed(name): run.perturbed[name]}) for run in runs]
-            yield from compare_all(of_rows, reference, perturbed(name))
+            found += compare_all(of_rows, reference, perturbed(name))
+    return found
 
 
 def _read(kind: type[Record], values: Mapping[str, Any], where: str) -> Record:

@@ -105,6 +105,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         runs=study.runs,
         reference=REFERENCE,
         test="test",
+        uncompared=[name for name, arm in arms.items() if arm.longer],
         # Of real rows there is no acceptance to tell, and their examples are not for everybody.
         stores={arm.name: study.stores[arm.name] for arm in _generating(study, arms)},
         judge_accuracy=_judge_accuracy(study),

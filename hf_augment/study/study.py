@@ -369,8 +369,11 @@ class Study(Basis):
     # What came of them.
 
     def differences(self, evaluation: str = "test") -> list[Difference]:
-        """Compares every arm with `baseline_same_steps` on an evaluation set, after [`Study.run`]."""
-        return compare_all(self.runs, REFERENCE, evaluation)
+        """
+        Compares every arm with `baseline_same_steps` on an evaluation set, after [`Study.run`]; but for those that had
+        more steps on purpose.
+        """
+        return compare_all([run for run in self.runs if not self.arms[run.arm].longer], REFERENCE, evaluation)
 
     def report(self, settings: dict[str, Any] | None = None, **more: Any) -> Results | None:
         """

@@ -102,12 +102,14 @@ def test_rounds_are_means_over_the_runs_of_an_arm(tmp_path):
     assert [found.class_name(0), replace(found, data=Data(label_names=["neg"])).class_name(0)] == ["0", "neg"]
 
 
-def test_an_arm_with_more_steps_is_not_among_those_that_are_to_help(tmp_path):
+def test_an_arm_that_is_not_compared_is_not_among_those_that_are_to_help(tmp_path):
     found = Results.from_dict(make_results())
     assert found.tried == ["trained", "instruct"]
-    made = [replace(run, steps=run.steps + 1) if run.arm == "instruct" else run for run in measured()]
-    longer = results(tmp_path, runs=made)
+    longer = results(tmp_path, runs=measured(), uncompared=["instruct"])
     assert longer.tried == ["trained"]
     # It is shown, and neither compared nor recommended.
     assert "instruct" in longer.arms
     assert {difference.arm for difference in longer.differences} == {"baseline", "trained"}
+    # A reference of another method may have fewer steps.
+    made = [replace(run, steps=run.steps + 1) if run.arm == "instruct" else run for run in measured()]
+    assert results(tmp_path / "other", runs=made).tried == ["trained", "instruct"]
