@@ -165,7 +165,8 @@ class Clock:
     """
     Says whether there is time for another round of a study, or for the share of one that is left, for [`Study.run`].
     Rounds are taken to last as long as was planned, or longer by as much as those until now did: processes begin them
-    before others end, so that nothing else tells how long one lasts. Results do not count.
+    before others end. They are taken to be faster than planned only once as many runs have ended as one has. Results
+    do not count.
 
     Example:
 
@@ -183,6 +184,8 @@ class Clock:
         once (`float`, *optional*, defaults to 0.0): Seconds of what is done once for all of them.
         fitting (`int`, *optional*, defaults to 1): Number of rounds that were planned.
         latest (`float`, *optional*): Time at which these have to be done. Defaults to `end`.
+        speeds_up (`bool`, *optional*, defaults to `True`):
+            Whether rounds that were faster than planned tell of the next. Those that are read from files do not.
         clock (`Callable`, *optional*, defaults to `time.monotonic`): Returns the time in seconds.
     """
 
@@ -193,18 +196,29 @@ class Clock:
         once: float = 0.0,
         fitting: int = 1,
         latest: float | None = None,
+        speeds_up: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.end, self.round, self.once, self.fitting = end, round, once, fitting
         self.latest = end if latest is None else latest
-        self.clock, self.begun = clock, clock()
+        self.speeds_up, self.clock, self.begun = speeds_up, clock, clock()
+        self._first: tuple[float, float] | None = None
 
-    def __call__(self, rounds: int, share: float = 1.0) -> bool:
+    def __call__(self, rounds: int, share: float = 1.0, ended: float = 0.0) -> bool:
         now, planned = self.clock(), self.once + rounds * self.round
         slower = max(1.0, (now - self.begun) / planned)
         # What was begun may not have ended.
-        ready = max(now, self.begun + planned)
-        return ready + slower * share * self.round <= (self.latest if rounds < self.fitting else self.end)
+        done = max(now, self.begun + planned) + slower * share * self.round
+        if self.speeds_up and (pace := self._pace(now, ended)) < 1:
+            done = min(done, now + pace * (rounds + 1 - ended) * self.round)
+        return done <= (self.latest if rounds < self.fitting else self.end)
+
+    def _pace(self, now: float, ended: float) -> float:
+        """How many times as long as planned rounds took since the first question; 1 if that cannot be told."""
+        if self._first is None:
+            self._first = now, ended
+        since, before = self._first
+        return (now - since) / ((ended - before) * self.round) if ended - before >= 1 else 1.0
 
 
 class OtherWork:

@@ -37,11 +37,12 @@ class Rounds:
 
     Args:
         study ([`Study`]): The study.
-        go_on (`Callable[[int, float], bool]`, *optional*): See [`Study.run`].
+        go_on (`Callable[[int, float, float], bool]`, *optional*): See [`Study.run`].
     """
 
-    def __init__(self, study: Study, go_on: Callable[[int, float], bool] | None) -> None:
-        self.study, self.go_on, self.begun = study, go_on, Counter[int]()
+    def __init__(self, study: Study, go_on: Callable[[int, float, float], bool] | None) -> None:
+        self.study, self.go_on, self.begun, self._ended = study, go_on, Counter[int](), 0
+        self._trained = study.splits * sum(not arm.probe for arm in study.arms.values())
 
     def wanted(self, job: Job) -> bool:
         """Whether a job is to be begun now; asked once of each, when nothing keeps it waiting any more."""
@@ -51,13 +52,16 @@ class Rounds:
         # A probe takes next to no time.
         if self.go_on is None or study.arms[arm].probe:
             return True
-        trained = study.splits * sum(not other.probe for other in study.arms.values())
-        if not self.go_on(seed, 1 - self.begun[seed] / trained):
+        if not self.go_on(seed, 1 - self.begun[seed] / self._trained, self._ended / self._trained):
             study.seeds = seed
             say(f"No further round is begun: {counted(seed, 'run')} of each arm on each draw.")
             return False
         self.begun[seed] += 1
         return True
+
+    def ended(self, arm: str) -> None:
+        """Says that a run of an arm has ended."""
+        self._ended += not self.study.arms[arm].probe
 
 
 def made_ahead(study: Study) -> list[Job]:

@@ -60,7 +60,7 @@ def _compare(options: argparse.Namespace, data: Data, folder: Path, begun: float
     typed = {name: value for name, value in vars(options).items() if not callable(value)}
     processes = default_processes() if options.processes is None else options.processes
     plan, known = folder / "plan.json", dict[str, Any]()
-    if plan.exists():
+    if goes_on := plan.exists():
         known, experiment = _begun(plan, typed, options)
     else:
         experiment, known["course"] = afford(settle(options, data, folder), data, options, processes, begun)
@@ -74,7 +74,7 @@ def _compare(options: argparse.Namespace, data: Data, folder: Path, begun: float
     if not (known.get("rounds") or options.seeds):
         end = begun + 60 * options.minutes - OVERHEAD / 2 - course["after"]
         latest = end + LATE * 60 * options.minutes
-        go_on = Clock(end, course["round"], course["once"], course["fitting"], latest)
+        go_on = Clock(end, course["round"], course["once"], course["fitting"], latest, not goes_on)
         ends = time.localtime(time.time() + begun + 60 * options.minutes - time.monotonic())
         say(f"All is to be done by {time.strftime('%H:%M', ends)}.")
     study.seeds = known.get("rounds", study.seeds)

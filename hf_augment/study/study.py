@@ -204,7 +204,7 @@ class Study(Basis):
         self,
         processes: int = 1,
         rebuild: Callable[[], Study] | None = None,
-        go_on: Callable[[int, float], bool] | None = None,
+        go_on: Callable[[int, float, float], bool] | None = None,
         ahead: int = LEAST_PAIRS,
     ) -> list[ArmRun]:
         """
@@ -215,9 +215,9 @@ class Study(Basis):
                 Number of runs at a time, each in a process with its share of the machine's cores.
             rebuild (`Callable`, *optional*):
                 Builds the same study in another process: a function of a module, or a `partial` of one.
-            go_on (`Callable[[int, float], bool]`, *optional*):
-                Asked before each run of a further seed, with the number of seeds before it and the share of its runs
-                that have not been begun: `False` leaves it out with all others from that seed on, and `seeds` becomes
+            go_on (`Callable[[int, float, float], bool]`, *optional*):
+                Asked before each run of a further seed, with the number of seeds before it, the share of its runs
+                that have not been begun, and how many have ended, in seeds: `False` leaves it out with all others from that seed on, and `seeds` becomes
                 that number. By default nothing is left out. It must not look at results, or the verdicts have another
                 error than they state.
             ahead (`int`, *optional*, defaults to 3):
@@ -235,7 +235,7 @@ class Study(Basis):
         say(self._plan(most))
         jobs: Iterator[Job]
         jobs, total, begun = runs_of(self), len(self.arms) * self.splits * self.seeds, len(self.runs)
-        wanted, seeds = Rounds(self, go_on).wanted, self.seeds
+        rounds, seeds = Rounds(self, go_on), self.seeds
 
         def done(index: int, name: str, seed: int | None) -> None:
             """Trains what has not been trained in another process, and says how it came out."""
@@ -243,6 +243,7 @@ class Study(Basis):
                 return
             arm = self.arms[name]
             result = with_made(self, index, name, seed, self.train(index, name, seed))
+            rounds.ended(name)
             self.runs.append(as_run(name, index, seed, result, self.robustness_rows))
             # Of candidates among which a run chose it is not known here which were shown.
             if index == seed == 0 and arm.source is not None and arm.policies is None:
@@ -256,9 +257,11 @@ class Study(Basis):
             # One beyond those that wait: of these the first makes what they need, if nothing does so ahead.
             overtaken = max(1, waiting * min(self.seeds, ahead) + bool(making))
             work, jobs = partial(worker_of, rebuild), chain(making, jobs)
-            run_jobs(work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, wanted, done)
+            run_jobs(
+                work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, rounds.wanted, done
+            )
         else:
-            for job in filter(wanted, jobs):
+            for job in filter(rounds.wanted, jobs):
                 done(*job)
         if self.seeds < seeds:
             self.runs = [run for run in self.runs if run.seed < self.seeds]

@@ -114,6 +114,23 @@ def test_what_is_left_of_a_round_takes_its_share_of_the_time():
     assert [clock(1), clock(1, 2 / 3), clock(1, 0.7)] == [False, True, False]
 
 
+def test_rounds_that_end_earlier_than_planned_make_place_for_more():
+    # Of two processes each is halfway through a run of a round, which takes half of what was planned.
+    times, ended = [0, 100, 150, 200, 250], [0.5, 1.5, 2.5, 3.5]
+
+    def answers(**arguments):
+        clock = Clock(end=280, round=100, clock=iter(times).__next__, **arguments)
+        return [clock(number + 1, 1.0, done) for number, done in enumerate(ended)]
+
+    # At 150 one round ended in 50 s: one and a half are left of three, which take 75 s.
+    # So they do later.
+    assert answers() == [True, True, True, False]
+    assert answers(speeds_up=False) == [True, False, False, False]
+    # Slower ones are not made faster by what has ended.
+    clock = Clock(end=500, round=100, clock=iter([0, 150, 300, 450]).__next__)
+    assert [clock(1, 1.0, 1.0), clock(2, 1.0, 2.0), clock(3, 1.0, 3.0)] == [True, True, False]
+
+
 def test_the_course_of_a_study_is_what_its_work_costs():
     costs = dataclasses.replace(COSTS, question=0.5)
     work = Work(steps=300, rows=3000, examples=300, draws=3, questions=10)

@@ -132,14 +132,14 @@ def test_ones_own_generator_is_compared_in_a_few_lines(make, capsys):
     again, asked = make(seeds=3), []
     again.run(go_on=lambda *rounds: asked.append(rounds) or rounds[0] < 2)
     assert (len(again.stages.reused), again.seeds) == (6, 2)
-    assert asked == [(1, 1), (1, pytest.approx(2 / 3)), (1, pytest.approx(1 / 3)), (2, 1)]
+    assert np.allclose(asked, [(1, 1, 1), (1, 2 / 3, 4 / 3), (1, 1 / 3, 5 / 3), (2, 1, 2)])
     assert "at most 9 runs" in capsys.readouterr().out
 
 
 def test_a_round_that_cannot_be_ended_does_not_count(make, capsys):
     """Its first run was begun, and then there was no time for the others."""
     study = make(seeds=3)
-    runs = study.run(go_on=lambda seeds, share: seeds < 1 or share == 1)
+    runs = study.run(go_on=lambda seeds, share, ended: seeds < 1 or share == 1)
     assert study.seeds == 1
     assert [(run.arm, run.seed) for run in runs] == [("baseline", 0), ("baseline_same_steps", 0), ("said", 0)]
     assert study.stages.result("split-0/baseline-1") is not None
