@@ -217,9 +217,9 @@ class Study(Basis):
                 Builds the same study in another process: a function of a module, or a `partial` of one.
             go_on (`Callable[[int, float, float], bool]`, *optional*):
                 Asked before each run of a further seed, with the number of seeds before it, the share of its runs
-                that have not been begun, and how many have ended, in seeds: `False` leaves it out with all others from that seed on, and `seeds` becomes
-                that number. By default nothing is left out. It must not look at results, or the verdicts have another
-                error than they state.
+                that have not been begun, and how many have ended, in seeds: `False` leaves it out with all others from
+                that seed on, and `seeds` becomes that number. By default nothing is left out. It must not look at
+                results, or the verdicts have another error than they state.
             ahead (`int`, *optional*, defaults to 3):
                 Number of seeds that processes may begin with, `go_on` willing, while others wait for what a generator
                 makes.
@@ -236,6 +236,7 @@ class Study(Basis):
         jobs: Iterator[Job]
         jobs, total, begun = runs_of(self), len(self.arms) * self.splits * self.seeds, len(self.runs)
         rounds, seeds = Rounds(self, go_on), self.seeds
+        wanted = rounds.wanted
 
         def done(index: int, name: str, seed: int | None) -> None:
             """Trains what has not been trained in another process, and says how it came out."""
@@ -257,11 +258,9 @@ class Study(Basis):
             # One beyond those that wait: of these the first makes what they need, if nothing does so ahead.
             overtaken = max(1, waiting * min(self.seeds, ahead) + bool(making))
             work, jobs = partial(worker_of, rebuild), chain(making, jobs)
-            run_jobs(
-                work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, rounds.wanted, done
-            )
+            run_jobs(work, jobs, total + len(making), processes, logs, partial(makes, self), overtaken, wanted, done)
         else:
-            for job in filter(rounds.wanted, jobs):
+            for job in filter(wanted, jobs):
                 done(*job)
         if self.seeds < seeds:
             self.runs = [run for run in self.runs if run.seed < self.seeds]
