@@ -224,7 +224,13 @@ def _unlabelled_part(source: str, columns: Columns) -> Part:
     else:
         table = _table_like(columns, source, "train")
     if not {*columns.data} <= {*table.column_names}:
-        columns = find_columns(source, table, has_labels=False)
+        labels = [name for name in (columns.label, *columns.flags) if name in table.column_names]
+        if len(labels) == len(table.column_names):
+            raise ValueError(
+                f"unlabelled={source!r} has no column but {', '.join(map(repr, labels))}, of labels: pass rows of "
+                f"{', '.join(map(repr, columns.data))}."
+            )
+        columns = find_columns(source, table.remove_columns(labels), has_labels=False)
     return Part(source, table, dataclasses.replace(columns, label=None, flags=()))
 
 

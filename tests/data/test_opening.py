@@ -222,6 +222,16 @@ def test_rows_without_labels(tmp_path):
     assert data.left_out["without a label that repeat another row or a test row"] == 22
 
 
+def test_labels_are_no_rows_without_labels(tmp_path):
+    ROWS.to_csv(tmp_path / "a.csv", index=False)
+    write(tmp_path / "labels.csv", "label\nyes\nno\n")
+    with pytest.raises(ValueError, match=r"labels\.csv' has no column but 'label', of labels: pass rows of 'text'"):
+        open_data(tmp_path / "a.csv", unlabelled=tmp_path / "labels.csv")
+    write(tmp_path / "more.csv", "label,words\nyes,one more\nno,and another\n")
+    data = open_data(tmp_path / "a.csv", unlabelled=tmp_path / "more.csv")
+    assert data.unlabelled.to_dict() == {"text": ["one more", "and another"]}
+
+
 def pictures(root, count=6, size=(40, 30)):
     for kind in ("cat", "dog"):
         for i in range(count):
