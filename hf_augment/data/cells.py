@@ -22,6 +22,9 @@ MANY_NUMBERS = 20
 #: The share of rows, and their number, from which a separator in labels is none by mistake.
 _SEPARATED = 0.02, 3
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+# Strings, numbers, and what is missing among them.
+_ITEM = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:-?\d+|None|True|False)(?![\w.])""", re.DOTALL)
+_LIST = re.compile(rf"\[\s*(?:(?:{_ITEM.pattern})[\s,]*)*\]", re.DOTALL)
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?")
 
 
@@ -40,9 +43,9 @@ class Cells:
         self.kind = "image" if _holds_images(self.feature) else "other"
         self.counts = Counter[str]()
         if self.kind == "other":
-            # NaN is not equal to itself; -1 is how a ClassLabel says that there is none.
-            missing = (None, "", -1) if isinstance(self.feature, datasets.ClassLabel) else (None, "")
-            self.values = [value for value in table[name][:] if value not in missing and value == value]
+            numbered = isinstance(getattr(self.feature, "feature", self.feature), datasets.ClassLabel)
+            values = [without_missing(value, numbered) for value in table[name][:]]
+            self.values = [value for value in values if not is_missing(value, numbered)]
             self.kind = self._kind()
 
     def _kind(self) -> str:
@@ -95,6 +98,21 @@ class Cells:
         )
 
 
+def is_missing(value: Any, numbered: bool = False) -> bool:
+    """Whether a cell says that there is nothing: none, blank, or below 0 where numbers are those of a `ClassLabel`."""
+    if isinstance(value, str):
+        return not value.strip()
+    # NaN is not equal to itself.
+    return value is None or bool(value != value) or (numbered and not isinstance(value, list) and value < 0)
+
+
+def without_missing(value: Any, numbered: bool = False) -> Any:
+    """A list without what [`is_missing`], or `None` if that was all it had; any other cell as it is."""
+    if not (isinstance(value, list) and value):
+        return value
+    return [item for item in value if not is_missing(item, numbered)] or None
+
+
 def few(names: Iterable[Any]) -> str:
     """The first names, in quotation marks, and how many more there are; for a message."""
     names = list(names)
@@ -121,7 +139,9 @@ def split_cell(cell: str, separator: str | None) -> list[str]:
     if cell == "[]":
         return []
     if separator == "[":
-        parts = [str(part) for part in ast.literal_eval(cell)]
+        items = _items(cell)
+        # No list, in a part whose first rows are some: one label, as it is.
+        parts = [cell] if items is None else items
     else:
         parts = cell.split(separator) if separator else [cell]
     return list(dict.fromkeys(part.strip() for part in parts if part.strip()))
@@ -153,10 +173,15 @@ def find_separator(texts: Sequence[str], asked: bool = False) -> str | None:
 
 
 def _is_list(text: str) -> bool:
-    if not (text.startswith("[") and text.endswith("]")):
-        return False
+    return _items(text) is not None
+
+
+def _items(text: str) -> list[str] | None:
+    """The items of a list as Python writes it, with commas between them, or numpy, without; `None` if it is none."""
+    if not _LIST.fullmatch(text):
+        return None
+    items = [item for item in _ITEM.findall(text[1:-1]) if item != "None"]
     try:
-        found = ast.literal_eval(text)
+        return [str(ast.literal_eval(item)) for item in items]
     except (ValueError, SyntaxError):
-        return False
-    return isinstance(found, list) and all(isinstance(item, str | int) for item in found)
+        return None

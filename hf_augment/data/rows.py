@@ -9,7 +9,7 @@ from typing import Any
 
 import datasets
 
-from hf_augment.data.cells import few, split_cell, written
+from hf_augment.data.cells import few, is_missing, split_cell, without_missing, written
 from hf_augment.data.columns import Columns
 from hf_augment.data.labels import in_order
 from hf_augment.data.tables import find_path
@@ -103,13 +103,18 @@ class Part:
         return [self._read(value, known) for value in cells]
 
     def _read(self, value: Any, known: Sequence[str] | None) -> list[str] | None:
+        value = without_missing(value, known is not None)
         if isinstance(value, list) and (value or self.columns.several):
             return list(dict.fromkeys(known[item] if known else written(item) for item in value))
-        if value is None or value != value or value in ("", []) or (known and value < 0):
+        if is_missing(value, known is not None) or value == []:
             return None
         if known:
             return [known[value]]
-        return split_cell(written(value), self.columns.separator) if self.columns.several else [written(value)]
+        if not self.columns.several:
+            return [written(value)]
+        names = split_cell(written(value), self.columns.separator)
+        # A written list of none is no label; separators alone are a label that is missing.
+        return names if names or not written(value).strip("[] ") else None
 
     def has_labels(self) -> bool:
         """Whether any row has a label."""

@@ -57,6 +57,9 @@ def test_numbers_that_measure(numbers, measured):
         (["a|b", "b|c", "a|c"], "|"),
         (["a, b", "b, c", "a, c"], ","),
         (["['a', 'b']", "[]", "['c']"], "["),
+        (["['a' 'b']", "[]", "['c']"], "["),
+        (["['a', None]", "[1 2]", "[True]"], "["),
+        (["[a b]", "[c]", "[a b]"], None),
         # A name with a comma, however often, is one.
         (["Food, drink", "Los Angeles, CA", "other"] * 5, None),
         # One in a hundred rows is a mistake.
@@ -77,5 +80,15 @@ def test_a_separator_that_is_asked_for():
 def test_labels_in_a_cell():
     assert split_cell(" a; b ;; a", ";") == ["a", "b"]
     assert split_cell("['a', 1]", "[") == ["a", "1"]
+    # As numpy prints them, and what is no list.
+    assert split_cell("""['it\\'s so' "b'c" None\n 'd,e']""", "[") == ["it's so", "b'c", "d,e"]
+    assert split_cell("[0 12]", "[") == ["0", "12"]
+    assert split_cell("very happy joy", "[") == ["very happy joy"]
     assert split_cell("[]", ";") == []
     assert split_cell("a;b", None) == ["a;b"]
+
+
+def test_what_is_missing():
+    assert cells(["a", " ", "a", "", None, "b", "b"]).counts == {"a": 2, "b": 2}
+    assert cells([["a", None, " "], [None], []]).values == [["a"], []]
+    assert cells([[0, -1], [-1], []], datasets.List(datasets.ClassLabel(names=["a", "b"]))).values == [[0], []]

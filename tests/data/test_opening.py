@@ -151,6 +151,31 @@ def test_rows_without_text_or_label(tmp_path):
     assert data.left_out == {"without a text": 2, "without a label": 1}
 
 
+def test_blank_cells_are_no_class(tmp_path):
+    ROWS.assign(label=[label if i % 5 else " " for i, label in enumerate(LABELS)]).to_csv(tmp_path / "a.csv")
+    data = open_data(tmp_path / "a.csv")
+    assert (data.label_names, data.left_out) == (list(KINDS), {"without a label": 12})
+    ROWS.assign(label=["a;b", "b", " ; ", "a", "b;"] * 12).to_csv(tmp_path / "a.csv")
+    data = open_data(tmp_path / "a.csv")
+    assert (data.label_names, data.left_out) == (["a", "b"], {"without a label": 12})
+
+
+@pytest.mark.parametrize("missing", [-1, None])
+def test_items_of_lists_that_are_missing(tmp_path, missing):
+    feature = datasets.List(datasets.ClassLabel(names=["a", "b", "c"]))
+    features = datasets.Features({"text": datasets.Value("string"), "labels": feature})
+    numbers = [[0, 1], [0, missing], [missing], [], [missing, 1]] * 12
+    rows = datasets.Dataset.from_dict({"text": TEXTS, "labels": numbers}, features=features)
+    rows.save_to_disk(tmp_path / "saved")
+    data = open_data(tmp_path / "saved")
+    assert (data.several, data.label_names, data.left_out) == (True, ["a", "b"], {"without a label": 12})
+    assert {tuple(row) for row in names(data, data.train)} == {("a", "b"), ("a",), (), ("b",)}
+    lists = [[None if i == missing else "abc"[i] for i in row] for row in numbers]
+    lines = [json.dumps({"text": text, "labels": of_row}) for text, of_row in zip(TEXTS, lists, strict=True)]
+    data = open_data(write(tmp_path / "a.jsonl", "\n".join(lines)))
+    assert (data.label_names, data.left_out) == (["a", "b"], {"without a label": 12})
+
+
 def test_labels_as_they_are_written(tmp_path):
     rows = ROWS.assign(label=[f" {label} " if i % 2 else label for i, label in enumerate(LABELS)])
     rows.to_csv(tmp_path / "a.csv", index=False)
@@ -177,6 +202,20 @@ def test_several_labels(tmp_path):
     written = ROWS.assign(label=["; ".join(tags) or "[]" for tags in sets])
     written.to_csv(tmp_path / "a.csv", index=False)
     assert names(open_data(str(tmp_path / "a.csv")), open_data(str(tmp_path / "a.csv")).test) == names(data, data.test)
+
+
+def test_lists_as_numpy_prints_them(tmp_path):
+    written = [str(np.array(of_row)) for of_row in (["joy", "anger"], ["joy"], ["fear", "joy"])]
+    ROWS.assign(label=written * 20).to_csv(tmp_path / "a.csv", index=False)
+    assert open_data(tmp_path / "a.csv").label_names == ["anger", "fear", "joy"]
+    # One label in a cell of the test rows is one, or none of the training rows.
+    tests = pd.DataFrame({"text": sentences(4), "label": ["joy", "fear", "['anger', 'joy']", "joy"]})
+    tests.to_csv(tmp_path / "test.csv", index=False)
+    data = open_data(tmp_path / "a.csv", test=tmp_path / "test.csv")
+    assert names(data, data.test) == [["joy"], ["fear"], ["anger", "joy"], ["joy"]]
+    tests.assign(label="very happy joy").to_csv(tmp_path / "test.csv", index=False)
+    with pytest.raises(ValueError, match=r"test.csv' has the labels 'very happy joy', of which no training row is"):
+        open_data(tmp_path / "a.csv", test=tmp_path / "test.csv")
 
 
 def test_a_column_for_each_label(tmp_path):
