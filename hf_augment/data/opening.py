@@ -119,7 +119,7 @@ def open_data(
         image_column (`str`, *optional*): The column of the images, or of their files' names.
         label_column (`str` or `Sequence[str]`, *optional*):
             The column of the labels, or a column of 0 and 1 for each of several labels.
-        label_map (`str`, *optional*): `"theirs=ours,…"`: other names of labels; rows with other labels are left out.
+        label_map (`str`, *optional*): `"theirs=ours,…"`: other names of labels; rows with any other one are left out.
         several (`bool`, *optional*): Whether a row may have several labels. Defaults to what the cells look like.
         group_column (`str`, *optional*): A column, such as the writer, of which no value is on both sides.
         test_fraction (`float`, *optional*): The share of rows (or groups), in `(0, 1)`, to test on.
@@ -156,6 +156,8 @@ def open_data(
     if (tested := _test_part(source, tables, columns, mapping, None if test is None else os.fspath(test))) is not None:
         parts["test"] = tested
         _check_division(columns.why["test"], group_column=group_column, test_fraction=test_fraction)
+    if unknown := sorted(set.intersection(*(part.unknown for part in parts.values()))):
+        raise ValueError(f"label_map={label_map!r} names {unknown}, which are no labels of {source!r}: correct it.")
     names = parts["train"].classes()
     rows = {role: part.rows(names) for role, part in parts.items()}
     if unlabelled is not None:

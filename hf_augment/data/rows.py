@@ -27,7 +27,7 @@ class Part:
         source (`str`): Where the table is from.
         table (`datasets.Dataset`): The table.
         columns ([`Columns`]): Which of its columns are what.
-        mapping (`Mapping[str, str]`, *optional*): Other names of labels; rows with other labels are left out.
+        mapping (`Mapping[str, str]`, *optional*): Other names of labels; rows with any other label are left out.
         group_column (`str`, *optional*): A further column, to keep as `group`.
         split (`str`, *optional*): The split that the table is, for messages.
 
@@ -53,8 +53,10 @@ class Part:
                     f"{source!r} has no column {name!r} but {few(table.column_names)}: name its columns alike."
                 )
         self.source, self.table, self.columns, self.group_column = source, table, columns, group_column
-        #: Rows whose labels `mapping` does not have.
+        #: Rows with a label that `mapping` does not have.
         self.unmapped: set[int] = set()
+        #: Names of `mapping` that no row has.
+        self.unknown = {*(mapping or ())}
         self.labels = self._labels(mapping) if columns.of_labels else None
         #: Rows that are left out, by reason.
         self.left_out = Counter[str]()
@@ -67,9 +69,11 @@ class Part:
             labels = [names and [name[:-2] for name in names] for names in labels]
         if not mapping:
             return labels
-        if unknown := sorted(set(mapping) - {name for names in labels for name in names or ()}):
-            raise ValueError(f"label_map names {unknown}, which are no labels of {self.source!r}: correct it.")
-        mapped = [[mapping[n] for n in names if n in mapping] or None if names else names for names in labels]
+        self.unknown -= {name for names in labels for name in names or ()}
+        mapped = [
+            None if names is None or not {*names} <= {*mapping} else list(dict.fromkeys(mapping[n] for n in names))
+            for names in labels
+        ]
         self.unmapped = {row for row, names in enumerate(mapped) if names is None and labels[row]}
         return mapped
 

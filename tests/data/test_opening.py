@@ -185,8 +185,29 @@ def test_labels_as_they_are_written(tmp_path):
     mapped = open_data(str(tmp_path / "a.csv"), label_map="refund=money,lost_card=card")
     assert mapped.label_names == ["card", "money"]
     assert mapped.left_out == {"with a label that label_map does not have": 20}
-    with pytest.raises(ValueError, match=r"label_map names \['gone'\], which are no labels of"):
+    with pytest.raises(ValueError, match=r"label_map='gone=x' names \['gone'\], which are no labels of"):
         open_data(str(tmp_path / "a.csv"), label_map="gone=x")
+
+
+def test_a_map_of_several_labels(tmp_path):
+    ROWS.assign(label=["a;b", "b;c", "a", "c", "b", "[]"] * 10).to_csv(tmp_path / "a.csv", index=False)
+    data = open_data(tmp_path / "a.csv", label_map="a=A,b=B")
+    # No label of a row is lost: rows with one that the map does not have are left out.
+    assert (data.label_names, data.left_out["with a label that label_map does not have"]) == (["A", "B"], 20)
+    mapped = {text: [["A", "B"], None, ["A"], None, ["B"], []][i % 6] for i, text in enumerate(TEXTS)}
+    assert names(data, data.train) == [mapped[text] for text in data.train["text"][:]]
+    data = open_data(tmp_path / "a.csv", label_map="a=A,b=A,c=C")
+    assert {tuple(row) for row in names(data, data.train)} == {("A",), ("A", "C"), ("C",), ()}
+
+
+def test_a_map_of_labels_that_the_test_rows_lack(tmp_path):
+    ROWS.to_csv(tmp_path / "a.csv", index=False)
+    pd.DataFrame({"text": sentences(6), "label": [*KINDS[:2]] * 3}).to_csv(tmp_path / "test.csv", index=False)
+    to = ",".join(f"{kind}={kind.upper()}" for kind in KINDS)
+    data = open_data(tmp_path / "a.csv", test=tmp_path / "test.csv", label_map=to)
+    assert (data.label_names, data.counts(data.test)) == ([kind.upper() for kind in KINDS], [3, 3, 0])
+    with pytest.raises(ValueError, match=r"label_map='.*,gone=x' names \['gone'\], which are no labels of"):
+        open_data(tmp_path / "a.csv", test=tmp_path / "test.csv", label_map=f"{to},gone=x")
 
 
 def test_several_labels(tmp_path):
