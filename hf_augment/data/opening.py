@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -69,8 +70,10 @@ class Data:
         return [found[label] for label in range(len(self.label_names))]
 
     def keys(self, rows: datasets.Dataset) -> Sequence[Hashable]:
-        """Values that are equal for rows which are the same."""
-        return image_digests(rows) if self.kind == "image" else texts_of(rows)
+        """Values that are equal for rows which are the same; of texts whatever their Unicode form, as to judges."""
+        if self.kind == "image":
+            return image_digests(rows)
+        return [unicodedata.normalize("NFC", text) for text in texts_of(rows)]
 
 
 def open_data(

@@ -1,6 +1,7 @@
 """Data as people have them, opened by one call."""
 
 import json
+import unicodedata
 
 import datasets
 import numpy as np
@@ -100,6 +101,18 @@ def test_rows_that_repeat_are_on_one_side(tmp_path):
     left = data.left_out
     assert left["that repeat another row"] == 6
     assert left["of the test part that nearly repeat a labelled text"] == 90 - len(data.train) - len(data.test) > 0
+
+
+def test_texts_that_differ_by_their_unicode_form_repeat(tmp_path):
+    texts = [f"café crème {text}" for text in TEXTS]
+    forms = [unicodedata.normalize(form, text) for text in texts for form in ("NFC", "NFD")]
+    pd.DataFrame({"text": forms, "label": [label for label in LABELS for _ in "12"]}).to_csv(tmp_path / "a.csv")
+    write(tmp_path / "more.txt", "\n".join(forms[1::2]))
+    data = open_data(tmp_path / "a.csv", unlabelled=tmp_path / "more.txt")
+    assert data.left_out["that repeat another row"] == 60
+    # The first is kept, as it is written.
+    assert {*data.train["text"][:], *data.test["text"][:]} == {*texts}
+    assert len(data.unlabelled) == 60 - len(data.test)
 
 
 def test_groups_are_on_one_side(tmp_path):
