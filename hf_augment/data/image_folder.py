@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +12,14 @@ import datasets
 from hf_augment.sentences import counted
 
 
-#: Names of splits, as folders have them.
-SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
-    ("val", "valid", "validation", "dev"), "validation"
+#: Names of splits, as folders and files have them, by what they are to `datasets`.
+SPLITS = (
+    dict.fromkeys(("train", "training"), "train")
+    | dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
+    | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 )
+#: Folders of images to learn from without labels.
+_UNLABELLED = re.compile(r"un-?_?label|unsup|unannotated|extra", re.IGNORECASE)
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".tif", ".tiff"),
     *(".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".ico", ".psd", ".tga", ".dds"),
@@ -44,7 +49,7 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
     while len({file.parts[0] for file in files}) == 1 and any(len(file.parts) > 2 for file in files):
         path, files = path / files[0].parts[0], [Path(*file.parts[1:]) for file in files]
     tops = {file.parts[0] for file in files if len(file.parts) > 1}
-    splits = {top: SPLITS[top.lower()] for top in tops if top.lower() in SPLITS}
+    splits = splits_of(tops)
     if "train" not in splits.values() or set(splits) != tops:
         _check_splits(root, splits, tops, files)
         splits = {}
@@ -77,15 +82,33 @@ def image_folder(path: Path) -> dict[str, datasets.Dataset] | None:
     }
 
 
+def splits_of(names: Iterable[str]) -> dict[str, str]:
+    """
+    The split of each name that is one of a split. Where two are of one, such as test and eval, the plainer has it, and
+    the other is a split of its own.
+    """
+    order, found = list(SPLITS), dict[str, str]()
+    for name in sorted((name for name in names if name.lower() in SPLITS), key=lambda name: order.index(name.lower())):
+        split = SPLITS[name.lower()]
+        found[name] = name.lower() if split in found.values() else split
+    return found
+
+
 def _check_splits(root: Path, splits: dict[str, str], tops: set[str], files: list[Path]) -> None:
     """Refuses folders of classes in `train`, `test` and the like that have folders of something else beside them."""
-    deep = all(len(file.parts) > 2 for file in files if file.parts[0] in splits)
-    if "train" in splits.values() and len({*splits.values()}) > 1 and deep:
-        others = sorted(tops - set(splits))
-        raise ValueError(
-            f"{str(root)!r} has {', '.join(sorted(splits))}, with folders of classes, and {', '.join(others[:5])} "
-            "beside them: move what is no split away."
-        )
+    inside = {top: [file for file in files if file.parts[0] == top] for top in splits}
+    deep = [top for top, found in inside.items() if all(len(file.parts) > 2 for file in found)]
+    several = any(len({file.parts[1] for file in inside[top]}) > 1 for top in deep)
+    # Each may have one class of its own.
+    all_deep = "train" in splits.values() and 1 < len(splits) == len(deep)
+    if not (several or all_deep):
+        return
+    has = f"{str(root)!r} has {', '.join(sorted(splits))}, with folders of classes, and"
+    if not (others := sorted(tops - set(splits))):
+        raise ValueError(f"{has} none named train: name that of the labelled images so.")
+    free = [name for name in others if _UNLABELLED.match(name)]
+    pass_it = f", and pass images without labels as unlabelled (--unlabelled), such as {free[0]}" if free else ""
+    raise ValueError(f"{has} {', '.join(others[:5])} beside them: move what is no split away{pass_it}.")
 
 
 def check_readable(path: Path, top: bool = True) -> None:

@@ -18,7 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from hf_augment.data.cells import few
 from hf_augment.data.delimited import check_cells, csv_options, no_cell_lost
-from hf_augment.data.image_folder import SPLITS, SUFFIXES, image_folder, is_image
+from hf_augment.data.image_folder import SUFFIXES, image_folder, is_image, splits_of
 from hf_augment.data.sources import resolve
 from hf_augment.fingerprints import texts_digest
 
@@ -105,8 +105,9 @@ def _folder(source: str, path: Path) -> dict[str, datasets.Dataset]:
 
 def _split_files(tables: list[Path]) -> dict[str, Path]:
     """The files of a folder by split, if all are named after one."""
-    splits = {SPLITS[file.stem.lower()]: file for file in tables if file.stem.lower() in SPLITS}
-    return splits if "train" in splits and len(splits) == len(tables) else {}
+    splits = splits_of(file.stem for file in tables)
+    by_split = {splits[file.stem]: file for file in tables if file.stem in splits}
+    return by_split if "train" in by_split and len(by_split) == len(tables) else {}
 
 
 def _alone(file: Path) -> datasets.Dataset:
@@ -181,7 +182,8 @@ def _excel(path: Path) -> dict[str, datasets.Dataset]:
         raise OSError(f"{str(path)!r} has no row in any sheet.")
     if len(tables) == 1:
         return {"train": next(iter(tables.values()))}
-    splits = {SPLITS.get(name.strip().lower(), ""): table for name, table in tables.items()}
+    named = splits_of(name.strip() for name in tables)
+    splits = {named.get(name.strip(), ""): table for name, table in tables.items()}
     if "train" in splits and "" not in splits and len(splits) == len(tables):
         return splits
     raise ValueError(

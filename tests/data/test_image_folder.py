@@ -37,6 +37,44 @@ def test_folders_of_splits(tmp_path):
     }
 
 
+def test_other_names_of_splits(tmp_path):
+    write(tmp_path / "one", "train/cat/1.png", "train/dog/2.png", "eval/dog/3.png")
+    assert {split: len(table) for split, table in image_folder(tmp_path / "one").items()} == {"train": 2, "test": 1}
+    # Two of one split are not mixed.
+    write(tmp_path / "two", "train/cat/1.png", "train/dog/2.png", "Eval/dog/3.png", "test/cat/4.png", "dev/cat/5.png")
+    found = image_folder(tmp_path / "two")
+    assert {split: labels(table) for split, table in found.items()} == {
+        "train": ["cat", "dog"],
+        "test": ["cat"],
+        "eval": ["dog"],
+        "validation": ["cat"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            ("train/cat/1.png", "train/dog/2.png", "unlabeled/3.png"),
+            r"has train, with folders of classes, and unlabeled beside them: move what is no split away, and pass "
+            r"images without labels as unlabelled \(--unlabelled\), such as unlabeled\.",
+        ),
+        (
+            ("train/cat/1.png", "train/dog/2.png", "bird/3.png"),
+            r"has train, with folders of classes, and bird beside them: move what is no split away\.",
+        ),
+        (
+            ("test/cat/1.png", "test/dog/2.png", "val/cat/3.png", "val/dog/4.png"),
+            "has test, val, with folders of classes, and none named train: name that of the labelled images so",
+        ),
+    ],
+)
+def test_a_split_is_no_class(tmp_path, names, told):
+    write(tmp_path, *names)
+    with pytest.raises(ValueError, match=told):
+        image_folder(tmp_path)
+
+
 def test_a_class_may_have_the_name_of_a_split(tmp_path):
     write(tmp_path, "train/1.png", "bus/2.png")
     assert labels(image_folder(tmp_path)["train"]) == ["bus", "train"]

@@ -145,3 +145,10 @@ def test_a_folder_with_a_card_is_read_as_it_is_now(tmp_path):
     for count in (4, 6):
         pd.DataFrame({"text": list("abcdef")[:count], "label": [0] * count}).to_parquet(tmp_path / "train.parquet")
         assert len(load_tables(str(tmp_path))["train"]) == count
+
+
+def test_files_named_after_two_names_of_a_split(tmp_path):
+    for name in ("train", "test", "eval"):
+        write(tmp_path / f"{name}.csv", f"text,label\n{name},1\n")
+    found = {split: table["text"][:] for split, table in load_tables(str(tmp_path)).items()}
+    assert found == {"train": ["train"], "test": ["test"], "eval": ["eval"]}
