@@ -11,7 +11,7 @@ from typing import Any
 
 import datasets
 import pandas as pd
-from datasets.data_files import EmptyDatasetError
+from datasets.data_files import FILES_TO_IGNORE, EmptyDatasetError
 from datasets.exceptions import DataFilesNotFoundError, DatasetGenerationError, DatasetNotFoundError
 from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -100,7 +100,7 @@ def _folder(source: str, path: Path) -> dict[str, datasets.Dataset]:
     if splits := _split_files(tables):
         # One by one, since what is to be predicted may lack its labels.
         return {split: _alone(file) for split, file in splits.items()}
-    return _load(source, {"path": str(path), "cache_dir": str(_cache(path))})
+    return _load(source, {"path": str(path), "cache_dir": str(_cache(path))}, path)
 
 
 def _split_files(tables: list[Path]) -> dict[str, Path]:
@@ -117,8 +117,44 @@ def _alone(file: Path) -> datasets.Dataset:
     return next(iter(found.values()))
 
 
-def _tables_in(path: Path) -> list[Path]:
-    return [file for file in sorted(path.iterdir()) if file.suffix.lower() in {*FILE_TYPES, *EXCEL} - {".txt"}]
+def _tables_in(path: Path, deep: bool = False) -> list[Path]:
+    """The files of tables in a folder, or wherever they lie in it; lists of texts, such as a licence, are none."""
+    files = [file.relative_to(path) for file in sorted(path.rglob("*") if deep else path.iterdir()) if _is_table(file)]
+    return [path / file for file in files if not any(part.startswith((".", "__")) for part in file.parts)]
+
+
+def _is_table(file: Path) -> bool:
+    suffixes = [suffix.lower() for suffix in file.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    return bool({*suffixes[-1:]} & ({*FILE_TYPES, *EXCEL} - {".txt"})) and file.name not in FILES_TO_IGNORE
+
+
+def _of_folder(path: Path, options: dict[str, Any]) -> tuple[datasets.DatasetBuilder, dict[str, Any]]:
+    """
+    Returns what reads the tables of a folder, without texts that lie beside them, and its options; and refuses tables
+    of which some would be left out, such as one of another type, or without a split in its name where others have one.
+    """
+    builder = datasets.load_dataset_builder(**options)
+    files = builder.config.data_files or {}
+    read = {Path(file).resolve() for of_split in files.values() for file in of_split}
+    tables = _tables_in(path, deep=True)
+    if tables and len(files) == 1 and all(".txt" in file.suffixes for file in read):
+        return _of_folder(path, options | {"data_files": [glob.escape(str(f.relative_to(path))) for f in tables]})
+    left = [str(file.relative_to(path)) for file in tables if file.resolve() not in read]
+    if left and not _is_described(path):
+        those = sorted(str(file.relative_to(path.resolve())) for file in read)
+        raise ValueError(
+            f"of its files {few(those)} would be read, and {few(left)} left out: put the rows into one file, name the "
+            "files train and test, or move what is no data away"
+        )
+    return builder, options
+
+
+def _is_described(path: Path) -> bool:
+    """Whether the card of a folder says which files are its data."""
+    cards = [path / name for name in ("README.md", ".huggingface.yaml")]
+    return any(re.search(r"^configs:", card.read_text("utf-8"), re.MULTILINE) for card in cards if card.is_file())
 
 
 def reads_top_alone(path: Path) -> bool:
@@ -192,11 +228,14 @@ def _excel(path: Path) -> dict[str, datasets.Dataset]:
     )
 
 
-def _load(source: str, options: dict[str, Any]) -> dict[str, datasets.Dataset]:
+def _load(source: str, options: dict[str, Any], folder: Path | None = None) -> dict[str, datasets.Dataset]:
     verbosity = datasets.logging.get_verbosity()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # What goes wrong is said below.
     try:
-        builder = datasets.load_dataset_builder(**options)
+        if folder is None:
+            builder = datasets.load_dataset_builder(**options)
+        else:
+            builder, options = _of_folder(folder, options)
         if isinstance(builder.config, CsvConfig):
             builder = datasets.load_dataset_builder(**{**options, **csv_options(builder.config)})
         with no_cell_lost():

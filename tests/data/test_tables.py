@@ -152,3 +152,40 @@ def test_files_named_after_two_names_of_a_split(tmp_path):
         write(tmp_path / f"{name}.csv", f"text,label\n{name},1\n")
     found = {split: table["text"][:] for split, table in load_tables(str(tmp_path)).items()}
     assert found == {"train": ["train"], "test": ["test"], "eval": ["eval"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "read", "left"),
+    [
+        (["train.csv", "more.csv"], "'train.csv'", "'more.csv'"),
+        (["a.csv", "b.jsonl"], "'b.jsonl'", "'a.csv'"),
+        (["a.csv", "b.csv", "deep/c.parquet"], "'a.csv', 'b.csv'", "'deep/c.parquet'"),
+        (["a.csv", "b.jsonl.gz", "LICENSE.txt", "README.txt", "c.csv"], "'a.csv', 'c.csv'", "'b.jsonl.gz'"),
+    ],
+)
+def test_no_file_of_a_folder_is_left_out_in_silence(tmp_path, names, read, left):
+    for i, name in enumerate(names):
+        file = tmp_path / "data" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        table = pd.DataFrame({"text": [f"text {i}"], "label": ["a"]})
+        if ".json" in name:
+            table.to_json(file, orient="records", lines=True)
+        elif ".parquet" in name:
+            table.to_parquet(file)
+        else:
+            table.to_csv(file, index=False)
+    told = rf"data' could not be read: of its files {read} would be read, and {left} left out: put the rows into one f"
+    with pytest.raises(ValueError, match=told):
+        load_tables(str(tmp_path / "data"))
+
+
+def test_what_may_lie_beside_tables(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("data[1].csv", "more.csv"):
+        write(folder / name, f"text,label\n{name},1\n")
+    for name in ("LICENSE.txt", "README.txt", "notes.txt", "README.md", "dataset_infos.json", ".hidden.csv"):
+        write(folder / name, "{}")
+    assert load_tables(str(folder))["train"]["text"][:] == ["data[1].csv", "more.csv"]
+    (folder / "more.csv").unlink()
+    assert load_tables(str(folder))["train"]["text"][:] == ["data[1].csv"]
