@@ -92,10 +92,20 @@ def stage(run_dir: str | Path, repositories: Sequence[Repository]) -> Path:
         return _stage(Path(run_dir) / "hub", repositories)
 
 
+def _remove(hub: Path, suffixes: set[str]) -> None:
+    """Removes what was staged before, and nothing else. Without a list of it, it was interrupted."""
+    staged = hub / "push.json"
+    listed = read_json(staged, "Delete it")["repositories"] if staged.exists() else []
+    others = {path.name for path in hub.iterdir()} - suffixes - {staged.name, *(entry["folder"] for entry in listed)}
+    if others:
+        raise ValueError(f"{hub} holds {', '.join(sorted(others))}, which is not of this comparison: move it away.")
+    shutil.rmtree(hub)
+
+
 def _stage(hub: Path, repositories: Sequence[Repository]) -> Path:
     staged = []
     if hub.exists():
-        shutil.rmtree(hub)
+        _remove(hub, {repository.suffix for repository in repositories})
     hub.mkdir()
     for repository in repositories:
         folder = hub / repository.suffix

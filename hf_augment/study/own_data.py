@@ -22,6 +22,7 @@ from hf_augment.data.sources import resolve
 from hf_augment.data.summary import summarize
 from hf_augment.data.tables import reads_top_alone
 from hf_augment.files import read_json, write_json
+from hf_augment.label_names import read_descriptions
 from hf_augment.locks import locked
 from hf_augment.progress import say, working
 from hf_augment.reporting.terminal import print_data
@@ -37,6 +38,8 @@ from hf_augment.study.study import Study
 MORE_RUNS = ("minutes", "seeds")
 #: Bytes of everything but the classifiers: examples, features, a generator's adapters, pages.
 LEAST_SPACE = 300_000_000
+#: Lies in every folder of a comparison from its begin on.
+LOCK = Path("locks/experiment.lock")
 #: How much of the time more may be taken before rounds that were planned are left out.
 LATE = 0.2
 
@@ -49,10 +52,11 @@ def compare(options: argparse.Namespace) -> Study:
     check_typed(options)
     folder = Path(options.output_dir or folder_of(options.data))
     check_outside("output_dir", folder, options.data)
+    _check_own(folder)
     data = read_data(options)
     make_folder("output_dir", folder)
     waited = time.monotonic()
-    with locked(folder / "locks/experiment.lock", "a comparison in this folder"):
+    with locked(folder / LOCK, "a comparison in this folder"):
         return _compare(options, data, folder, begun + time.monotonic() - waited)
 
 
@@ -62,6 +66,7 @@ def _compare(options: argparse.Namespace, data: Data, folder: Path, begun: float
     plan, known = folder / "plan.json", dict[str, Any]()
     if goes_on := plan.exists():
         known, experiment = _begun(plan, typed, options)
+        _check_descriptions(options.descriptions, experiment, data)
     else:
         experiment, known["course"] = afford(settle(options, data, folder), data, options, processes, begun)
     # What follows from the time, but for the number of runs, stays as it was.
@@ -85,8 +90,21 @@ def _compare(options: argparse.Namespace, data: Data, folder: Path, begun: float
     for name in ("more", "opening", "help_all"):
         given.pop(name, None)
     left_out = {name: course[name] for name in ("not_tried", "usual_steps") if name in course}
-    study.report(given, **left_out, **_told(study, known["minutes"]))
+    told = _told(study, known["minutes"])
+    told["notes"] = [*told.get("notes", []), *unlike_pipelines(data)]
+    study.report(given, **left_out, **told)
     return study
+
+
+def unlike_pipelines(data: Data) -> list[str]:
+    """Says what was done to images that a pipeline of transformers, which reads others, does not do."""
+    changes = {} if data.forms is None else data.forms.changes
+    if not (done := [what for what in ("alpha on white", "scaled to 8 bits") if what in changes]):
+        return []
+    return [
+        f"A pipeline of transformers does not do to images what was done to these ({', '.join(done)}): what it is to "
+        "classify must be RGB of 8 bits, on white."
+    ]
 
 
 def _begun(plan: Path, typed: dict[str, Any], options: argparse.Namespace) -> tuple[dict[str, Any], Experiment]:
@@ -116,6 +134,14 @@ def _begun(plan: Path, typed: dict[str, Any], options: argparse.Namespace) -> tu
     return known, experiment
 
 
+def _check_descriptions(file: str | None, experiment: Experiment, data: Data) -> None:
+    """Raises `ValueError` if a file of descriptions has other ones now than when a comparison was begun."""
+    if file is not None and read_descriptions(file, data.label_names) != experiment.prompt.get("descriptions"):
+        raise ValueError(
+            f"descriptions={file!r} has other words than when this comparison was begun: pass another output_dir."
+        )
+
+
 def read_data(options: argparse.Namespace) -> Data:
     """Opens what was typed, and says what is in it."""
     datasets.disable_progress_bars()
@@ -124,7 +150,7 @@ def read_data(options: argparse.Namespace) -> Data:
     with working(f"Reading {options.data}"):
         data = open_data(options.data, **options.opening)
         summary = summarize(data)
-    print_data(Console(), data.why, summary.tables, summary.findings)
+    print_data(Console(), data.why, summary.tables, [*summary.findings, *unlike_pipelines(data)])
     return data
 
 
@@ -143,6 +169,15 @@ def check_outside(name: str, folder: Path, source: str) -> None:
         raise ValueError(
             f"{name}={str(folder)!r} lies in the data, {source!r}, and would be read with it the next time: pass "
             f"another --{name}."
+        )
+
+
+def _check_own(folder: Path) -> None:
+    """Raises `ValueError` for a folder of somebody else's files: what is written there might replace them."""
+    begun = any((folder / name).exists() for name in ("plan.json", LOCK))
+    if folder.is_dir() and not begun and any(folder.iterdir()):
+        raise ValueError(
+            f"output_dir={str(folder)!r} holds other files: pass a new folder, or that of an earlier comparison."
         )
 
 

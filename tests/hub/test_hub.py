@@ -161,6 +161,13 @@ def test_staging_again_makes_the_same_files_and_forgets_others(kind):
     first = files_below(stage(root, repositories_of(root, store)))
     (root / "hub/trained/more.json").write_text("{}")
     assert files_below(stage(root, repositories_of(root, store))) == first
+    # What was interrupted has no list.
+    (root / "hub/push.json").unlink()
+    assert files_below(stage(root, repositories_of(root, store))) == first
+    (root / "hub/notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"hub holds notes\.txt, which is not of this comparison: move it away"):
+        stage(root, repositories_of(root, store))
+    (root / "hub/notes.txt").unlink()
     stage(root, repositories_of(root, store)[:1])
     assert [path.name for path in (root / "hub").iterdir() if path.is_dir()] == ["trained"]
 

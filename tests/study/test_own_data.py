@@ -150,7 +150,9 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
     ("typed", "told"),
     [
         (["--train_per_class", "1"], "train_per_class=1 must be 2 or more: labels are judged by rows of the same"),
-        (["--minutes", "0"], "minutes=0.0 must be above 0"),
+        (["--minutes", "0"], "minutes=0.0 must be a number above 0"),
+        (["--minutes", "inf"], "minutes=inf must be a number above 0"),
+        (["--synthetic_reuse", "0"], "synthetic_reuse=0 is out of range: pass 1 or more"),
         (["--seeds", "0"], "seeds=0 must be 1 or more"),
         (["--processes", "0"], "processes=0 must be 1 or more"),
         (["--max_test_rows", "0"], "max_test_rows=0 must be 1 or more"),
@@ -158,6 +160,13 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
         (["--prompt", "mine.json", "--kind", "ticket"], "prompt='mine.json' is a whole prompt"),
         (["--num_train_epochs", "3"], "pass max_steps"),
         (["--max_steps", "0"], "max_steps=0 must be 1 or more"),
+        (["--learning_rate", "-1"], "learning_rate=-1.0 must be a number above 0"),
+        (["--learning_rate", "nan"], "learning_rate=nan must be a number above 0"),
+        (["--weight_decay", "-1"], "weight_decay=-1.0 must be a number of 0 or more"),
+        (["--adam_beta2", "1"], "adam_beta2=1.0 must be 0 or more, and below 1"),
+        (["--label_smoothing_factor", "2"], "label_smoothing_factor=2.0 must be 0 to 1"),
+        (["--per_device_train_batch_size", "0"], "per_device_train_batch_size=0 must be 1 or more"),
+        (["--seed", "-1"], "seed=-1 must be 0 or more"),
         (["--hub_token", "hf_secret"], "set HF_TOKEN"),
         (["--max_requests", "9"], "max_requests is of a server: pass generator_url, too"),
         (["--label_judge", "prompted"], "label_judge is of a server: pass generator_url, too"),
@@ -200,6 +209,25 @@ def test_results_may_not_lie_in_the_data(tiny, monkeypatch):
     # Of files of splits, nothing below them is read.
     Path("data/tickets.csv").rename("data/train.csv")
     check_outside("output_dir", Path("data/out"), "data")
+
+
+def test_a_folder_of_other_files_is_left_alone(tiny):
+    Path("mine/hub").mkdir(parents=True)
+    Path("mine/hub/notes.txt").write_text("mine")
+    assert "output_dir='mine' holds other files: pass a new folder" in refusal([*tiny, "--output_dir", "mine"])
+    assert [path.name for path in Path("mine").rglob("*")] == ["hub", "notes.txt"]
+
+
+def test_other_descriptions_are_another_comparison(tiny, settled, monkeypatch):
+    names, words = open_data("tickets.csv").label_names, Path("d.yaml")
+    words.write_text("".join(f"{name}: of a kind\n" for name in names))
+    experiment = settled("--descriptions", "d.yaml")
+    Path("run").mkdir()
+    write_json(Path("run/plan.json"), {})
+    monkeypatch.setattr("hf_augment.study.own_data._begun", lambda *_: ({"course": {}}, experiment))
+    words.write_text("".join(f"{name}: of another kind\n" for name in names))
+    told = refusal([*tiny, "--descriptions", "d.yaml", "--output_dir", "run"])
+    assert "descriptions='d.yaml' has other words than when this comparison was begun: pass another" in told
 
 
 def test_a_folder_is_named_after_the_data_as_typed(tiny, monkeypatch):
@@ -469,7 +497,7 @@ def test_the_whole_of_it_with_a_server_that_is_interrupted(tiny, capsys):
     with serving(toy) as url:
         command = [*tiny[:-2], "--generator_url", url, "--minutes", "0.2", "--processes", "1", "--max_steps", "4"]
         command += ["--arms", "probe", "prompted"]
-        assert "max_requests=12 of" in refusal([*command, "--max_requests", "12"])
+        assert "max_requests=6 of" in refusal([*command, "--max_requests", "6"])
         main(command)
         told = capsys.readouterr().out
         assert told.count(f"{url} serves lm, and heeds seeds") == 1
@@ -477,7 +505,7 @@ def test_the_whole_of_it_with_a_server_that_is_interrupted(tiny, capsys):
         # What was paid for was read.
         bodies = [json.dumps(body, sort_keys=True) for _, body in toy.requests]
         asked = [body for body in bodies if ASKED not in body]
-        assert len(set(asked)) == len(asked) > 12
+        assert len(set(asked)) == len(asked) > 6
         # Nor is anything asked again by another address.
         main(command)
         assert len(toy.requests) == len(bodies)
