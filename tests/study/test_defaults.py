@@ -30,6 +30,14 @@ def test_a_wider_model_is_trained_at_a_lower_rate(width, rate):
     assert chosen(100, width)["learning_rate"] == rate
 
 
+def test_what_is_given_is_counted_with():
+    given = {choice.name: choice for choice in training_choices(770, 384, batch=4)}
+    assert (given["max_steps"].value, given["warmup_steps"].value) == (578, 57)
+    assert given["max_steps"].reason == "3 passes over 770 labelled rows, 4 at a time"
+    few = {choice.name: choice.value for choice in training_choices(770, 384, steps=8)}
+    assert (few["max_steps"], few["warmup_steps"]) == (241, 0)
+
+
 def test_a_choice_says_its_reason():
     assert f"{Choice('learning_rate', 5e-5, 'as BERT')}" == "learning_rate=5e-05: as BERT"
 
