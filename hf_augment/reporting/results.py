@@ -37,6 +37,9 @@ class Data:
         evaluations (`dict[str, int]`, *optional*): Number of rows of each evaluation set, by its name.
         perturbed_rows (`int`, *optional*, defaults to 0): Number of rows of the test set that were perturbed.
         note (`str`, *optional*): Sentence that a reader must know.
+        pairs (`bool`, *optional*, defaults to `False`): Whether a text is a pair of texts.
+        several (`bool`, *optional*, defaults to `False`): Whether a row may have several labels, or none.
+        max_length (`int`, *optional*): Number of tokens that the classifiers read of a text.
     """
 
     name: str = ""
@@ -46,6 +49,9 @@ class Data:
     evaluations: dict[str, int] = field(default_factory=dict)
     perturbed_rows: int = 0
     note: str | None = None
+    pairs: bool = False
+    several: bool = False
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -293,6 +299,8 @@ class Results:
         read |= {key: value for key, value in content.items() if value is not None}
         read["data"] = _read(Data, read["data"], "`data`")
         read["runs"] = [_read(ArmRun, run, "an entry of `runs`") for run in read.get("runs", ())]
+        if "runs" in content and not read["runs"]:
+            raise ValueError("`runs` is empty: it is no results.json of a comparison.")
         for name in ("differences", "beside_probe"):
             # JSON has lists where these have tuples.
             found = [{k: tuple(v) if isinstance(v, list) else v for k, v in d.items()} for d in read[name]]
@@ -323,7 +331,12 @@ class Results:
         Raises:
             ValueError: If the file is missing or damaged.
         """
-        return cls.from_dict(parse_json(Path(path), "Report the run again, or take the file from where it was made"))
+        remedy = "Report the run again, or take the file from where it was made"
+        content = parse_json(Path(path), remedy)
+        try:
+            return cls.from_dict(content)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is damaged: it is no results.json ({error}). {remedy}.") from error
 
 
 def perturbed(evaluation: str) -> str:

@@ -14,7 +14,7 @@ from hf_augment.reporting.advice import next_steps
 from hf_augment.reporting.answer import accuracies, answer
 from hf_augment.reporting.cautions import cautions
 from hf_augment.reporting.escape import plain
-from hf_augment.reporting.results import Results
+from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.sections import make_sections
 
 
@@ -68,23 +68,32 @@ def closing_lines(results: Results, report: Path, models: Mapping[str, Path] | N
 
 def how_to_use(results: Results, models: Mapping[str, Path]) -> list[str]:
     """Names the model's folder and the code that loads it."""
-    arm, kind = results.best_arm(list(models)), results.data.kind
+    arm = results.best_arm(list(models))
     verdicts = {d.verdict for d in results.on(results.test)}
     why = ", since no arm is seen to help" if arm == results.reference and verdicts and "helps" not in verdicts else ""
     return [
         plain(f"Model: {models[arm]} ({arm}{why}; mean accuracy {results.accuracy(arm):.3f}). To use it:"),
-        *usage(models[arm], kind),
+        *usage(models[arm], results.data),
     ]
 
 
-def usage(model: Path, kind: str) -> list[str]:
-    """The code that loads a classifier of texts or images."""
+def usage(model: Path, data: Data) -> list[str]:
+    """The code that loads a classifier of such data and asks it as it was tested."""
+    of_images = data.kind == "image"
+    # A pipeline reads all of a text, or fails where that is too long.
+    cut = "" if data.max_length is None else f", truncation=True, max_length={data.max_length}"
+    row = '"picture.png"' if of_images else '"A text to classify."'
+    if data.pairs:
+        row = '{"text": "A text to classify.", "text_pair": "The text beside it."}'
+    call = f"classify({row})"
+    if data.several:
+        call = f'[found["label"] for found in classify({row}, top_k=None) if found["score"] > 0.5]'
     return [
         # Transformers learns the architecture of the small image classifier from the package.
-        *(["    import hf_augment.images.small_resnet"] if kind == "image" else []),
+        *(["    import hf_augment.images.small_resnet"] if of_images else []),
         "    from transformers import pipeline",
-        f'    classify = pipeline("{kind}-classification", model="{plain(model.as_posix())}")',
-        f'    print(classify("{"picture.png" if kind == "image" else "A text to classify."}"))',
+        f'    classify = pipeline("{data.kind}-classification", model="{plain(model.as_posix())}"{cut})',
+        f"    print({call})",
     ]
 
 

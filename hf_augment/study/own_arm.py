@@ -19,6 +19,7 @@ from hf_augment.reporting.terminal import print_table, usage
 from hf_augment.study.experiment import build
 from hf_augment.study.filling import fill_arm
 from hf_augment.study.own_data import check_outside, folder_of, make_folder, read_data
+from hf_augment.study.publication import data_of
 from hf_augment.study.settling import check_typed, settle
 from hf_augment.study.split import REFERENCE
 from hf_augment.study.study import Study
@@ -38,15 +39,19 @@ def train(options: argparse.Namespace) -> Path:
     result = study.train(0, arm, 0)
     link_files(study.split(0).folder / f"{arm}-0/model", MODEL_FILES, folder)
     test = study.data.evaluations["test"]
-    majority, count = max(Counter(test["label"][:]).items(), key=lambda item: item[1])
-    say(
-        f"{arm}: accuracy {result['metrics']['test']['accuracy']:.3f} on {len(test)} test rows, which it was not "
-        f"trained on; always {study.data.label_names[majority]!r}: {count / len(test):.3f}."
+    told, data = (
+        f"{arm}: accuracy {result['metrics']['test']['accuracy']:.3f} on {len(test)} test rows",
+        data_of(study),
     )
+    # Of rows with several labels a constant answer is right in part.
+    if not data.several:
+        majority, count = max(Counter(test["label"][:]).items(), key=lambda item: item[1])
+        told += f"; always {study.data.label_names[majority]!r}: {count / len(test):.3f}"
+    say(f"{told}. It was not trained on them.")
     if result.get("shown", 1.0) < LEAST_SHOWN:
         say(f"! It was shown {result['shown']:.1%} of what was planned for it: filters let few examples pass.")
     say("Whether generated examples help is not told by one training: `hf_augment experiment` compares.")
-    for line in usage(folder, study.classifier.kind):
+    for line in usage(folder, data):
         say(line)
     return folder
 

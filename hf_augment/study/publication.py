@@ -111,17 +111,26 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         judge_accuracy=_judge_accuracy(study),
         command=_command(study.training.hub_token),
         versions=_versions(),
-        data=Data(
-            name=name,
-            kind=study.classifier.kind,
-            label_names=list(data.labels or data.label_names),
-            train_rows=len(study.split(0).train),
-            evaluations={name: len(rows) for name, rows in data.evaluations.items()},
-            perturbed_rows=min(study.robustness_rows, len(data.evaluations["test"])),
-            note=data.note,
-        ),
+        data=replace(data_of(study), name=name),
         models={"classifier": classifier, **_models(arms)},
         **more,
+    )
+
+
+def data_of(study: Basis) -> Data:
+    """Returns what a reader is told of the data of a study."""
+    data = study.data
+    return Data(
+        name=data.name,
+        kind=study.classifier.kind,
+        label_names=list(data.labels or data.label_names),
+        train_rows=len(study.split(0).train),
+        evaluations={name: len(rows) for name, rows in data.evaluations.items()},
+        perturbed_rows=min(study.robustness_rows, len(data.evaluations["test"])),
+        note=data.note,
+        pairs=data.pairs,
+        several=data.labels is not None,
+        max_length=getattr(study.classifier, "max_length", None),
     )
 
 

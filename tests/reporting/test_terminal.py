@@ -11,7 +11,7 @@ from PIL import Image
 from transformers import ViTImageProcessor
 
 from hf_augment import SmallResNetForImageClassification
-from hf_augment.reporting.results import Results
+from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.terminal import closing_lines, usage
 from tests.reporting.card_results import make_results
 from tests.tiny import tiny_classifier, tiny_tokenizer
@@ -92,18 +92,30 @@ def test_one_arm_of_images_from_a_hostile_run():
     ]
 
 
-@pytest.mark.parametrize("kind", ["image", "text"])
+@pytest.mark.parametrize("kind", ["image", "text", "pair", "several"])
 def test_the_lines_that_use_a_model_do(tmp_path, kind):
     """In a process of its own, as a reader copies them."""
+    data = Data(kind="image" if kind == "image" else "text", pairs=kind == "pair", several=kind == "several")
     if kind == "image":
         Image.new("RGB", (32, 32)).save(tmp_path / "picture.png")
         ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "model")
         SmallResNetForImageClassification.build(["cat", "dog"], width=8).save_pretrained(tmp_path / "model")
     else:
+        # The tiny model has few positions: a text has to be cut.
+        data = replace(data, max_length=8)
         tokenizer = tiny_tokenizer()
         for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
             part.save_pretrained(tmp_path / "model")
-    lines = textwrap.dedent("\n".join(usage(Path("model"), kind)))
+    lines = textwrap.dedent("\n".join(usage(Path("model"), data)))
+    lines = lines.replace("A text to classify.", "a good film " * 1000)
     done = subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("[{'label': '")
+    assert done.stdout.startswith({"pair": "{'label': '", "several": "['"}.get(kind, "[{'label': '"))
+
+
+def test_pairs_and_several_labels_are_asked_for_as_they_were_tested():
+    called = [usage(Path("m"), Data(pairs=pairs, several=several))[-1] for pairs, several in ((1, 0), (0, 1))]
+    assert called == [
+        '    print(classify({"text": "A text to classify.", "text_pair": "The text beside it."}))',
+        '    print([found["label"] for found in classify("A text to classify.", top_k=None) if found["score"] > 0.5])',
+    ]
