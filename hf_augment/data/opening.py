@@ -180,6 +180,7 @@ def open_data(
         data.unlabelled = without_duplicates(rows["unlabelled"], data.keys, data.test)
         repeated = len(rows["unlabelled"]) - len(data.unlabelled)
         data.left_out += Counter({"without a label that repeat another row or a test row": repeated})
+        data.why.append(f"unlabelled: {len(data.unlabelled)} rows of {parts['unlabelled'].source}")
     return data
 
 
@@ -207,7 +208,11 @@ def _test_part(
 def _table_like(columns: Columns, source: str, split: str) -> datasets.Dataset:
     """A further source, read as the labelled rows were; of pixels those with a label's column, too."""
     if columns.data != (PIXELS,):
-        return _split(load_tables(source), split)
+        tables = load_tables(source)
+        taken = _split(tables, split)
+        if unused := [name for name, table in tables.items() if table is not taken]:
+            columns.why[f"not used of {'unlabelled' if split == 'train' else split}={source}"] = ", ".join(unused)
+        return taken
     return read_pixels(source, columns.label if split == "test" else None)
 
 

@@ -295,6 +295,18 @@ def test_rows_without_labels(tmp_path):
     assert data.left_out["without a label that repeat another row or a test row"] == 22
 
 
+def test_splits_of_other_sources_that_are_not_used_are_told(tmp_path):
+    ROWS.to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "more").mkdir()
+    for name in ("train", "test"):
+        pd.DataFrame({"text": sentences(6), "label": [*KINDS] * 2}).to_csv(tmp_path / "more" / f"{name}.csv")
+    more = tmp_path / "more"
+    told = open_data(tmp_path / "a.csv", unlabelled=more).why
+    assert told[-3:-2] + told[-1:] == [f"not used of unlabelled={more}: test", f"unlabelled: 6 rows of {more}"]
+    told = open_data(tmp_path / "a.csv", test=more).why
+    assert told[-2:] == [f"test: {more}", f"not used of test={more}: train"]
+
+
 def test_labels_are_no_rows_without_labels(tmp_path):
     ROWS.to_csv(tmp_path / "a.csv", index=False)
     write(tmp_path / "labels.csv", "label\nyes\nno\n")
