@@ -216,6 +216,8 @@ def _excel(path: Path) -> dict[str, datasets.Dataset]:
     }
     if not tables:
         raise OSError(f"{str(path)!r} has no row in any sheet.")
+    for table in tables.values():
+        check_cells(str(path), table)
     if len(tables) == 1:
         return {"train": next(iter(tables.values()))}
     named = splits_of(name.strip() for name in tables)

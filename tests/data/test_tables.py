@@ -85,6 +85,13 @@ def test_what_spreadsheets_write(tmp_path, encoding, sep):
             ValueError,
             "has no header: its first line has 'pos', which 2",
         ),
+        ("a.csv", b"good,pos\nbad,neg\nfine,pos\ndull,neg", ValueError, "has 'pos', which another row has in that"),
+        (
+            "a.csv",
+            b"text,label\ngood,pos\nbad,neg\ntext,label\ndull,neg\nfine,pos\n",
+            ValueError,
+            r"a.csv' has its header again in row 2, from 0: drop that row\.",
+        ),
         ("a.json", b'{"data": [{"text": "a"}]}', ValueError, "has one record: write a list of records"),
         ("a.xlsx", b"x", OSError, "a.xlsx' could not be read .*: check that the file is whole"),
     ],
@@ -119,6 +126,10 @@ def test_a_spreadsheet(tmp_path, monkeypatch):
         write(tmp_path / "both" / name, "x")
     with pytest.raises(ValueError, match=r"t[a-z]+.xlsx' has the splits train, test, beside files of splits: pass it"):
         load_tables(str(tmp_path / "both"))
+    sheets.clear()
+    sheets["Table1"] = pd.DataFrame({"good one": ["bad", "fine", "dull"], "pos": ["neg", "pos", "pos"]})
+    with pytest.raises(ValueError, match=r"a.xlsx' has no header: its first line has 'pos', which 2 rows have"):
+        load_tables(str(tmp_path / "a.xlsx"))
     sheets.clear()
     with pytest.raises(OSError, match=r"a.xlsx' has no row in any sheet"):
         load_tables(str(tmp_path / "a.xlsx"))
@@ -189,3 +200,21 @@ def test_what_may_lie_beside_tables(tmp_path):
     assert load_tables(str(folder))["train"]["text"][:] == ["data[1].csv", "more.csv"]
     (folder / "more.csv").unlink()
     assert load_tables(str(folder))["train"]["text"][:] == ["data[1].csv"]
+
+
+@pytest.mark.parametrize("sep", [",", ";"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_quotation_mark_that_swallows_rows(tmp_path, sep, order):
+    texts = ["fine", '"so so', "dull", "good", '"nice" one', "bad", "poor", "great"]
+    rows = [(text, "pn"[i % 2]) for i, text in enumerate(texts)]
+    lines = [sep.join(cells[::order]) for cells in [("text", "label"), *rows]]
+    told = r"a.csv' has a cell of several rows in column 'text' of row 1, from 0: a quotation mark at its beginning is"
+    with pytest.raises(ValueError, match=told):
+        load_tables(str(write(tmp_path / "a.csv", "\n".join(lines) + "\n")))
+
+
+def test_a_text_of_several_lines_is_no_swallowed_row(tmp_path):
+    texts = ["Hi,\nI lost it, and more.\np,\n", "one\r\ntwo, three\r\n", "text", "p", "Hi"]
+    table = pd.DataFrame({"text": texts, "label": ["p", "n", "p", "n", "p"]})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert load_tables(str(tmp_path / "a.csv"))["train"]["text"][:] == texts
