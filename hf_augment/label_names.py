@@ -78,15 +78,19 @@ def read_descriptions(path: str | Path, label_names: Sequence[str]) -> dict[str,
 
 def write_descriptions(path: str | Path, label_names: Sequence[str]) -> None:
     """
-    Writes a draft that [`read_descriptions`] reads: a line `label: readable name` for each class.
+    Writes a draft that [`read_descriptions`] reads: a line `label: readable name` for each class, or, where the name
+    of the file ends in `.csv`, a row.
 
     Raises:
         `FileExistsError`: If there is such a file, which may hold a person's work.
     """
-    lines = {name: readable_name(name) for name in label_names}
+    lines, path = {name: readable_name(name) for name in label_names}, Path(path)
     check_free(path)
-    with Path(path).open("x", encoding="utf-8") as file:
-        yaml.safe_dump(lines, file, allow_unicode=True, sort_keys=False, width=1000)
+    with path.open("x", encoding="utf-8", newline="") as file:
+        if path.suffix.lower() == ".csv":
+            csv.writer(file).writerows([("label", "description"), *lines.items()])
+        else:
+            yaml.safe_dump(lines, file, allow_unicode=True, sort_keys=False, width=1000)
 
 
 def check_free(path: str | Path) -> None:

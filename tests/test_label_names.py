@@ -72,14 +72,15 @@ def test_a_file_that_does_not_describe_the_labels_is_refused(name, text, message
         read_descriptions(write(tmp_path, name, text), ["a", "b"])
 
 
-def test_a_draft_of_descriptions(tmp_path):
-    names = ["card_arrival", "yes", "007", "a: b"]
-    write_descriptions(tmp_path / "a.yaml", names)
-    assert read_descriptions(tmp_path / "a.yaml", names) == {
+@pytest.mark.parametrize("name", ["a.yaml", "a.csv"])
+def test_a_draft_of_descriptions(name, tmp_path):
+    names, path = ["card_arrival", "yes", "007", "a: b"], tmp_path / name
+    write_descriptions(path, names)
+    assert read_descriptions(path, names) == {
         "card_arrival": "card arrival",
         "yes": "yes",
         "007": "007",
         "a: b": "a b",
     }
     with pytest.raises(FileExistsError):
-        write_descriptions(tmp_path / "a.yaml", names)
+        write_descriptions(path, names)

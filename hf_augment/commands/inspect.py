@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=42, help="seed of the division (default: 42)")
     parser.add_argument(
-        "--descriptions", metavar="FILE.yaml", help="write a draft of what each class is, for prompts, to this file"
+        "--descriptions",
+        metavar="FILE",
+        help="write a draft of what each class is, for prompts, to this YAML or CSV file",
     )
 
 
