@@ -21,6 +21,7 @@ SEPARATORS = (";", "|", ",")
 MANY_NUMBERS = 20
 #: The share of rows, and their number, from which a separator in labels is none by mistake.
 _SEPARATED = 0.02, 3
+_LISTS = datasets.List, datasets.LargeList
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 # Strings, numbers, and what is missing among them.
 _ITEM = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?:-?\d+|None|True|False)(?![\w.])""", re.DOTALL)
@@ -49,7 +50,7 @@ class Cells:
             self.kind = self._kind()
 
     def _kind(self) -> str:
-        if isinstance(self.feature, datasets.List) and not isinstance(self.feature.feature, datasets.List):
+        if isinstance(self.feature, _LISTS) and not isinstance(self.feature.feature, _LISTS):
             return "list"
         if not all(isinstance(value, str | int | float) for value in self.values):
             return "other"
@@ -129,7 +130,7 @@ def _holds_images(feature: Any) -> bool:
     if isinstance(feature, datasets.Image | datasets.Array2D | datasets.Array3D):
         return True
     depth = 0
-    while isinstance(feature, datasets.List):
+    while isinstance(feature, _LISTS):
         feature, depth = feature.feature, depth + 1
     return depth >= 2 and getattr(feature, "dtype", "").startswith(("int", "uint", "float"))
 

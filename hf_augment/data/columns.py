@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import datasets
 
 from hf_augment.data.cells import Cells, few, find_separator
+from hf_augment.data.tables import folder_of
 
 
 #: Names of columns, in the order in which they are looked for, as [`_plain`] writes them.
@@ -97,6 +99,11 @@ def find_columns(
     texts = (text_column,) if isinstance(text_column, str) else tuple(text_column or ())
     if len(texts) > 2:
         raise ValueError(f"text_column={list(texts)} names {len(texts)} columns: name one, or two of pairs of texts.")
+    if texts and image_column:
+        raise ValueError(
+            f"text_column={text_column!r} and image_column={image_column!r} are both given: pass one of them, since a "
+            "row is texts or an image."
+        )
     flags = (label_column,) if isinstance(label_column, str) else tuple(label_column or ())
     pictures = (image_column,) if image_column else ()
     named = {"text_column": texts, "image_column": pictures, "label_column": flags}
@@ -110,7 +117,7 @@ def find_columns(
     given = pictures or texts
     label = flags[0] if flags else _label_by_name(cells, given) if has_labels else None
     rest = [cell for name, cell in cells.items() if name != label]
-    columns = _named(cells, given) if given else _pictures(rest) or _texts(source, rest)
+    columns = _named(cells, given) if given else _pictures(source, rest) or _texts(source, rest)
     if not has_labels:
         return columns
     if len(flags) > 1:
@@ -166,12 +173,20 @@ def _named(cells: dict[str, Cells], given: Sequence[str]) -> Columns:
     )
 
 
-def _pictures(cells: Sequence[Cells]) -> Columns | None:
-    found = [cell.name for cell in cells if cell.kind in ("image", "path")]
+def _pictures(source: str, cells: Sequence[Cells]) -> Columns | None:
+    here = [cell.name for cell in cells if cell.kind == "image" or _names_files(source, cell)]
+    # Addresses, or files that are elsewhere, may be beside texts.
+    texts = _first([cell for cell in cells if cell.kind == "text"], TEXT_NAMES)
+    found = here or [cell.name for cell in cells if cell.kind == "path" and texts is None]
     if not found:
         return None
     others = f", the first of {', '.join(map(repr, found))}" if len(found) > 1 else ""
     return Columns((found[0],), True, why={"images": f"column {found[0]!r}{others}"})
+
+
+def _names_files(source: str, cell: Cells) -> bool:
+    """Whether one of the files is there that a column names."""
+    return cell.kind == "path" and any(map(os.path.isfile, map(folder_of(source).joinpath, cell.counts)))
 
 
 def _texts(source: str, cells: Sequence[Cells]) -> Columns:
@@ -189,6 +204,7 @@ def _texts(source: str, cells: Sequence[Cells]) -> Columns:
             return Columns((first, second), False, why={"texts": f"columns {first!r} and {second!r}, by their names"})
     others = ", ".join(repr(cell.name) for cell in found if cell is not taken and cell.kind == "text")
     why += f" (also there: {others})" if others else ""
+    why += "".join(f" (the files that {cell.name!r} names are not there)" for cell in cells if cell.kind == "path")
     return Columns((taken.name,), False, why={"texts": f"column {taken.name!r}, {why}"})
 
 

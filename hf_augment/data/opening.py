@@ -23,6 +23,7 @@ from hf_augment.data.splits import near_copies, share_of_test, split_by_group, s
 from hf_augment.data.tables import find_path, load_tables
 from hf_augment.images.arrays import image_arrays
 from hf_augment.images.forms import Forms, median_side, resize, uniform_images
+from hf_augment.label_sets import check_label_names
 from hf_augment.text_pairs import join_pairs
 
 
@@ -162,6 +163,8 @@ def open_data(
     if unknown := sorted(set.intersection(*(part.unknown for part in parts.values()))):
         raise ValueError(f"label_map={label_map!r} names {unknown}, which are no labels of {source!r}: correct it.")
     names = parts["train"].classes()
+    if columns.several:
+        check_label_names(names)
     rows = {role: part.rows(names) for role, part in parts.items()}
     if unlabelled is not None:
         parts["unlabelled"] = _unlabelled_part(os.fspath(unlabelled), columns)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -12,7 +12,7 @@ import datasets
 from hf_augment.data.cells import few, is_missing, split_cell, without_missing, written
 from hf_augment.data.columns import Columns
 from hf_augment.data.labels import in_order
-from hf_augment.data.tables import find_path
+from hf_augment.data.tables import folder_of
 
 
 #: The column of groups in rows that are to be divided.
@@ -44,7 +44,7 @@ class Part:
         group_column: str | None = None,
         split: str | None = None,
     ) -> None:
-        self.path = find_path(source)
+        self.folder = folder_of(source)
         source += f", split {split}" if split is not None else ""
         wanted = [*columns.data, *columns.of_labels, *([] if group_column is None else [group_column])]
         for name in wanted:
@@ -193,9 +193,8 @@ class Part:
         pictures = pictures if column == "image" else pictures.rename_column(column, "image")
         if not isinstance(pictures.features["image"], datasets.Value):
             return pictures
-        folder = self.path if self.path is not None and self.path.is_dir() else Path(self.path or ".").parent
-        files = [None if name is None else folder / name for name in pictures["image"][:]]
-        if missing := [file for file in files if file is not None and not file.is_file()]:
+        files = [None if name is None else self.folder / name for name in pictures["image"][:]]
+        if missing := [file for file in files if file is not None and not os.path.isfile(file)]:
             raise ValueError(
                 f"{len(missing)} files that column {column!r} of {self.source!r} names are not there, such as "
                 f"{str(missing[0])!r}: name them from the folder of that file."

@@ -194,9 +194,16 @@ def find_path(source: str) -> Path | None:
     raise FileNotFoundError(f"{source!r} does not exist: pass a folder, a file or a Hub id (owner/name).{meant}")
 
 
+def folder_of(source: str) -> Path:
+    """The folder from which a table names files: its own; that where one is, for the Hub."""
+    path = Path(resolve(source)).expanduser()
+    return path if path.is_dir() else path.parent if path.exists() else Path()
+
+
 def _saved(path: Path) -> dict[str, datasets.Dataset]:
     """Reads what `save_to_disk` wrote."""
-    saved = datasets.load_from_disk(str(path))
+    # What a format makes of cells, such as tensors, is left out.
+    saved = datasets.load_from_disk(str(path)).with_format(None)
     return dict(saved) if isinstance(saved, datasets.DatasetDict) else {"train": saved}
 
 

@@ -92,3 +92,8 @@ def test_what_is_missing():
     assert cells(["a", " ", "a", "", None, "b", "b"]).counts == {"a": 2, "b": 2}
     assert cells([["a", None, " "], [None], []]).values == [["a"], []]
     assert cells([[0, -1], [-1], []], datasets.List(datasets.ClassLabel(names=["a", "b"]))).values == [[0], []]
+
+
+def test_large_lists():
+    assert cells([["a"], []], datasets.LargeList(datasets.Value("string"))).kind == "list"
+    assert cells([[[1, 2]]], datasets.LargeList(datasets.List(datasets.Value("uint8")))).kind == "image"

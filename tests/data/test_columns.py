@@ -94,10 +94,18 @@ def test_a_column_for_each_label():
     assert find({"comment": TEXTS} | flags, label_column=["toxic"]).label == "toxic"
 
 
-def test_images():
+def test_images(tmp_path):
     pictures = [f"{i}.png" for i in range(12)]
     found = find({"file": pictures, "caption": TEXTS, "animal": KINDS})
     assert (found.data, found.label, found.kind) == (("file",), "animal", "image")
+    # Of images that are elsewhere texts are taken, if their name says so.
+    rows = {"image_url": [f"https://x.org/{i}.png" for i in range(12)], "text": TEXTS, "label": KINDS}
+    found = find(rows)
+    assert (found.data, found.kind) == (("text",), "text")
+    assert found.why["texts"] == "column 'text', by its name (the files that 'image_url' names are not there)"
+    (tmp_path / "3.png").touch()
+    found = find_columns(str(tmp_path), datasets.Dataset.from_dict(rows | {"file": pictures}))
+    assert (found.data, found.kind) == (("file",), "image")
     arrays = [[[0, 1], [2, 3]]] * 12
     assert find({"img": arrays, "label": KINDS}).data == ("img",)
 
@@ -107,6 +115,11 @@ def test_images():
     [
         ({"text": TEXTS, "label": KINDS}, {"text_column": "txt"}, r"text_column='txt' is not a column of 'my.csv'"),
         ({"text": TEXTS, "label": KINDS}, {"text_column": ["text"] * 3}, "names 3 columns: name one, or two of pairs"),
+        (
+            {"text": TEXTS, "file": ["a.png"] * 12, "label": KINDS},
+            {"text_column": "text", "image_column": "file"},
+            "text_column='text' and image_column='file' are both given: pass one of them",
+        ),
         ({"text": TEXTS, "label": ["x"] * 12}, {}, "holds one class, 'x': two are needed at least"),
         ({"text": TEXTS, "label": TEXTS[::-1]}, {}, "holds 12 different values in 12 rows, too many for classes"),
         ({"text": TEXTS, "label": [None] * 12}, {}, "label_column='label' of 'my.csv' holds nothing"),

@@ -6,6 +6,7 @@ import unicodedata
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -236,6 +237,20 @@ def test_several_labels(tmp_path):
     written = ROWS.assign(label=["; ".join(tags) or "[]" for tags in sets])
     written.to_csv(tmp_path / "a.csv", index=False)
     assert names(open_data(str(tmp_path / "a.csv")), open_data(str(tmp_path / "a.csv")).test) == names(data, data.test)
+
+
+def test_large_lists(tmp_path):
+    labels = pa.array([["a"], ["a", "b"]] * 30, pa.large_list(pa.large_string()))
+    pq.write_table(pa.table({"text": TEXTS, "labels": labels}), tmp_path / "a.parquet")
+    data = open_data(tmp_path / "a.parquet")
+    assert (data.several, data.label_names, data.counts(data.test)) == (True, ["a", "b"], [20, 10])
+
+
+def test_a_label_that_could_be_a_set(tmp_path):
+    ROWS.assign(label=["a;b", "none", "b", "a"] * 15).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match=r"The label 'none' of rows with several labels cannot be told from a set of"):
+        open_data(tmp_path / "a.csv")
+    assert open_data(tmp_path / "a.csv", label_map="a=a,b=b,none=nothing").label_names == ["a", "b", "nothing"]
 
 
 def test_lists_as_numpy_prints_them(tmp_path):

@@ -1,5 +1,6 @@
 """Files, folders and names that cannot be read."""
 
+import datasets
 import pandas as pd
 import pytest
 
@@ -149,6 +150,16 @@ def test_a_part_of_what_was_saved(tmp_path):
     rows([0, 1, 0, 1]).save_to_disk(tmp_path / "saved")
     assert load_table(str(tmp_path / "saved"), "train[1:3]")["label"][:] == [1, 0]
     assert load_table(str(tmp_path / "saved"), "train[:25%]+train[3:]")["label"][:] == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy"])
+def test_what_was_saved_with_a_format(tmp_path, kind):
+    table = rows([0, 1])
+    table.set_format(kind)
+    datasets.DatasetDict(train=table).save_to_disk(tmp_path / "both")
+    table.save_to_disk(tmp_path / "saved")
+    for name in ("saved", "both"):
+        assert load_tables(str(tmp_path / name))["train"]["label"][:] == [0, 1]
 
 
 def test_a_folder_with_a_card_is_read_as_it_is_now(tmp_path):
