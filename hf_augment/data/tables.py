@@ -139,11 +139,12 @@ def _of_folder(path: Path, options: dict[str, Any]) -> tuple[datasets.DatasetBui
     files = builder.config.data_files or {}
     read = {Path(file).resolve() for of_split in files.values() for file in of_split}
     tables = _tables_in(path, deep=True)
-    if tables and len(files) == 1 and all(".txt" in file.suffixes for file in read):
+    if tables and len(files) == 1 and "data_files" not in options and all(".txt" in file.suffixes for file in read):
         return _of_folder(path, options | {"data_files": [glob.escape(str(f.relative_to(path))) for f in tables]})
     left = [str(file.relative_to(path)) for file in tables if file.resolve() not in read]
     if left and not _is_described(path):
-        those = sorted(str(file.relative_to(path.resolve())) for file in read)
+        those = [name for name in map(str, (f.relative_to(path) for f in tables)) if name not in left]
+        those = those or sorted(file.name for file in read)
         raise ValueError(
             f"of its files {few(those)} would be read, and {few(left)} left out: put the rows into one file, name the "
             "files train and test, or move what is no data away"

@@ -229,3 +229,15 @@ def test_a_text_of_several_lines_is_no_swallowed_row(tmp_path):
     table = pd.DataFrame({"text": texts, "label": ["p", "n", "p", "n", "p"]})
     table.to_csv(tmp_path / "a.csv", index=False)
     assert load_tables(str(tmp_path / "a.csv"))["train"]["text"][:] == texts
+
+
+def test_a_folder_of_links(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    # As in the Hub's cache.
+    (folder / "more.txt.csv").symlink_to(write(tmp_path / "blob", "text,label\nmore,1\n"))
+    assert load_tables(str(folder))["train"]["text"][:] == ["more"]
+    write(folder / "a.csv", "text,label\na,1\n")
+    (folder / "b.jsonl").symlink_to(write(tmp_path / "other", '{"text": "b"}'))
+    with pytest.raises(ValueError, match=r"'a.csv', 'more.txt.csv' would be read, and 'b.jsonl' left out"):
+        load_tables(str(folder))
