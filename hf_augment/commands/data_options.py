@@ -18,7 +18,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="DATA",
-        help="a CSV, TSV, JSON, JSONL, parquet or Excel file, a folder of images by class, a saved dataset, a Hub id",
+        help="a CSV, TSV, JSON, JSONL, parquet or Excel file, a folder of images by class, a saved dataset, a Hub id "
+        "(owner/name, or owner/name:configuration)",
     )
     add = parser.add_argument_group("data (found out where not given)").add_argument
     add("--test", metavar="FILE", help="test rows (default: a split of that name, or a part of the rows)")

@@ -114,7 +114,7 @@ def open_data(
         source (`str` or `os.PathLike`):
             A CSV, TSV, JSON, JSONL, parquet or Excel file (compressed ones too); a folder of images by class, with or
             without folders `train` and `test`; a folder of such files; a file that names images beside their labels; a
-            folder of `save_to_disk`; a `wheel://` source; or a Hub id, `owner/name`.
+            folder of `save_to_disk`; a `wheel://` source; or a Hub id, `owner/name` or `owner/name:configuration`.
         test (`str` or `os.PathLike`, *optional*): A source of the test rows, with the same columns.
         unlabelled (`str` or `os.PathLike`, *optional*):
             A source of rows without labels: of texts also a TXT file with one in each line, of images any folder. Test

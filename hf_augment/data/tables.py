@@ -26,7 +26,8 @@ from hf_augment.fingerprints import texts_digest
 FILE_TYPES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".txt": "text"}
 EXCEL = (".xlsx", ".xls", ".ods")
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+#: Of a dataset with several configurations one can be named.
+_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::([\w.-]+))?")
 
 
 def load_table(source: str, split: str) -> datasets.Dataset:
@@ -63,8 +64,10 @@ def load_tables(source: str) -> dict[str, datasets.Dataset]:
         ValueError: If the type of a file is not known, or a CSV file names a column twice.
     """
     path = find_path(source)
-    if path is None:
-        return _load(source, {"path": source})
+    if path is None and (of_hub := _HUB_ID.fullmatch(source)):
+        name, config = of_hub.groups()
+        return _load(source, {"path": name} | ({"name": config} if config else {}))
+    assert path is not None
     if path.is_dir():
         if (path / "dataset_dict.json").is_file() or (path / "dataset_info.json").is_file():
             return _saved(path)
@@ -177,7 +180,8 @@ def _cache(folder: Path) -> Path:
 
 def find_path(source: str) -> Path | None:
     """
-    Returns the folder or file that a source names on this machine, or `None` for a Hub id, which is `owner/name`.
+    Returns the folder or file that a source names on this machine, or `None` for a Hub id, which is `owner/name` or
+    `owner/name:configuration`.
 
     Raises:
         FileNotFoundError: If there is none, and it is no Hub id.
@@ -261,7 +265,10 @@ def _load(source: str, options: dict[str, Any], folder: Path | None = None) -> d
     except UnicodeDecodeError as error:
         raise OSError(_ENCODING.format(source=source, error=error)) from error
     except ValueError as error:
-        raise ValueError(f"{source!r} could not be read: {error}") from error
+        why = " ".join(str(error).split())
+        if "Config name is missing" in why:
+            why += " Here this is OWNER/NAME:CONFIGURATION."
+        raise ValueError(f"{source!r} could not be read: {why}") from error
     except DatasetGenerationError as error:
         cause = error.__cause__
         if isinstance(cause, UnicodeDecodeError):

@@ -38,6 +38,20 @@ def test_the_hub_out_of_reach(monkeypatch):
     assert "\n" not in str(error.value)
 
 
+def test_a_configuration_of_a_dataset_on_the_hub(tmp_path, monkeypatch):
+    folder, build = tmp_path / "on_the_hub", datasets.load_dataset_builder
+    folder.mkdir()
+    for name in ("first", "second"):
+        write(folder / f"{name}.csv", f"text,label\n{name},1\n")
+    files = "".join(f"- config_name: {name}\n  data_files: {name}.csv\n" for name in ("first", "second"))
+    write(folder / "README.md", f"---\nconfigs:\n{files}---\n")
+    monkeypatch.setattr("datasets.load_dataset_builder", lambda path, **more: build(str(folder), **more))
+    assert load_tables("owner/name:second")["train"]["text"][:] == ["second"]
+    with pytest.raises(ValueError, match=r"available configs.*OWNER/NAME:CONFIGURATION\.$") as error:
+        load_tables("owner/name")
+    assert "\n" not in str(error.value)
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(ValueError, match="is a file of no known type: use one of"):
         load(write(tmp_path / "a.docx", "x"))
