@@ -186,14 +186,21 @@ class Split:
         return {"seed": seed, "report_to": "none", **{name: getattr(self.study.training, name) for name in same}}
 
     def train_judge(
-        self, name: str, train: datasets.Dataset, seed: int, num_rows: int, held_out: datasets.Dataset | None = None
+        self,
+        name: str,
+        train: datasets.Dataset,
+        seed: int,
+        num_rows: int,
+        held_out: datasets.Dataset | None = None,
+        **known_by: str,
     ) -> Any:
         """
         Trains a classifier that takes no part in the comparison, for as many steps as an arm with a generator and
-        `num_rows` labelled rows; returns it as a judge. Its stage keeps how accurate it is on `held_out`.
+        `num_rows` labelled rows; returns it as a judge. Its stage keeps how accurate it is on `held_out`, and is
+        recognised by what `known_by` says of its rows, too.
         """
         steps = self.study.augmented_steps(num_rows)
-        identity = self.study.classifier_identity | {"max_steps": str(steps)}
+        identity = self.study.classifier_identity | {"max_steps": str(steps)} | known_by
 
         def work(folder: Path) -> dict[str, Any]:
             evaluations = {} if held_out is None else {HELD_OUT: held_out}
@@ -216,7 +223,9 @@ class Split:
         for k, (others, fold) in enumerate(self._folds(folds)):
             held_out.append(self.train.select(fold))
             rows = self.train.select(others)
-            judges.append(self.train_judge(f"judge-{k}", rows, k, len(self.train), held_out[k]))
+            # Of another number of folds it would know rows of the fold that it is to judge.
+            known_by = {"judge_folds": str(folds)}
+            judges.append(self.train_judge(f"judge-{k}", rows, k, len(self.train), held_out[k], **known_by))
         return OutOfFoldJudge(judges, self.study.classifier.nearest_fold(held_out, self.judge))
 
     @cached_property

@@ -10,6 +10,7 @@ from hf_augment.seeding import derive_seed
 from hf_augment.study import split as module
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.split import HELD_OUT, Split, check_folds, classifier_seed
+from hf_augment.study.stages import Stages
 
 
 def test_every_split_and_seed_has_a_classifier_seed_of_its_own():
@@ -78,6 +79,18 @@ def test_an_out_of_fold_judge_has_not_seen_the_rows_that_it_judges(study):
         assert len(own) == 4
         held_out += own
     assert sorted(held_out) == everything
+
+
+def test_a_judge_of_another_number_of_folds_is_not_taken_for_one_of_these(study):
+    """It would have learned rows of the fold that it is to judge."""
+    study.stages = Stages(study.folder)
+    split = Split(study, 1)
+    split.out_of_fold_judge(2)
+    again = split.out_of_fold_judge(2)
+    assert len(again.judges) == 2
+    assert study.stages.reused == ["split-1/judge-0", "split-1/judge-1"]
+    with pytest.raises(ValueError, match="judge-0 was made with judge_folds='2', and now it is '3': pass what it was"):
+        split.out_of_fold_judge(3)
 
 
 def test_judges_are_trained_as_long_as_an_arm_and_with_the_seeds_of_their_split(study):
