@@ -307,6 +307,11 @@ class Arm:
         """Whether filters judge its examples."""
         return callable(self.filters) or len(self.filters) > 0
 
+    def training_identity(self) -> dict[str, str]:
+        """Returns what its trainings depend on beside rows and examples, where that is set."""
+        augment = {} if self.augment is None else {"augment": self.augment}
+        return augment | ({"guarded": "True"} if self.guarded else {})
+
     def filters_identity(self) -> dict[str, str]:
         """Returns the values that the filters depend on, beside rows and judges."""
         if callable(self.filters):

@@ -136,7 +136,7 @@ class Study(Basis):
 
     def arm_identity(self, arm: Arm) -> dict[str, str]:
         """The runs of an arm."""
-        found = self.run_identity
+        found = self.run_identity | arm.training_identity()
         if arm.probe:
             fed = self.arm_identity(self.arms[arm.probe]) if isinstance(arm.probe, str) else {}
             return found | fed | {"probe": str(arm.probe)}

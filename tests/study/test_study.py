@@ -419,6 +419,16 @@ def test_what_is_changed_is_done_again_alone_or_refused_with_words(make):
     assert more.stages.reused == ["split-0/baseline-0", "split-0/baseline_same_steps-0"]
 
 
+def test_an_arm_that_is_augmented_in_another_way_or_guarded_is_another_one(make):
+    study = make([], {"eval_strategy": "steps", "eval_steps": 1}, curve_rows=4)
+    plain = study.arm_identity(Arm("other"))
+    assert study.arm_identity(Arm("other", augment="eda")) == plain | {"augment": "eda"}
+    source = Given(TEXT.generator(), "said")
+    plain = study.arm_identity(Arm("other", source))
+    assert study.arm_identity(Arm("other", source, guarded=True)) == plain | {"guarded": "True"}
+    assert study.arm_identity(Arm("other", source, augment="eda")) == plain | {"augment": "eda"}
+
+
 def test_arms_of_a_split_share_rows_and_seed_and_nothing_else_is_shared(make, monkeypatch):
     fitted = []
 
