@@ -106,6 +106,8 @@ class LearnedSource(Source):
     def learned(self, split: Split) -> dict[str, Any]:
         """Returns what `train` returned; trains the generator if that has not been done."""
         identity = split.study.rows_identity | split.study.device_identity | self.identity()
+        if getattr(self, "style_rows", 0):
+            identity |= split.unlabelled_identity
         return split.stage(f"{self.name}-generator", identity, lambda folder: self.train(split, folder))
 
     def open(self, split: Split) -> Generator:

@@ -167,6 +167,14 @@ class Split:
         data = self.study.data
         return self.apart[1].remove_columns("label") if data.unlabelled is None else data.unlabelled
 
+    @property
+    def unlabelled_identity(self) -> dict[str, str]:
+        """What the rows without labels depend on beside `rows_identity`: training rows that are watched are not."""
+        if self.study.data.unlabelled is not None:
+            return {}
+        watched = self.apart[0]
+        return {"curve_rows": "none, by eval_strategy=no" if watched is None else str(len(watched))}
+
     def stage(self, name: str, identity: dict[str, str], work: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
         """Does a stage of the split once; see [`Stages.run`]."""
         return self.study.stages.run(f"{self.folder.name}/{name}", identity, work)

@@ -17,6 +17,7 @@ from hf_augment.seeding import isolated_rng
 from hf_augment.study.image import ImageFilters, write_samples
 from hf_augment.study.image_classifier import CLASSIC, ImageClassifier
 from hf_augment.study.image_settings import ImageExperimentArguments
+from hf_augment.study.image_sources import TrainedDCGAN
 from hf_augment.study.split import REFERENCE
 from recipes.cifar10 import build
 from tests.toys import IMAGE, assert_equal_weights, weights
@@ -306,6 +307,22 @@ def test_a_dcgan_learns_beside_images_without_labels(make):
     assert len(set(learned.values())) == 3
     assert rejected[0] < rejected[99] == 14
     assert rejected[4] >= 4
+
+
+def test_a_dcgan_that_learned_beside_other_images_is_not_gone_on_with(make, monkeypatch):
+    monkeypatch.setattr(TrainedDCGAN, "train", lambda self, split, folder: {"steps": 1})
+
+    def learned(style_rows, **watched):
+        study = make(train_per_class=3, generator_style_rows=style_rows, **watched)
+        return study.arms["trained"].source.learned(study.split(0))
+
+    watched = {"eval_strategy": "steps", "eval_steps": 1, "curve_rows": 4}
+    assert learned(4) == learned(4)
+    with pytest.raises(ValueError, match="curve_rows='none, by eval_strategy=no', and now it is '4'"):
+        learned(4, **watched)
+    shutil.rmtree(make().folder)
+    # Without them it depends on the labelled ones alone.
+    assert learned(0) == learned(0, **watched)
 
 
 @pytest.mark.parametrize("name", CLASSIC)

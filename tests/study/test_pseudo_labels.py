@@ -1,5 +1,6 @@
 """Rows without labels as an arm: what is kept of them, what is said, and that the study knows when they change."""
 
+import shutil
 from typing import Any
 
 import datasets
@@ -22,21 +23,19 @@ def study(tmp_path):
     for part in (tokenizer, tiny_classifier(tokenizer=tokenizer)):
         part.save_pretrained(tmp_path / "tiny")
 
-    def make(kind=TEXT, unlabelled=60, arms=None, steps=6, synthetic_feedback=0, logging_steps=500, **how):
+    def make(kind=TEXT, unlabelled=60, arms=None, training=None, **how):
         train, test = split_by_label(kind.rows(60), 0.25, seed=0)
         more = None if unlabelled is None else kind.rows(unlabelled, seed=2).remove_columns("label")
         data = LabelledData(train, {"test": test}, unlabelled=more)
         training = AugmentingTrainingArguments(
             str(tmp_path / "run"),
             per_device_train_batch_size=8,
-            max_steps=steps,
-            synthetic_feedback=synthetic_feedback,
-            logging_steps=logging_steps,
             save_strategy="no",
             synthetic_shard_size=8,
             synthetic_reuse=3,
             use_cpu=True,
             remove_unused_columns=kind is TEXT,
+            **{"max_steps": 6} | (training or {}),
         )
         classifier: Any = ImageClassifier(data.label_names, (8, 8, 3), width=2)
         if kind is TEXT:
@@ -69,7 +68,8 @@ def test_rows_without_a_label_are_shown_with_the_one_that_the_probe_gives_them(k
 def test_what_the_judge_said_of_a_row_decides_what_is_chosen_and_how_it_weighs(kind, study):
     names = ("_static", "_reducible", "_reducible_weighted")
     variants = {arm.name.removeprefix("pseudo_labels"): arm for arm in variants_of(PseudoLabels(), ())}
-    made = study(kind, arms=[variants[name] for name in names], steps=24, synthetic_feedback=4, logging_steps=8)
+    rounds = {"max_steps": 24, "synthetic_feedback": 4, "logging_steps": 8}
+    made = study(kind, arms=[variants[name] for name in names], training=rounds)
     made.run()
     curves = [made.train(0, f"pseudo_labels{name}", 0)["curve"] for name in names]
     assert curves[0] != curves[1] != curves[2]
@@ -163,6 +163,23 @@ def test_other_rows_are_another_study(study):
     name = "contents of unlabelled"
     assert before.rows_identity[name] != after.rows_identity[name]
     assert name not in study(unlabelled=None, arms=[]).rows_identity
+
+
+def test_rows_without_labels_are_others_where_other_rows_are_watched(study):
+    """What is kept of a stage are numbers of rows."""
+
+    def labelled(unlabelled=None, eval_strategy="no"):
+        training = {"eval_strategy": eval_strategy}
+        made = study(unlabelled=unlabelled, training=training, train_per_class=5, curve_rows=8)
+        return PseudoLabels()._labelled(made.split(0))
+
+    assert labelled() == labelled()
+    was = "pseudo_labels-rows was made with curve_rows='none, by eval_strategy=no', and now it is '8'"
+    with pytest.raises(ValueError, match=was):
+        labelled(eval_strategy="epoch")
+    # Those that are given are the same, whatever is watched.
+    shutil.rmtree(study().folder)
+    assert labelled(60) == labelled(60, "epoch")
 
 
 def test_pairs_without_labels_become_texts_too():
