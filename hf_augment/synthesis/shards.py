@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from hf_augment.files import read_json, write_atomically, write_json
+from hf_augment.filters.unencodable import Unencodable
 from hf_augment.synthesis.columns import as_dataset, decode, encode
 from hf_augment.synthesis.guides import Guides
 
@@ -311,15 +312,16 @@ def acceptance(accounts: list[Shard]) -> dict[str, float]:
         accounts (`list[Shard]`): Shards or their accounts.
 
     Returns:
-        `dict[str, float]`: `acceptance`, `acceptance_{filter}` in the filters' order, `per_second`; each share in
-        `[0, 1]`. Empty without a candidate.
+        `dict[str, float]`: `acceptance`, `acceptance_{filter}` in the filters' order, but for those that nothing
+        reached, `per_second`; each share in `[0, 1]`. Empty without a candidate.
     """
     candidates = sum(account.candidates for account in accounts)
     if not candidates:
         return {}
     figures, left = {}, candidates
     for name, count in rejections(accounts).items():
-        figures[f"acceptance_{name}"] = (left - count) / left if left else 0.0
+        if left:
+            figures[f"acceptance_{name}"] = (left - count) / left
         left -= count
     seconds = sum(account.seconds for account in accounts)
     return {"acceptance": left / candidates, **figures, "per_second": left / max(seconds, 1e-9)}
@@ -331,7 +333,9 @@ def rejections(accounts: Iterable[Shard]) -> dict[str, int]:
     for account in accounts:
         for name, count in account.rejected.items():
             rejected[name] += count
-    return dict(rejected)
+    # The first filter of all is named by those shards alone in which it rejected something.
+    first = {name: rejected.pop(name) for name in [Unencodable.name] if name in rejected}
+    return first | rejected
 
 
 def _packed(value: Any) -> Any:

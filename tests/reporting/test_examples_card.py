@@ -16,6 +16,12 @@ def test_filters_are_told_with_what_reached_them():
     assert filter_rows(ACCOUNTS) == [["fluency", "16", "2"], ["label_agreement", "14", "7"]]
 
 
+def test_what_cannot_be_encoded_is_told_first_whichever_shard_had_it():
+    torn = Shard(2, candidates=4, rejected={"unencodable": 1, "fluency": 0, "label_agreement": 0})
+    expected = [["unencodable", "20", "1"], ["fluency", "19", "2"], ["label_agreement", "17", "7"]]
+    assert filter_rows([*ACCOUNTS, torn]) == filter_rows([torn, *ACCOUNTS]) == expected
+
+
 def test_the_card_has_the_counts_and_the_files():
     files = {"default": "data/train.parquet", "rejected": "rejected/train.parquet"}
     text = examples_card("owner/tickets", "text", "lm", 5, {"new": 3, "lost": 4}, ACCOUNTS, '{"seed": 1}', files)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from hf_augment.files import write_json
 from hf_augment.synthesis.prepared import PreparedShards
-from hf_augment.synthesis.shards import Shard, ShardStore, acceptance
+from hf_augment.synthesis.shards import Shard, ShardStore, acceptance, rejections
 from hf_augment.training.preparing import RowMaker
 from hf_augment.training.task import ClassTask
 from tests.toys import (
@@ -121,8 +121,23 @@ def test_acceptance_is_a_share_of_what_reached_each_filter():
     ]
     expected = {"acceptance": 0.3, "acceptance_fluency": 0.6, "acceptance_near_duplicates": 0.5, "per_second": 1.5}
     assert acceptance(accounts) == pytest.approx(expected)
-    assert acceptance([Shard(0, candidates=2, rejected={"a": 2, "b": 0}, seconds=1.0)])["acceptance_b"] == 0
     assert acceptance(accounts[2:]) == {}
+
+
+def test_a_filter_that_nothing_reached_has_no_share():
+    nothing_left = acceptance([Shard(0, candidates=2, rejected={"a": 2, "b": 0}, seconds=1.0)])
+    assert nothing_left == {"acceptance": 0.0, "acceptance_a": 0.0, "per_second": 0.0}
+
+
+def test_the_order_of_shards_does_not_change_what_reached_a_filter():
+    """What cannot be encoded never reached the filters, also where no shard before had any of it."""
+    with_it = Shard(0, candidates=100, rejected={"unencodable": 50, "fluency": 50, "label_agreement": 0}, seconds=1.0)
+    without = Shard(1, candidates=100, rejected={"fluency": 0, "label_agreement": 50}, seconds=1.0)
+    expected = {"unencodable": 50, "fluency": 50, "label_agreement": 50}
+    for accounts in ([with_it, without], [without, with_it]):
+        assert list(rejections(accounts).items()) == list(expected.items())
+        assert acceptance(accounts)["acceptance_label_agreement"] == 0.5
+        assert acceptance(accounts)["acceptance_unencodable"] == 0.75
 
 
 def test_a_store_of_nothing_says_so(store):
