@@ -133,8 +133,8 @@ def _dataset_type(name: str, taken: set[str]) -> str:
 
 
 def _test_split(results: Results) -> str | None:
-    """The split that the test rows are, or `None` if they were held out of another one."""
+    """The split that the test rows are, or `None` if they were held out of another one, or nothing says which."""
     settings = results.settings
-    split = plain(str(settings.get("test_split", results.test)))
+    split = plain(str(settings.get("test_split")))
     held_out = split == "None" or str(settings.get("group_column")) != "None"
     return None if held_out else split or None
