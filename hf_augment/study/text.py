@@ -32,6 +32,10 @@ from hf_augment.study.style import learned_rows
 from hf_augment.study.text_sources import PromptedLanguageModel
 
 
+#: How a language model that is not asked for labels tells classes apart: by p(text | label).
+BY_LIKELIHOOD = "by how likely it finds a text under each label"
+
+
 def load_text_data(args: Any, seed: int) -> LabelledData:
     """
     Loads all texts; every name, column and label is checked here, before anything is trained. `args` are
@@ -175,7 +179,7 @@ def zero_shot(
 ) -> tuple[list[str], dict[str, float]]:
     """
     Returns how well a prompted model itself tells the classes apart on `count` test texts: notes, and
-    [`Results.zero_shot`].
+    [`Results.zero_shot`], by its answers if it is asked, else by how likely it finds a text under each label.
     """
     first = study.split(0)
     rows = sample_rows(study.data.evaluations["test"], count, derive_seed(first.seed, "zero_shot"))
@@ -196,13 +200,13 @@ def zero_shot(
     question = {} if asked is None else {"template": asked.template, "opinions": str(asked.opinions)}
     known = study.stages.run("zero-shot", study.rows_identity | source.identity() | identity | question, work)
     notes = [
-        f"The {source.name} model itself, as a zero-shot classifier: accuracy {known['accuracy']:.3f} on "
-        f"{known['n']} test texts. Its knowledge of the task is what its texts can pass on."
+        f"The {source.name} model itself, as a zero-shot classifier {BY_LIKELIHOOD}: accuracy "
+        f"{known['accuracy']:.3f} on {known['n']} test texts. Its knowledge of the task is what its texts can pass on."
     ]
     if asked is not None:
         notes.append(
-            f"That is by p(text | label). Asked for the label of the same texts it is right on {known['asked']:.3f}, "
-            f"and after labelled texts of the first split on {known['shown']:.3f}."
+            f"Asked for the label of the same texts it is right on {known['asked']:.3f}, and after labelled texts of "
+            f"the first split on {known['shown']:.3f}."
         )
-    asked_words = f"the model of {source.name}, asked ({known['n']} rows)"
-    return notes, {asked_words: known.get("asked", known["accuracy"])}
+    how = BY_LIKELIHOOD if asked is None else "asked"
+    return notes, {f"the model of {source.name}, {how} ({known['n']} rows)": known.get("asked", known["accuracy"])}
