@@ -252,12 +252,36 @@ def compare_all(
         arms = [arm for arm in dict.fromkeys(run.arm for run in runs) if arm != reference]
     if len({*arms, reference}) <= len(arms):
         raise ValueError(f"arms={list(arms)} has an arm twice or {reference=}: name every other arm once.")
-    found = [_compare(runs, arm, reference, evaluation, seed, family=len(arms)) for arm in arms]
+    return compare_pairs(runs, [(arm, reference) for arm in arms], evaluation, seed)
+
+
+def compare_pairs(
+    runs: Sequence[ArmRun], pairs: Sequence[tuple[str, str]], evaluation: str, seed: int = 0
+) -> list[Difference]:
+    """
+    Compares the first with the second arm of each pair, as [`compare`] does, and corrects the verdicts for the number
+    of pairs, as [`compare_all`] does for that of arms.
+
+    Raises:
+        ValueError: As for [`compare`].
+    """
+    found = [_compare(runs, arm, reference, evaluation, seed, family=len(pairs)) for arm, reference in pairs]
     corrected = holm([difference.p_value for difference in found])
     return [replace(difference, p_holm=p) for difference, p in zip(found, corrected, strict=True)]
 
 
+def _distinct(runs: Sequence[ArmRun], *arms: str) -> list[ArmRun]:
+    """The runs without copies: where neither arm is trained, all seeds of a split are one."""
+    if any(run.steps for run in runs if run.arm in arms):
+        return list(runs)
+    first: dict[tuple[str, int], ArmRun] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
+        first.setdefault((run.arm, run.split), run)
+    return list(first.values())
+
+
 def _compare(runs: Sequence[ArmRun], arm: str, reference: str, evaluation: str, seed: int, family: int) -> Difference:
+    runs = _distinct(runs, arm, reference)
     pairs, right, baseline = _paired(runs, arm, reference, evaluation)
     splits = np.array([split for split, _ in pairs])
     several = len(set(splits)) > 1

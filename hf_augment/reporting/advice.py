@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hf_augment.blending.schedule import LEAST_SHOWN
 from hf_augment.evaluation.comparison import Difference, best_of
 from hf_augment.reporting.cautions import (
     LEAST_ACCEPTED,
@@ -14,6 +15,7 @@ from hf_augment.reporting.cautions import (
     warmup_steps,
 )
 from hf_augment.reporting.results import REAL_ROWS, Results
+from hf_augment.sentences import named
 
 
 #: More advice than this nobody follows at once.
@@ -52,7 +54,7 @@ def _learn(results: Results) -> Iterator[str]:
         rate = results.settings.get("learning_rate", "unknown")
         yield (
             f"Raise learning_rate (now {rate}) or {_length(results)[0]}: in {steps} steps {results.reference} learned "
-            "nothing that a generator could add to."
+            "nothing that could be told from chance."
         )
 
 
@@ -123,9 +125,16 @@ def _label_more(results: Results) -> Iterator[str]:
 
 def _take_the_probe(results: Results) -> Iterator[str]:
     probe = results.probe
-    others = (results.reference, *results.tried)
-    if probe and results.accuracy(probe) >= max(map(results.accuracy, others)):
-        yield f"Use {probe}, or train the classifier in another way: nothing here was better, and it takes seconds."
+    if probe is None:
+        return
+    better = [arm for arm in results.arms if results.accuracy(arm) > results.accuracy(probe)]
+    if all(results.models.get(arm) == REAL_ROWS for arm in better):
+        but = f" but more labelled rows ({named(better)})" if better else ""
+        seconds = results.mean(probe, lambda run: run.seconds)
+        yield (
+            f"Use {probe}, or train the classifier in another way: nothing here was better{but}, and it takes "
+            f"{seconds:.0f} s."
+        )
 
 
 def _ask_the_model(results: Results) -> Iterator[str]:
@@ -154,7 +163,8 @@ def _judge_better(results: Results) -> Iterator[str]:
     option = results.settings.get("label_judge")
     if known is None:
         # A judge of what has not learned the labelled rows is a run of the reference, or of the probe of these rows.
-        judge = "probe" if option != "classifier" and "probe" in results.arms else results.reference
+        learned = option == "classifier" or results.settings.get("min_label_probability", "None") != "None"
+        judge = "probe" if not learned and "probe" in results.arms else results.reference
         known, how_known = results.accuracy(judge), f"on {results.test}"
     judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]
     if judged and option != "prompted" and known - chance < ABLE_JUDGE * (1 - chance):
@@ -174,4 +184,7 @@ def _length(results: Results) -> tuple[str, str]:
 
 
 def _best(results: Results) -> Difference | None:
-    return best_of(results.on(results.test, results.tried))
+    tried = results.on(results.test, results.tried)
+    # Of what was shown next to nothing nothing is known; of one pair of runs, less than of several.
+    shown = [d for d in tried if d.shown is None or d.shown >= LEAST_SHOWN]
+    return best_of([d for d in shown if d.pairs > 1] or shown)

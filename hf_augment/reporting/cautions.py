@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -91,22 +91,48 @@ def strictest_filter(results: Results, arm: str) -> tuple[str, float]:
 
 def at_chance(results: Results, arm: str) -> bool:
     """
-    Whether an arm cannot be told from one that always answers the most frequent class: whether the exact binomial test
-    of its mean number of right answers against that class's share of the test rows (the "no information rate" of
-    Kuhn 2008, Journal of Statistical Software 28) has a one-sided p-value of 5 % or more. `False` where the classes of
-    the test rows are not known.
+    Whether an arm cannot be told from one that answers the classes as often as it does, but does not look at the rows:
+    whether the exact binomial test of its mean number of right answers against the share that would be right so (the
+    agreement by chance of Cohen 1960, Educational and Psychological Measurement 20, 37-46) has a one-sided p-value of
+    5 % or more. `False` where the classes of the test rows are not known.
     """
-    rows, (name, share) = sum(results.support().values()), results.majority()
+    if not results.majority()[0]:
+        return False
+    support = results.support()
+    rows = sum(support.values())
+    chance = float(np.mean([_by_chance(run.classes.get(results.test, {}), support) for run in results.of_arm(arm)]))
     right = round(results.accuracy(arm) * rows)
-    return bool(name) and bool(stats.binomtest(right, rows, share, "greater").pvalue >= LEVEL)
+    return bool(stats.binomtest(right, rows, min(chance, 1.0), "greater").pvalue >= LEVEL)
+
+
+def _by_chance(classes: Mapping[str, Mapping[str, float]], support: Mapping[str, float]) -> float:
+    """The share of test rows that would be right by chance, of a run's figures by class."""
+    rows, found, left, largest = sum(support.values()), 0.0, sum(support.values()), 0.0
+    for name, of_class in support.items():
+        figures = classes.get(name, {})
+        if figures.get("precision") and (answered := figures["recall"] * of_class / figures["precision"]):
+            found += of_class * answered
+            left -= answered
+        else:
+            largest = max(largest, of_class)
+    # How often each class was answered that was never right is not known: the commonest of them is taken.
+    return (found + max(left, 0.0) * largest) / rows**2
 
 
 def only_chance(results: Results, arms: Sequence[str]) -> list[str]:
-    """Arms that cannot be told from always answering the most frequent class."""
-    found = [f"{arm} ({100 * results.accuracy(arm):.1f} %)" for arm in arms if at_chance(results, arm)]
+    """Arms that cannot be told from chance, and others with less than always answering the most frequent class."""
     name, share = results.majority()
-    told = f"cannot be told from always answering {name!r} ({100 * share:.1f} %)"
-    return [f"At chance: {named(found)} {told}."] if found else []
+    figures = {arm: f"{arm} ({100 * results.accuracy(arm):.1f} %)" for arm in arms}
+    lost = [arm for arm in arms if at_chance(results, arm)]
+    beaten = [arm for arm in arms if arm not in lost and results.accuracy(arm) < share]
+    found = []
+    if lost:
+        which = named(figures[arm] for arm in lost)
+        found.append(f"At chance: {which} cannot be told from answers that do not look at the rows.")
+    if beaten:
+        which = named(figures[arm] for arm in beaten)
+        found.append(f"Less accurate than always answering {name!r} ({100 * share:.1f} %): {which}.")
+    return found
 
 
 def endless_warmup(results: Results, arms: Sequence[str]) -> list[str]:

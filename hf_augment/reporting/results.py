@@ -22,6 +22,8 @@ Record = TypeVar("Record")
 
 #: What `models` names for an arm whose further rows are real ones: the ceiling of what a generator could bring.
 REAL_ROWS = "real rows"
+#: With what it begins for an arm whose further rows are real ones that a judge has labelled.
+UNLABELLED_ROWS = "rows without labels"
 
 
 @dataclass(frozen=True)
@@ -163,18 +165,29 @@ class Results:
     @property
     def probe(self) -> str | None:
         """The most accurate linear classifier on frozen features that was shown real rows alone."""
-        probes = [arm for arm in self.arms if not any(r.steps or r.shown is not None for r in self.of_arm(arm))]
+        probes = [arm for arm in self._untrained if all(run.shown is None for run in self.of_arm(arm))]
         return max(probes, key=self.accuracy, default=None)
 
     @property
     def tried(self) -> list[str]:
         """
-        The arms that are to help: those behind the reference that are compared with it, but for a probe and the
-        ceiling of real rows.
+        The arms that are to help: those behind the reference that are compared with it, but for the ceiling of real
+        rows, and for probes, which are to help a probe: what these have beside a trained classifier is not what a
+        generator brings.
         """
         behind = self.arms[self.arms.index(self.reference) + 1 :]
-        compared = {difference.arm for difference in self.on(self.test)} - {self.probe}
+        compared = {difference.arm for difference in self.on(self.test)} - {*self._untrained}
         return [arm for arm in behind if self.models.get(arm) != REAL_ROWS and arm in compared]
+
+    @property
+    def fed_probes(self) -> list[str]:
+        """Probes that were shown synthetic rows, too."""
+        fed = [arm for arm in self._untrained if all(run.shown is not None for run in self.of_arm(arm))]
+        return [arm for arm in fed if self.models.get(arm) != REAL_ROWS]
+
+    @property
+    def _untrained(self) -> list[str]:
+        return [arm for arm in self.arms if not any(run.steps for run in self.of_arm(arm))]
 
     def accuracy(self, arm: str) -> float:
         """Mean accuracy of an arm on the test set."""
@@ -206,13 +219,20 @@ class Results:
         """Runs of an arm."""
         return [run for run in self.runs if run.arm == arm]
 
+    def distinct(self, arm: str) -> list[ArmRun]:
+        """Runs of an arm that are no copies: where it is not trained, all seeds of a split are one."""
+        runs = sorted(self.of_arm(arm), key=lambda run: (run.split, run.seed))
+        if any(run.steps for run in runs):
+            return runs
+        return list({run.split: run for run in reversed(runs)}.values())[::-1]
+
     def mean(self, arm: str, value: Callable[[ArmRun], float]) -> float:
         """Mean of a figure over the runs of an arm."""
         return float(np.mean([value(run) for run in self.of_arm(arm)]))
 
     def metric(self, arm: str, evaluation: str, name: str) -> list[float]:
-        """A metric of each run of an arm; empty unless all runs have it and it is finite."""
-        values = [run.metrics.get(evaluation, {}).get(name, math.nan) for run in self.of_arm(arm)]
+        """A metric of each distinct run of an arm; empty unless all runs have it and it is finite."""
+        values = [run.metrics.get(evaluation, {}).get(name, math.nan) for run in self.distinct(arm)]
         return values if all(map(math.isfinite, values)) else []
 
     def robustness(self, evaluation: str) -> dict[str, dict[str, list[float]]]:
@@ -264,6 +284,11 @@ class Results:
     def generator(self, arm: str) -> str | None:
         """Name of what generates for the arm, or `None` if nothing does."""
         return self.models.get(arm) if arm != "classifier" else None
+
+    def is_generated(self, arm: str) -> bool:
+        """Whether a generator made further rows of the arm: not where all of them are real ones."""
+        parts = (self.generator(arm) or REAL_ROWS).split(" and ")
+        return not all(part == REAL_ROWS or part.startswith(UNLABELLED_ROWS) for part in parts)
 
     def best_arm(self, among: Sequence[str] | None = None) -> str:
         """The most accurate of the arms that help, or the reference if none does; a probe if it is more accurate."""

@@ -30,7 +30,11 @@ def data_table(results: Results) -> TableRows:
     more = len(data.label_names) - MAX_LABELS
     counts = {"arm": len(results.arms), "split": len({r.split for r in runs}), "seed": len({r.seed for r in runs})}
     counts |= {"run": len(runs)}
-    models = {f"Generator of {arm}": name for arm, name in results.models.items() if arm != "classifier"}
+    models = {
+        f"{'Generator' if results.is_generated(arm) else 'Further rows'} of {arm}": name
+        for arm, name in results.models.items()
+        if arm != "classifier"
+    }
     rows: Rows = [
         ("Data", " - ".join(part for part in (data.name, data.note) if part)),
         ("Classes", f"{labels} and {more} more" if more > 0 else labels),
@@ -55,13 +59,20 @@ def cost_table(results: Results) -> TableRows:
             f"{of_arm:.0f}",
             f"{of_arm / reference:.2f} ×" if reference else "-",
             f"{100 * results.mean(arm, lambda run: run.wait):.1f} %",
-            figure(results.generating.get(arm), 0),
+            _generating(results, arm),
             figure(results.acceptance.get(arm, {}).get("per_second"), 2),
         )
         for arm, of_arm in seconds.items()
     ]
     header = ("arm", "steps", "seconds", "relative", "waiting", "generating, s", "accepted/s")
     return f"Time of a run, relative to {results.reference}", header, rows
+
+
+def _generating(results: Results, arm: str) -> str:
+    """The seconds that an arm's examples took; those among which it chooses are other arms' candidates, too."""
+    if arm not in results.generating and results.is_generated(arm):
+        return "not counted"
+    return figure(results.generating.get(arm), 0)
 
 
 def acceptance_table(results: Results, arm: str) -> TableRows:
@@ -105,7 +116,7 @@ def arm_table(results: Results, evaluation: str) -> TableRows:
     header = ("arm", "n", "steps", "accuracy", "F1 macro", "ECE")
     rows: Rows = []
     for arm in results.arms:
-        runs, row = results.of_arm(arm), []
+        runs, row = results.distinct(arm), []
         for name in ("accuracy", "f1_macro", "expected_calibration_error"):
             values = results.metric(arm, evaluation, name)
             deviation = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""

@@ -115,8 +115,9 @@ def generate(options: argparse.Namespace) -> Path:
     made = sum(account.candidates for account in accounts)
     if made == sum(sum(account.rejected.values()) for account in accounts):
         raise ValueError(
-            f"Of {made} candidates filters accepted none, so there is nothing to write: pass another "
-            "--generator_model, --descriptions of the classes, or more labelled rows for the judge."
+            f"Of {made} candidates filters accepted none, so there is nothing to write: pass "
+            f"{'' if data.kind == 'image' else 'another --generator_model, --descriptions of the classes, or '}"
+            "more labelled rows for the judge."
         )
     rows = as_opened(study.data, store, options.examples)
     (source,) = (source for source in study.sources() if source.name == name)

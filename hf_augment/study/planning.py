@@ -110,7 +110,9 @@ def afford(
         poorer, study, costs, work = design(LEAST)
         rounds = min(work.rounds(costs, left, processes), 1)
     _tell(study, rounds, options, wanted, needed)
-    known = {"fitting": max(1, min(rounds, wanted)), "not_tried": slow}
+    why = "since there was no time for it (more --minutes, or --arms with it and fewer others)"
+    given_up = {arm: why for arm in experiment.arms if arm not in poorer.arms}
+    known = {"fitting": max(1, min(rounds, wanted)), "not_tried": slow | given_up}
     usual = experiment.training["max_steps"]
     if poorer.training["max_steps"] < usual:
         known["usual_steps"] = usual
@@ -276,15 +278,16 @@ def _tell(study: Study, rounds: int, options: argparse.Namespace, wanted: int, n
         rule = "all the same" if options.seeds else "as far as the time allows, one run at least"
         say(
             f"{counted(wanted, 'run')} of each would take some {math.ceil(needed / 60)} minutes, done {rule}. "
-            "Fewer --arms, --max_steps or --max_new_tokens take less."
+            f"Fewer --arms{'' if study.classifier.kind == 'image' else ', --max_new_tokens'} or --max_steps take less."
         )
     if study.splits == 2:
         say("Two draws tell little of others, however many runs they have: --splits 3 or more would.")
     if (rounds := options.seeds or rounds) * study.splits > 1:
         seen = detectable_points(rounds, tests, arms, study.splits)
+        found = f"a difference of some {seen:.0f} points in four of five such comparisons"
         say(
-            f"With {tests} test rows, {rounds * study.splits} pairs of runs would find a difference of some "
-            f"{seen:.0f} points in four of five such comparisons."
+            f"With {tests} test rows, {rounds * study.splits} pairs of runs would find "
+            f"{found if seen <= 100 else 'no difference, however large, that often enough'}."
         )
 
 

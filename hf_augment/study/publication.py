@@ -19,7 +19,7 @@ from accelerate import PartialState
 from rich.console import Console
 from rich.text import Text
 
-from hf_augment.evaluation.comparison import ArmRun, compare_all
+from hf_augment.evaluation.comparison import ArmRun, compare_pairs
 from hf_augment.files import read_json
 from hf_augment.hub.pushing import push
 from hf_augment.hub.staging import REPORT_FILES, Repository, stage
@@ -28,7 +28,7 @@ from hf_augment.neighbours.texts import COPY_SIMILARITY
 from hf_augment.progress import working
 from hf_augment.reporting.cards import render_card
 from hf_augment.reporting.report import write_report
-from hf_augment.reporting.results import REAL_ROWS, Data, Results
+from hf_augment.reporting.results import Data, Results
 from hf_augment.reporting.review import Neighbours, write_review
 from hf_augment.reporting.terminal import REVIEW_PAGE, closing_lines
 from hf_augment.study import identity
@@ -99,7 +99,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     name, classifier = short_names([data.name, study.classifier.name])
     notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_beside_static(study.runs)]
     more = more | {"notes": [*notes, *more.get("notes", [])]}
-    return Results.of_runs(
+    found = Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
         settings={key: _shown(value) for key, value in shown.items()},
         runs=study.runs,
@@ -115,6 +115,9 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
         models={"classifier": classifier, **_models(arms)},
         **more,
     )
+    made = found.generating
+    # What a probe learns was made for the arm that it names, and would have to be made for the probe alone, too.
+    return replace(found, generating=made | {name: made[of] for name, of in _fed(arms).items() if of in made})
 
 
 def data_of(study: Basis) -> Data:
@@ -141,8 +144,12 @@ def _models(arms: Mapping[str, Arm]) -> dict[str, str]:
         for name, arm in arms.items()
         if arm.source is not None
     }
-    probes = {name: arm.probe for name, arm in arms.items() if isinstance(arm.probe, str)}
-    return made_by | {name: REAL_ROWS for name, fed in probes.items() if made_by[fed] == REAL_ROWS}
+    return made_by | {name: made_by[of] for name, of in _fed(arms).items() if _source(arms[of]).real}
+
+
+def _fed(arms: Mapping[str, Arm]) -> dict[str, str]:
+    """Returns the probes that learn what another arm is shown, each with the name of that arm."""
+    return {name: arm.probe for name, arm in arms.items() if isinstance(arm.probe, str)}
 
 
 def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
@@ -153,9 +160,8 @@ def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
     sources = dict.fromkeys(arm[: arm.rindex("_static")] for arm in plain if arm.endswith(ends))
     chosen = [variant for variant in IN_ROUNDS if "_static" not in variant]
     pairs = [(source + end, static) for source in sources for end in chosen for static in static_of(source, end)]
-    return [
-        compare_all(runs, static, "test", [arm])[0].describe() for arm, static in pairs if {arm, static} <= arms.keys()
-    ]
+    there = [pair for pair in pairs if {*pair} <= arms.keys()]
+    return [difference.describe() for difference in compare_pairs(runs, there, "test")]
 
 
 def _judge_accuracy(study: Basis) -> float | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from hf_augment.evaluation import comparison
-from hf_augment.evaluation.comparison import ArmRun, Difference, compare, compare_all
+from hf_augment.evaluation.comparison import ArmRun, Difference, compare, compare_all, compare_pairs
 from hf_augment.evaluation.statistics import crossed_error
 
 
@@ -239,6 +239,28 @@ def test_arms_are_corrected_together():
     for names in (["a", "a"], ["a", "baseline"]):
         with pytest.raises(ValueError, match="has an arm twice or reference='baseline'"):
             compare_all(runs, "baseline", "test", arms=names)
+
+
+def test_pairs_of_arms_are_corrected_together():
+    runs = [run(arm, i, 0, np.arange(400) < 200 + 4 * i + g) for i in range(5) for arm, g in zip("abc", (0, 5, 9))]
+    found = compare_pairs(runs, [("b", "a"), ("c", "b"), ("c", "a")], "test")
+    alone = [compare(runs, *pair, "test") for pair in (("b", "a"), ("c", "b"), ("c", "a"))]
+    assert [(d.arm, d.reference, d.family) for d in found] == [("b", "a", 3), ("c", "b", 3), ("c", "a", 3)]
+    assert [d.p_value for d in found] == [d.p_value for d in alone]
+    assert [d.p_holm >= d.p_value for d in found] == [True] * 3
+    assert sum(d.p_holm for d in found) > sum(d.p_value for d in found)
+    assert compare_pairs(runs, [], "test") == []
+
+
+def test_seeds_of_what_is_not_trained_are_one_run():
+    def runs(arm, steps, gain):
+        made = [run(arm, i, seed, np.arange(400) < 200 + 4 * i + gain) for i in range(2) for seed in range(3)]
+        return [replace(one, steps=steps) for one in made]
+
+    probes = [*runs("probe", 0, 0), *runs("fed", 0, 9), *runs("trained", 40, 3)]
+    assert compare(probes, "fed", "probe", "test").pairs == 2
+    assert compare(probes[::-1], "fed", "probe", "test") == compare(probes, "fed", "probe", "test")
+    assert compare(probes, "trained", "probe", "test").pairs == 6
 
 
 def difference(mean=0.013, p=0.2, family=1, detectable=0.024, pairs=5, unit="splits and rows"):

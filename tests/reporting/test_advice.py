@@ -16,12 +16,12 @@ def test_nothing_to_improve():
 def test_a_classifier_that_learned_nothing():
     found = replace(compared(baseline=500, same_steps=510, instruct=900), settings={"learning_rate": "5e-05"})
     assert next_steps(found) == [
-        "Raise learning_rate (now 5e-05) or num_train_epochs: in 40 steps same_steps learned nothing that a generator "
-        "could add to."
+        "Raise learning_rate (now 5e-05) or num_train_epochs: in 40 steps same_steps learned nothing that could be "
+        "told from chance."
     ]
     assert next_steps(replace(found, settings={"learning_rate": "5e-05", "max_steps": "40"})) == [
-        "Raise learning_rate (now 5e-05) or max_steps: in 40 steps same_steps learned nothing that a generator could "
-        "add to."
+        "Raise learning_rate (now 5e-05) or max_steps: in 40 steps same_steps learned nothing that could be told "
+        "from chance."
     ]
     assert next_steps(replace(found, settings={"warmup_steps": "500"})) == [
         "Lower warmup_steps: 500 for 40 steps keep the learning rate low; a tenth of them is usual."
@@ -98,11 +98,20 @@ def test_what_more_labels_are_worth():
     assert next_steps(compared(**arms, real=840)) == []
 
 
+def test_what_was_not_tested_is_no_advice():
+    shown = {"prompted": 0.01, "trained": 1.0}
+    found = compared(same_steps=600, prompted=690, trained=602, shown=shown)
+    (said,) = [sentence for sentence in next_steps(found) if sentence.startswith("Compare more")]
+    assert "trained has +0.2" in said
+
+
 def test_a_probe_that_nothing_beats():
     arms = {"baseline": 500, "same_steps": 800, "instruct": 850, "steps": {"probe": 0}}
     assert next_steps(compared(**arms, probe=860)) == [
-        "Use probe, or train the classifier in another way: nothing here was better, and it takes seconds."
+        "Use probe, or train the classifier in another way: nothing here was better, and it takes 1 s."
     ]
+    (said,) = next_steps(compared(**arms, real=900, models={"real": "real rows"}, probe=860))[-1:]
+    assert said.endswith(": nothing here was better but more labelled rows (real), and it takes 1 s.")
     assert next_steps(compared(**arms, probe=840)) == []
     # The baseline may beat it where nothing that was tried does.
     assert next_steps(compared(**arms | {"same_steps": 900}, probe=860)) == []

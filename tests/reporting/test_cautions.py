@@ -67,7 +67,7 @@ def test_an_arm_at_chance():
     # Of 100 rows 60 are of one class: one-sided, 68 right answers have p = 0.061, 69 have 0.040.
     assert [at_chance(made(("base", right, {})), "base") for right in (30, 68, 69)] == [True, True, False]
     found = made(("base", 68, {}), ("gen", 69, {}))
-    assert cautions(found) == ["At chance: base (68.0 %) cannot be told from always answering 'c0' (60.0 %)."]
+    assert cautions(found) == ["At chance: base (68.0 %) cannot be told from answers that do not look at the rows."]
     # With several labels in a row there are more labels than rows, and chance is another thing.
     assert not at_chance(replace(found, data=Data(evaluations={"test": 70})), "base")
     found.runs[0].metrics["test"]["exact_match"] = 0.1
@@ -118,3 +118,32 @@ def test_classes_without_test_rows_and_never_recognised():
 def test_of_many_names_the_first_ones():
     assert named("abcde") == "a, b, c, d, e"
     assert named("abcdefg") == "a, b, c, d, e and 2 more"
+
+
+def seen(arm, answered):
+    """A run of an arm that answers `answered[i][j]` rows of class i with class j."""
+    table = np.array(answered, dtype=float)
+    right = table.diagonal()
+    figures = {
+        f"c{i}": {
+            "recall": right[i] / table[i].sum(),
+            "precision": right[i] / table[:, i].sum() if table[:, i].sum() else 0.0,
+            "support": float(table[i].sum()),
+        }
+        for i in range(len(table))
+    }
+    return arm, right.sum(), {"classes": {"test": figures}}
+
+
+def test_a_classifier_that_tells_a_rare_class_is_not_at_chance():
+    """It is right less often than one that always answers the common class, and knows much more."""
+    learned = seen("base", [[620, 280], [20, 80]])
+    lazy, blind = seen("lazy", [[900, 0], [100, 0]]), seen("blind", [[450, 450], [50, 50]])
+    found = made(learned, lazy, blind, rows=(900, 100))
+    assert [at_chance(found, arm) for arm in ("base", "lazy", "blind")] == [False, True, True]
+    assert cautions(found)[:2] == [
+        "At chance: lazy (90.0 %), blind (50.0 %) cannot be told from answers that do not look at the rows.",
+        "Less accurate than always answering 'c0' (90.0 %): base (70.0 %).",
+    ]
+    # What is never right may have been answered often: that is taken to be luck, not skill.
+    assert at_chance(made(seen("base", [[0, 10], [0, 10]]), rows=(10, 10)), "base")
