@@ -284,10 +284,10 @@ def _tell(study: Study, rounds: int, options: argparse.Namespace, wanted: int, n
         say("Two draws tell little of others, however many runs they have: --splits 3 or more would.")
     if (rounds := options.seeds or rounds) * study.splits > 1:
         seen = detectable_points(rounds, tests, arms, study.splits)
-        found = f"a difference of some {seen:.0f} points in four of five such comparisons"
+        found = f"a difference of some {seen:.0f} points" if seen <= 100 else "no difference, however large,"
         say(
-            f"With {tests} test rows, {rounds * study.splits} pairs of runs would find "
-            f"{found if seen <= 100 else 'no difference, however large, that often enough'}."
+            f"With {tests} test rows, {rounds * study.splits} pairs of runs would find {found} in four of five such "
+            "comparisons."
         )
 
 

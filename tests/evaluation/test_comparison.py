@@ -242,7 +242,8 @@ def test_arms_are_corrected_together():
 
 
 def test_pairs_of_arms_are_corrected_together():
-    runs = [run(arm, i, 0, np.arange(400) < 200 + 4 * i + g) for i in range(5) for arm, g in zip("abc", (0, 5, 9))]
+    gains = {"a": 0, "b": 5, "c": 9}
+    runs = [run(arm, i, 0, np.arange(400) < 200 + 4 * i + g) for i in range(5) for arm, g in gains.items()]
     found = compare_pairs(runs, [("b", "a"), ("c", "b"), ("c", "a")], "test")
     alone = [compare(runs, *pair, "test") for pair in (("b", "a"), ("c", "b"), ("c", "a"))]
     assert [(d.arm, d.reference, d.family) for d in found] == [("b", "a", 3), ("c", "b", 3), ("c", "a", 3)]
