@@ -68,7 +68,7 @@ def card_metadata(results: Results, kind: str, arm: str, data_files: str) -> Car
         library_name="transformers",
         metrics=list(dict.fromkeys(result.metric_type for result in eval_results)),
         pipeline_tag=task,
-        tags=["hf_augment", "generated_from_trainer", *(["synthetic-data"] if results.generator(arm) else [])],
+        tags=["hf_augment", "generated_from_trainer", *(["synthetic-data"] if results.is_generated(arm) else [])],
         model_name=f"{title} ({plain(arm)})",
         eval_results=eval_results,
     )

@@ -106,7 +106,7 @@ def limits(results: Results, arms: Sequence[str]) -> list[str]:
             '"No detectable effect" means that a true effect smaller than about the points for 80 % power may exist '
             'and was not seen; "not tested", that these runs cannot tell.'
         )
-    if any(results.generator(arm) for arm in arms):
+    if any(map(results.is_generated, arms)):
         said += [
             "What a generator knows beyond the labelled rows, it may pass on: its knowledge of the task, its mistakes "
             "and the biases of what it was trained on. It may also repeat what it learned, in part or in whole.",

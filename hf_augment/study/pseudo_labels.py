@@ -16,6 +16,7 @@ from hf_augment.fingerprints import images_digest, texts_digest
 from hf_augment.generators.base import Generator
 from hf_augment.generators.dataset import DatasetGenerator
 from hf_augment.judges.pseudo_labels import LABEL, PROBABILITY, pseudo_label
+from hf_augment.reporting.results import UNLABELLED_ROWS
 from hf_augment.seeding import derive_seed
 from hf_augment.study.arms import Filters, Source
 from hf_augment.study.split import Basis, Split
@@ -113,7 +114,7 @@ class PseudoLabels(Source):
 
     @property
     def models(self) -> tuple[str, ...]:
-        return (f"rows without labels, labelled by {self._judge_name}",)
+        return (f"{UNLABELLED_ROWS}, labelled by {self._judge_name}",)
 
     @property
     def _judge_name(self) -> str:

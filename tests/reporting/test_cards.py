@@ -80,7 +80,7 @@ def test_a_classifier_s_card_says_what_was_found():
         "| instruct | 77.0 | 73.2 | -3.8 |",
         "| typos | instruct | 74.0 | 72.0 | 68.0 |",
         "| typos | baseline\\_same\\_steps | 67.0 | 65.0 | 61.0 |",
-        "| instruct | 64 | 30 | 1.00 × | 40.0 % | \\- | 1.50 |",
+        "| instruct | 64 | 30 | 1.00 × | 40.0 % | not counted | 1.50 |",
         "| median similarity to the nearest labelled row | 0.031 |",
         "| copies | 0 |",
         "| positive | A warm and clever film. | 0.12 |",
@@ -99,6 +99,25 @@ def test_a_classifier_s_card_says_what_was_found():
     assert not re.search(r"^\| trained \| [+-]", content, re.MULTILINE)
     assert "| typos | trained" not in content
     assert "](" not in body(content)
+
+
+def test_cards_of_real_rows_say_nothing_of_generators():
+    results = make_results() | {"acceptance": {}, "samples": {}, "memorization": {}}
+    unlabelled = "rows without labels, labelled by the probe"
+    results["models"] |= {"trained": "real rows", "instruct": unlabelled}
+    content = render_card(Results.from_dict(results), "results")
+    assert f"| Further rows of instruct | {unlabelled} |" in content
+    assert "| instruct | 64 | 30 | 1.00 × | 40.0 % | \\- | \\- |" in content
+    for words in ("Generator of", "untrusted input", "biases", "synthetic examples come"):
+        assert words not in content
+    content = model_card(results, "instruct")
+    assert f"while it trained, on further rows ({unlabelled})." in content
+    assert "synthetic-data" not in content
+    # Beside them something may be generated.
+    results["models"]["instruct"] = f"{unlabelled} and a model"
+    content = render_card(Results.from_dict(results), "results")
+    assert "Generator of instruct" in content
+    assert "untrusted input" in content
 
 
 def test_a_baseline_s_card_says_nothing_of_generators():

@@ -260,6 +260,7 @@ def test_chance_may_have_as_many_steps_as_asking_takes_time(make):
         "said_live against said_static",
         "said_live against said_static_longer",
     ]
+    assert {row[5] for row in cost_table(report)[2] if row[0] in names} == {"not counted"}
     assert "said_static_longer" not in report.tried
     assert "said_static_longer" not in {difference.arm for difference in (*study.differences(), *report.differences)}
     assert [len(run.rounds) > 1 for run in study.runs] == [run.arm in names for run in study.runs]
@@ -489,7 +490,11 @@ def test_a_probe_learns_the_labelled_rows_and_what_an_arm_is_shown(make):
         ("probe", "-"),
         ("said", "2"),
     ]
-    assert {row[0]: row[1] for row in cost_table(results)[2]}["probe"] == "-"
+    cost = {row[0]: row for row in cost_table(results)[2]}
+    assert (cost["probe"][1], cost["probe"][5]) == ("-", "-")
+    # It is shown what was generated for the arm that it names.
+    assert results.generating["probe_said"] == results.generating["said"] > 0
+    assert cost["probe_said"][5] == cost["said"][5] != "-"
 
 
 def test_a_probe_of_an_arm_that_was_shown_nothing_has_the_labelled_rows_alone(make):
