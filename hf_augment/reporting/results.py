@@ -74,14 +74,15 @@ class Results:
             for arms that had more steps on purpose.
         acceptance (`dict[str, dict[str, float]]`, *optional*):
             Shares of candidates that the filters accepted, by arm; see [`~hf_augment.synthesis.shards.acceptance`].
-        generating (`dict[str, float]`, *optional*): Seconds that the synthetic examples took, by arm.
+        generating (`dict[str, float]`, *optional*): Seconds that the synthetic examples took, by arm; a probe has those of its arm.
         samples (`dict[str, list[Sample]]`, *optional*): Some synthetic examples of each arm.
         memorization (`dict[str, dict[str, float]]`, *optional*):
             Similarity of synthetic examples to the labelled rows, by arm, then by a measure's name.
         beside_probe (`list[Difference]`, *optional*):
             Every other arm against [`Results.probe`] on the test set, if there is one.
         zero_shot (`dict[str, float]`, *optional*):
-            Accuracy of a generator's own model, asked for the labels of test rows, by words on which and how many.
+            Accuracy of a generator's own model as a classifier of test rows, by words on how it was measured, and on
+            how many.
         judge_accuracy (`float`, *optional*):
             Accuracy of the classifiers that judge labels on labelled rows that each has not seen.
         not_tried (`dict[str, str]`, *optional*): Arms that were left out, each with the reason, as a clause.
