@@ -74,7 +74,8 @@ class Results:
             for arms that had more steps on purpose.
         acceptance (`dict[str, dict[str, float]]`, *optional*):
             Shares of candidates that the filters accepted, by arm; see [`~hf_augment.synthesis.shards.acceptance`].
-        generating (`dict[str, float]`, *optional*): Seconds that the synthetic examples took, by arm; a probe has those of its arm.
+        generating (`dict[str, float]`, *optional*):
+            Seconds that the synthetic examples took, by arm; a probe has those of its arm.
         samples (`dict[str, list[Sample]]`, *optional*): Some synthetic examples of each arm.
         memorization (`dict[str, dict[str, float]]`, *optional*):
             Similarity of synthetic examples to the labelled rows, by arm, then by a measure's name.
