@@ -163,7 +163,9 @@ def _judge_better(results: Results) -> Iterator[str]:
     option = results.settings.get("label_judge")
     if known is None:
         # A judge of what has not learned the labelled rows is a run of the reference, or of the probe of these rows.
-        learned = option == "classifier" or results.settings.get("min_label_probability", "None") != "None"
+        # By a probability that is typed the command for one's own data has the classifier judge.
+        typed = "minutes" in results.settings and results.settings.get("min_label_probability", "None") != "None"
+        learned = option == "classifier" or typed
         judge = "probe" if not learned and "probe" in results.arms else results.reference
         known, how_known = results.accuracy(judge), f"on {results.test}"
     judged = [arm for arm in results.tried if "acceptance_label_agreement" in results.acceptance.get(arm, {})]

@@ -36,10 +36,13 @@ def length_choices(model: str, texts: Sequence[str], typed: int | None = None) -
     """
     tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     config: Any = AutoConfig.from_pretrained(model, trust_remote_code=False)
-    # Where a tokenizer does not know it, it says a number without end.
-    most = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or math.inf)
-    if typed is not None and typed > most:
-        raise ValueError(f"max_length={typed} is more than the {most} tokens that the classifier reads: lower it.")
+    positions = _positions(config)
+    if typed is not None and typed > positions:
+        raise ValueError(
+            f"max_length={typed} is more than the {positions} tokens that the classifier reads: lower it."
+        )
+    # A tokenizer that does not know it says a number without end.
+    most = min(tokenizer.model_max_length, positions)
     counted = list(texts[:COUNTED])
     # The tokenizer warns of texts that are longer than it can read.
     tokens = np.array([len(ids) for ids in tokenizer(counted, verbose=False)["input_ids"]])
@@ -54,6 +57,13 @@ def length_choices(model: str, texts: Sequence[str], typed: int | None = None) -
         Choice("max_new_tokens", written, written_why + _longer(tokens, written)),
     ]
     return choices, getattr(config, "hidden_size", None)
+
+
+def _positions(config: Any) -> float:
+    """The most tokens that a model has places for; infinite where it counts distances, or does not say it."""
+    found = getattr(config, "max_position_embeddings", None) or math.inf
+    # XLNet says -1; DeBERTa has a number, but places only with this.
+    return found if found > 0 and getattr(config, "position_biased_input", True) else math.inf
 
 
 def _longer(tokens: np.ndarray, room: int) -> str:

@@ -39,10 +39,8 @@ def train(options: argparse.Namespace) -> Path:
     result = study.train(0, arm, 0)
     link_files(study.split(0).folder / f"{arm}-0/model", MODEL_FILES, folder)
     test = study.data.evaluations["test"]
-    told, data = (
-        f"{arm}: accuracy {result['metrics']['test']['accuracy']:.3f} on {len(test)} test rows",
-        data_of(study),
-    )
+    told = f"{arm}: accuracy {result['metrics']['test']['accuracy']:.3f} on {len(test)} test rows"
+    data = data_of(study)
     # Of rows with several labels a constant answer is right in part.
     if not data.several:
         majority, count = max(Counter(test["label"][:]).items(), key=lambda item: item[1])

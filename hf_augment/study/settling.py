@@ -115,7 +115,8 @@ def check_typed(options: argparse.Namespace) -> None:
     if (steps := options.more.get("max_steps", 1)) < 1:
         raise ValueError(f"max_steps={steps} must be 1 or more: every arm has so many.")
     own = AugmentationArguments.__dataclass_fields__.keys() & options.more.keys()
-    AugmentationArguments(**{name: options.more[name] for name in own}).validate()
+    # Raises for what is out of range.
+    AugmentationArguments(**{name: options.more[name] for name in own})
     for names, holds, wanted in TRAINER_RANGES:
         for name in names:
             if name in options.more and not holds(options.more[name]):

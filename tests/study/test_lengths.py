@@ -1,8 +1,11 @@
 """How many tokens of a text are read and written."""
 
+import math
+from types import SimpleNamespace
+
 import pytest
 
-from hf_augment.study.lengths import length_choices
+from hf_augment.study.lengths import _positions, length_choices
 from tests.tiny import tiny_classifier, tiny_tokenizer
 
 
@@ -35,6 +38,19 @@ def test_words_of_many_tokens_have_room_for_these(model):
     assert tokens <= found["max_length"][0] < tokens + 8
     assert found["max_new_tokens"][0] == 64
     assert found["max_new_tokens"][1].endswith("; 50 of 50 texts are longer")
+
+
+@pytest.mark.parametrize(
+    ("config", "places"),
+    [
+        ({"max_position_embeddings": 512}, 512),
+        ({"max_position_embeddings": 512, "position_biased_input": False}, math.inf),
+        ({"max_position_embeddings": -1}, math.inf),
+        ({}, math.inf),
+    ],
+)
+def test_places_of_a_model(config, places):
+    assert _positions(SimpleNamespace(**config)) == places
 
 
 def test_what_is_cut_is_said_and_no_more_is_read_than_can_be(model):
