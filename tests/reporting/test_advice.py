@@ -134,6 +134,9 @@ def test_a_judge_that_knows_little():
     # The judge is the probe of the same rows, where there is one.
     beside = compared(baseline=500, same_steps=700, instruct=850, probe=660, steps={"probe": 0})
     assert next_steps(replace(beside, acceptance={"instruct": JUDGED})) == [f"{said}66.0 % on test."]
+    # By a probability that was typed for one's own data the trained classifier judges.
+    typed = {"minutes": "15", "min_label_probability": "0.5"}
+    assert next_steps(replace(beside, acceptance={"instruct": JUDGED}, settings=typed)) == [f"{said}70.0 % on test."]
     beside = compared(baseline=500, same_steps=700, instruct=950, probe=800, steps={"probe": 0})
     assert next_steps(replace(beside, acceptance={"instruct": JUDGED})) == []
     assert next_steps(replace(found, acceptance={"instruct": {"acceptance": 0.5}})) == []
