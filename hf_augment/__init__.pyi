@@ -52,13 +52,8 @@ from .study.study import Study
 from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore
 from .training.arguments import AugmentationArguments, AugmentingTrainingArguments
-from .training.feedback.policies import (
-    ClassAllocation,
-    HardSeeds,
-    Policy,
-    ReducibleErrorSelection,
-    UncertaintySelection,
-)
+from .training.feedback.policies import ClassAllocation, HardSeeds, Policy
+from .training.feedback.selection import AgreementSelection, ReducibleErrorSelection, UncertaintySelection
 from .training.guard import AugmentationGuard
 from .training.mixin import AugmentingMixin
 from .training.shape import baseline_steps
@@ -69,6 +64,7 @@ __version__: str
 __all__ = [
     "IMAGE_CORRUPTIONS",
     "TEXT_PERTURBATIONS",
+    "AgreementSelection",
     "Arm",
     "AugmentationArguments",
     "AugmentationGuard",

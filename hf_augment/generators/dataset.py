@@ -14,13 +14,24 @@ from hf_augment.label_sets import labels_of, with_sets
 
 
 ARRAYS = (datasets.Array2D, datasets.Array3D, datasets.Array4D, datasets.Array5D)
+#: Rows that are read at a time.
+_CHUNK = 1024
 
 
 def examples_of(dataset: datasets.Dataset, rows: Iterable[int]) -> list[dict[str, Any]]:
-    """Returns rows of an unformatted dataset as raw examples: it would give arrays as lists."""
+    """Returns rows of an unformatted dataset as raw examples: it would give arrays as lists, and take its time."""
+    places = [int(row) for row in rows]
     dtypes = {name: kind.dtype for name, kind in dataset.features.items() if isinstance(kind, ARRAYS)}
-    examples = [dataset[int(row)] for row in rows]
-    return [example | {name: np.asarray(example[name], dtypes[name]) for name in dtypes} for example in examples]
+    if not dtypes or not places:
+        return [dataset[place] for place in places]
+    table = dataset.with_format("arrow", columns=list(dtypes))[places]
+    arrays = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in dtypes}
+    others = dataset.remove_columns(list(dtypes))
+    examples = [others[place] for place in places] if others.column_names else [{} for _ in places]
+    return [
+        {n: np.array(arrays[n][i], dtypes[n]) if n in dtypes else example[n] for n in dataset.features}
+        for i, example in enumerate(examples)
+    ]
 
 
 class DatasetGenerator(Generator):
@@ -103,7 +114,8 @@ class DatasetGenerator(Generator):
         digest = hashlib.sha256(repr((list(self.label_names), self._dataset.features)).encode())
         for row, rows in enumerate(self._rows):
             digest.update(np.asarray([row, *rows]).tobytes())
-        for example in self._dataset:
-            for value in example.values():
-                digest.update(np.asarray(value).tobytes() if np.ndim(value) else repr(value).encode())
+        for start in range(0, len(self._dataset), _CHUNK):
+            for example in examples_of(self._dataset, range(start, min(start + _CHUNK, len(self._dataset)))):
+                for value in example.values():
+                    digest.update(np.asarray(value).tobytes() if np.ndim(value) else repr(value).encode())
         return digest.hexdigest()[:16]

@@ -38,9 +38,10 @@ from hf_augment.training.checks import (
 )
 from hf_augment.training.feedback.briefs import Brief
 from hf_augment.training.feedback.checks import check_feedback
-from hf_augment.training.feedback.policies import Policy, UncertaintySelection
+from hf_augment.training.feedback.policies import Policy
 from hf_augment.training.feedback.rounds import NO_FEEDBACK, Feedback
 from hf_augment.training.feedback.scoring import Scorer
+from hf_augment.training.feedback.selection import UncertaintySelection
 from hf_augment.training.filling import FillingMixin
 from hf_augment.training.guard import AugmentationGuard
 from hf_augment.training.loaders import bare_loader, check_loader, order_of, swapped, with_batches

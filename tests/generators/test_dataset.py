@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from hf_augment import DatasetGenerator
+from hf_augment.generators.dataset import examples_of
 
 
 TEXTS = [f"text {i}" for i in range(7)]
@@ -50,6 +51,23 @@ def test_the_seed_decides():
     generator = DatasetGenerator(rows())
     assert generator.generate([0, 1, 1], seed=5) == generator.generate([0, 1, 1], seed=5)
     assert len({str(generator.generate([0, 0, 1], seed=seed)) for seed in range(20)}) > 1
+
+
+@pytest.mark.parametrize("first", [2, None])
+def test_arrays_are_read_together_as_they_would_be_one_by_one(first):
+    images = [np.full((2, 2, 1), i, dtype=np.uint8) for i in range(5)]
+    if first is None:
+        images[3] = np.full((3, 2, 1), 7, dtype=np.uint8)
+    kinds = {"text": datasets.Value("string"), "image": datasets.Array3D((first, 2, 1), "uint8"), "n": CLASSES}
+    columns = {"text": TEXTS[:5], "image": images, "n": [0, 1, 0, 1, 0]}
+    dataset = datasets.Dataset.from_dict(columns, features=datasets.Features(kinds))
+    found = examples_of(dataset.select([4, 3, 2, 1, 0]), [1, 0, 3])
+    assert [list(example) for example in found] == [["text", "image", "n"]] * 3
+    assert [(example["text"], example["n"]) for example in found] == [("text 3", 1), ("text 4", 0), ("text 1", 1)]
+    for example, i in zip(found, (3, 4, 1), strict=True):
+        assert example["image"].dtype == np.uint8
+        np.testing.assert_array_equal(example["image"], images[i])
+    assert examples_of(dataset, []) == []
 
 
 def test_images_come_back_as_they_are():

@@ -10,7 +10,8 @@ import torch.utils.data as torch_data
 from transformers.utils import logging
 
 from hf_augment.generators.base import Generator
-from hf_augment.training.feedback.policies import Policy, UncertaintySelection
+from hf_augment.training.feedback.policies import Policy
+from hf_augment.training.feedback.selection import UncertaintySelection
 from hf_augment.training.task import first_row
 
 

@@ -235,97 +235,6 @@ class ClassAllocation(Policy):
         return f"{self.name}(shrinkage={self.shrinkage}, least={self.least})"
 
 
-class UncertaintySelection(Policy):
-    """
-    Candidates of which the classifier is unsure, and of which the judge is not.
-
-    The score is the entropy of the classifier's probabilities, as a share of the largest that there can be, times the
-    judge's probability of the class asked for (Hemmat et al. 2025, *Deliberate Practice*, arXiv 2502.15588, adds what
-    has a high entropy). Without a filter that judges labels it is entropy alone, and what is mislabelled comes first:
-    on SST-2 that was worse than chance (`model_cards/sst2_32_entropy`). Very high entropy is the mark of examples of
-    no class, so those above `max_entropy` come last.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from hf_augment import UncertaintySelection
-    >>> from hf_augment.training.feedback.policies import Candidates
-
-    >>> says = np.array([[0.99, 0.01], [0.8, 0.2], [0.5, 0.5]], dtype=np.float32)
-    >>> candidates = Candidates(np.arange(3), np.array([0, 0, 1]), says, np.array([1.0, 0.9, 0.9]))
-    >>> UncertaintySelection(max_entropy=0.95).score(None, candidates).round(3).tolist()
-    [0.081, 0.65, -inf]
-    ```
-
-    Args:
-        random_share (`float`, *optional*, defaults to 0.25): See [`Policy`].
-        max_entropy (`float`, *optional*, defaults to 0.98): In `(0, 1]`, as a share of the largest.
-
-    Raises:
-        ValueError: If an argument is out of range.
-    """
-
-    name = "uncertainty_selection"
-    needs_judge = True
-
-    def __init__(self, random_share: float = 0.25, max_entropy: float = 0.98) -> None:
-        check_number("random_share", random_share, 0, 1, hint="It is a share of what is chosen.")
-        check_number("max_entropy", max_entropy, 1e-6, 1, hint="It is a share of the largest entropy.")
-        self.random_share, self.max_entropy = float(random_share), float(max_entropy)
-
-    def score(self, round: Round, candidates: Candidates) -> np.ndarray:
-        entropy = entropy_of(candidates.probabilities)
-        return np.where(entropy <= self.max_entropy, entropy * candidates.agreement, -np.inf)
-
-    def fingerprint(self) -> str:
-        return f"{self.name}(random_share={self.random_share}, max_entropy={self.max_entropy})"
-
-
-class ReducibleErrorSelection(Policy):
-    """
-    Candidates of which the judge knows something that the classifier does not know yet.
-
-    The score is the judge's probability of the class asked for minus the classifier's: the classifier's error, less
-    the part of it that is the example's own. Confident mistakes come first, which [`UncertaintySelection`] takes for
-    settled, and what the judge doubts comes last. By *reducible loss* Mindermann et al. 2022, *RHO-LOSS* (ICML,
-    arXiv 2206.07137), choose; a difference of logarithms would put what both doubt before what the judge is sure of.
-    Without a filter that judges labels it is the classifier's error alone, and what is mislabelled comes first. It was
-    tried once, on three draws with a poor judge and wrong labels: its mean was below that of [`UncertaintySelection`]
-    (`model_cards/sst2_32_wrong_labels`), and neither was told from chance.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from hf_augment import ReducibleErrorSelection
-    >>> from hf_augment.training.feedback.policies import Candidates
-
-    >>> says = np.array([[0.9, 0.1], [0.8, 0.2], [0.99, 0.01]], dtype=np.float32)
-    >>> candidates = Candidates(np.arange(3), np.array([0, 1, 1]), says, np.array([0.95, 0.9, 0.4]))
-    >>> ReducibleErrorSelection().score(None, candidates).round(2).tolist()
-    [0.05, 0.7, 0.39]
-    ```
-
-    Args:
-        random_share (`float`, *optional*, defaults to 0.25): See [`Policy`].
-
-    Raises:
-        ValueError: If an argument is out of range.
-    """
-
-    name = "reducible_error_selection"
-    needs_judge = True
-
-    def __init__(self, random_share: float = 0.25) -> None:
-        check_number("random_share", random_share, 0, 1, hint="It is a share of what is chosen.")
-        self.random_share = float(random_share)
-
-    def score(self, round: Round, candidates: Candidates) -> np.ndarray:
-        known = candidates.probabilities[np.arange(len(candidates.labels)), candidates.labels]
-        return candidates.agreement - known.astype(np.float64)
-
-
 class HardSeeds(Policy):
     """
     Has examples written after the training rows that the classifier finds hardest now, one after each in a round.
@@ -373,9 +282,3 @@ class HardSeeds(Policy):
 
     def fingerprint(self) -> str:
         return f"{self.name}(most={self.most})"
-
-
-def entropy_of(probabilities: np.ndarray) -> np.ndarray:
-    """The entropy of each row of probabilities, `(n, num_labels)`, as a share of the largest: float64, `(n,)`."""
-    p = probabilities.astype(np.float64)
-    return -(p * np.log(np.maximum(p, 1e-12))).sum(1) / np.log(p.shape[1])

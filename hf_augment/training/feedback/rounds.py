@@ -17,8 +17,9 @@ from hf_augment.training.blend import BlendedRun
 from hf_augment.training.feedback.briefs import Brief, brief_key, read_brief, write_brief
 from hf_augment.training.feedback.choosing import checked_scores, checked_shares, choose
 from hf_augment.training.feedback.guiding import Guiding
-from hf_augment.training.feedback.policies import Candidates, Policy, Round, entropy_of
+from hf_augment.training.feedback.policies import Candidates, Policy, Round
 from hf_augment.training.feedback.scoring import Scorer
+from hf_augment.training.feedback.selection import entropy_of
 from hf_augment.training.shape import lead_steps
 
 

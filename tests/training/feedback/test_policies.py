@@ -5,15 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hf_augment import ClassAllocation, HardSeeds, ReducibleErrorSelection, UncertaintySelection
+from hf_augment import ClassAllocation, HardSeeds
 from hf_augment.training.feedback.choosing import checked_scores, checked_shares, choose
-from hf_augment.training.feedback.policies import (
-    Candidates,
-    Policy,
-    Round,
-    TrainingRows,
-    entropy_of,
-)
+from hf_augment.training.feedback.policies import Policy, Round, TrainingRows
 
 
 def look(probabilities, labels, shares=(0.5, 0.5)):
@@ -54,22 +48,6 @@ def test_without_an_error_or_a_row_shares_stay():
 def test_a_class_without_a_row_has_the_mean_error():
     seen, _ = look([[0.1, 0.9]] * 2, [0, 0])
     assert ClassAllocation(shrinkage=2, least=0).class_shares(seen) == pytest.approx([0.5, 0.5])
-
-
-def test_the_score_is_entropy_where_the_judge_agrees():
-    says = np.array([[1, 0], [0.8, 0.2], [0.5, 0.5], [0.8, 0.2]], dtype=np.float32)
-    candidates = Candidates(np.arange(4), np.zeros(4, int), says, np.array([1, 1, 1, 0.5]))
-    h = -(0.8 * np.log2(0.8) + 0.2 * np.log2(0.2))
-    assert UncertaintySelection().score(None, candidates) == pytest.approx([0, h, -np.inf, h / 2], abs=1e-6)
-    assert UncertaintySelection(max_entropy=1).score(None, candidates)[2] == pytest.approx(1)
-    assert entropy_of(np.full((1, 4), 0.25)) == pytest.approx([1])
-
-
-def test_the_score_is_what_the_judge_knows_and_the_classifier_does_not():
-    says = np.array([[0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.999, 0.001]], dtype=np.float32)
-    candidates = Candidates(np.arange(4), np.array([0, 0, 1, 1]), says, np.array([0.9, 0.9, 0.9, 0.4]))
-    # Known to both; a mistake; known to both; what the judge doubts, however sure of another class the classifier is.
-    assert ReducibleErrorSelection().score(None, candidates) == pytest.approx([0.0, 0.7, 0.1, 0.399], abs=1e-6)
 
 
 @settings(max_examples=200, deadline=None)
@@ -150,9 +128,6 @@ def test_those_that_no_policy_would_choose_come_last():
     [
         (lambda: ClassAllocation(shrinkage=-1), "`shrinkage` must be a number of at least 0"),
         (lambda: ClassAllocation(least=2), "`least` must be a number between 0 and 1"),
-        (lambda: ReducibleErrorSelection(random_share=-1), "`random_share` must be a number between 0 and 1"),
-        (lambda: UncertaintySelection(random_share=2), "`random_share` must be a number between 0 and 1"),
-        (lambda: UncertaintySelection(max_entropy=0), "`max_entropy` must be a number between"),
     ],
 )
 def test_what_is_out_of_range_is_refused(make, told):
@@ -167,7 +142,6 @@ def test_fingerprints_tell_settings():
     assert Mine().fingerprint() == "mine"
     assert Mine().class_shares(None) is Mine().score(None, None) is None
     assert ClassAllocation().fingerprint() != ClassAllocation(least=0.1).fingerprint()
-    assert UncertaintySelection().fingerprint() != UncertaintySelection(max_entropy=0.5).fingerprint()
 
 
 def test_hard_seeds_prefer_rows_that_the_classifier_gets_wrong_and_leave_out_the_hopeless():
