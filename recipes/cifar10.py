@@ -103,7 +103,8 @@ def build(args: ImageExperimentArguments, training: AugmentingTrainingArguments)
 
     # 3. The arms: classic augmentation, the generator by its names on the command line, and both together.
     arms = [Arm(name, augment=name) for name in args.classic]
-    for arm in arms_by_name(args.generators, [source, PseudoLabels()], filters):
+    sources = [source, PseudoLabels(confident_share=args.pseudo_label_share)]
+    for arm in arms_by_name(args.generators, sources, filters):
         both = args.classic if arm.name == source.name else []
         arms += [arm, *(dataclasses.replace(arm, name=f"{arm.name}_{kind}", augment=kind) for kind in both)]
 

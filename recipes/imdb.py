@@ -265,7 +265,7 @@ def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
     trained, instruct = trained_source(args), instruct_source(args)
     # Texts without labels are what each of them has to beat.
     asked = asked_model(args) if args.label_judge == "prompted" else None
-    unlabelled = PseudoLabels(asked=asked)
+    unlabelled = PseudoLabels(confident_share=args.pseudo_label_share, asked=asked)
     sources = [trained, instruct, Mixture("both", [trained, instruct]), unlabelled]
     sources.append(Mixture("instruct_and_unlabelled", [instruct, unlabelled]))
 

@@ -60,6 +60,10 @@ class ExperimentArguments:
         default=0,
         metadata={"help": "Rows without labels that the trained generator learns the style of, at most; 0 for none."},
     )
+    pseudo_label_share: float = field(
+        default=0.6,
+        metadata={"help": "Share that pseudo_labels keeps of the rows that are taken for a class: the surest."},
+    )
     curve_rows: int = field(
         default=100,
         metadata={"help": "Rows of train_split that are not labelled here, on which eval_strategy draws curves."},
@@ -85,6 +89,8 @@ class ExperimentArguments:
             raise ValueError(f"judge_folds={self.judge_folds} must be 2 or more.")
         if not 0 <= self.min_label_probability <= 1:
             raise ValueError(f"min_label_probability={self.min_label_probability} must be in [0, 1].")
+        if not 0 < self.pseudo_label_share <= 1:
+            raise ValueError(f"pseudo_label_share={self.pseudo_label_share} must be in (0, 1].")
         if self.splits > 1 and self.train_per_class is None:
             raise ValueError(f"splits={self.splits} needs train_per_class: all labelled rows are one split.")
 
