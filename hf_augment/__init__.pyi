@@ -53,7 +53,7 @@ from .study.text_classifier import TextClassifier
 from .synthesis.shards import ShardStore
 from .training.arguments import AugmentationArguments, AugmentingTrainingArguments
 from .training.feedback.policies import ClassAllocation, HardSeeds, Policy
-from .training.feedback.selection import AgreementSelection, ReducibleErrorSelection, UncertaintySelection
+from .training.feedback.selection import AgreementSelection, UncertaintySelection
 from .training.guard import AugmentationGuard
 from .training.mixin import AugmentingMixin
 from .training.shape import baseline_steps
@@ -115,7 +115,6 @@ __all__ = [
     "Policy",
     "PromptedJudge",
     "RealFeatures",
-    "ReducibleErrorSelection",
     "Results",
     "RobustnessCallback",
     "RobustnessReport",

@@ -76,7 +76,7 @@ class ImdbArguments(ExperimentArguments):
             "(each makes half of the texts), real (rows that are not labelled here, the ceiling), pseudo_labels (the "
             "same rows with labels by the probe, or by a prompted judge), instruct_and_unlabelled (half of each); "
             "_unfiltered: without filters, _guarded: "
-            "with a guard, _live, _reducible, _allocated, _seeded, _steered, _static: with policies, or chance alone, "
+            "with a guard, _live, _agreed, _allocated, _seeded, _steered, _static: with policies, or chance alone, "
             "_static_longer: chance with as much time; "
             "_weighted after any of these: with weights of rows that a judge sets."
         },

@@ -8,7 +8,7 @@ from typing import Any
 
 from hf_augment.study.arms import Arm, Filters, RealRows, Source
 from hf_augment.training.feedback.policies import ClassAllocation, HardSeeds
-from hf_augment.training.feedback.selection import AgreementSelection, ReducibleErrorSelection, UncertaintySelection
+from hf_augment.training.feedback.selection import AgreementSelection, UncertaintySelection
 
 
 #: At the end of a name: rows weigh by what a judge and the classifier say of them.
@@ -18,7 +18,6 @@ _UNWEIGHTED: dict[str, dict[str, Any]] = {
     "_unfiltered": {"filters": ()},
     "_guarded": {"guarded": True},
     "_live": {"policies": (UncertaintySelection(),)},
-    "_reducible": {"policies": (ReducibleErrorSelection(),)},
     "_agreed": {"policies": (AgreementSelection(),)},
     "_allocated": {"policies": (ClassAllocation(ahead=True),)},
     "_seeded": {"policies": (HardSeeds(),)},
@@ -33,7 +32,7 @@ VARIANTS = _UNWEIGHTED | {
     if name not in ("_unfiltered", "_guarded")
 }
 #: Of these, those of real rows; weighed are they only where something judges their labels.
-OF_REAL_ROWS = ("", "_live", "_reducible", "_agreed", "_allocated", "_static", "_static_longer")
+OF_REAL_ROWS = ("", "_live", "_agreed", "_allocated", "_static", "_static_longer")
 #: Of these, those that choose in rounds.
 IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
 

@@ -6,10 +6,10 @@ What does feedback do with a generator whose labels are wrong in one class?
     python recipes/benchmarks/wrong_labels.py ... --judge_template "Review: {text}\nSentiment:"
 
 A stand-in for a generator draws real rows that are not labelled. Of those that it gives out as the first class, half
-are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), those that
-the judge is surest of, whatever the classifier, those of which the classifier is unsure, those of which the judge is
-surer, and those of which the classifier is unsure and the judge is not, with weights and shares of the classes that
-follow the classifier, too. The judge is a linear classifier of the labelled rows, or a language model that is asked.
+are of others. Compared are, on some draws of 32 labelled rows of each class: rows drawn at random (static), those of
+which the classifier is unsure, those of which it is unsure and the judge is not, and those whose label the classifier
+agrees with; of the last two also with weights, and shares of the classes that follow the classifier. The judge is a
+linear classifier of the labelled rows, or a language model that is asked.
 Printed are accuracy, beside the Trainer with as many steps and beside chance, and recall of each class;
 `wrong_labels.json` in the folder keeps them. What is done is not done again.
 """
@@ -27,6 +27,7 @@ import numpy as np
 from rich.console import Console
 
 from hf_augment import (
+    AgreementSelection,
     Arm,
     AugmentingTrainingArguments,
     ClassAllocation,
@@ -34,8 +35,6 @@ from hf_augment import (
     InstructPrompt,
     LabelAgreement,
     LabelledData,
-    Policy,
-    ReducibleErrorSelection,
     Results,
     Study,
     TextClassifier,
@@ -53,7 +52,6 @@ from hf_augment.study.settling import CLASSIFIER, GGUF_FILE, LANGUAGE_MODEL
 from hf_augment.study.split import REFERENCE, Split
 from hf_augment.study.text import AskedModel
 from hf_augment.study.text_sources import PromptedLanguageModel
-from hf_augment.training.feedback.policies import Candidates, Round
 
 
 #: Steps of a training, and its batches, of which three in four rows are drawn.
@@ -101,27 +99,20 @@ class Judged:
         return [LabelAgreement(judge, 0.0, label_names=names)]
 
 
-class JudgeAlone(Policy):
-    """What the judge is surest of, whatever the classifier: the same throughout a training."""
-
-    name, needs_judge, random_share = "judge_alone", True, 0.25
-
-    def score(self, round: Round, candidates: Candidates) -> np.ndarray:
-        return candidates.agreement
-
-
 def arms(template: str | None) -> list[Arm]:
     """What is compared."""
-    entropy, everything = UncertaintySelection(max_entropy=1.0), [UncertaintySelection(), ClassAllocation()]
     source, judged = WrongInOneClass(), Judged(template)
+    chosen = {"entropy, judge": UncertaintySelection(), "agreement": AgreementSelection()}
+    steered = [
+        Arm(f"{name}, shares, weights", source, judged, policies=[policy, ClassAllocation()], weighting="dynamic")
+        for name, policy in chosen.items()
+    ]
     return [
         Arm("static", source, policies=[]),
-        Arm("judge alone", source, judged, policies=[JudgeAlone()]),
-        Arm("entropy alone", source, policies=[entropy]),
-        Arm("error, judge", source, judged, policies=[ReducibleErrorSelection()]),
-        Arm("entropy, judge", source, judged, policies=[UncertaintySelection()]),
-        Arm("entropy, judge, shares", source, judged, policies=everything),
-        Arm("entropy, judge, shares, weights", source, judged, policies=everything, weighting="dynamic"),
+        Arm("entropy alone", source, policies=[UncertaintySelection(max_entropy=1.0)]),
+        Arm("entropy, judge", source, judged, policies=[chosen["entropy, judge"]]),
+        Arm("agreement", source, policies=[chosen["agreement"]]),
+        *steered,
     ]
 
 

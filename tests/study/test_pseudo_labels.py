@@ -66,7 +66,7 @@ def test_rows_without_a_label_are_shown_with_the_one_that_the_probe_gives_them(k
 
 @pytest.mark.parametrize("kind", [TEXT, IMAGE], ids=["text", "image"])
 def test_what_the_judge_said_of_a_row_decides_what_is_chosen_and_how_it_weighs(kind, study):
-    names = ("_static", "_reducible", "_reducible_weighted")
+    names = ("_static", "_live", "_live_weighted")
     variants = {arm.name.removeprefix("pseudo_labels"): arm for arm in variants_of(PseudoLabels(), ())}
     rounds = {"max_steps": 24, "synthetic_feedback": 4, "logging_steps": 8}
     made = study(kind, arms=[variants[name] for name in names], training=rounds)

@@ -55,49 +55,6 @@ class UncertaintySelection(Policy):
         return f"{self.name}(random_share={self.random_share}, max_entropy={self.max_entropy})"
 
 
-class ReducibleErrorSelection(Policy):
-    """
-    Candidates of which the judge knows something that the classifier does not know yet.
-
-    The score is the judge's probability of the class asked for minus the classifier's: the classifier's error, less
-    the part of it that is the example's own. Confident mistakes come first, which [`UncertaintySelection`] takes for
-    settled, and what the judge doubts comes last. By *reducible loss* Mindermann et al. 2022, *RHO-LOSS* (ICML,
-    arXiv 2206.07137), choose; a difference of logarithms would put what both doubt before what the judge is sure of.
-    Without a filter that judges labels it is the classifier's error alone, and what is mislabelled comes first. It was
-    tried once, on three draws with a poor judge and wrong labels: its mean was below that of [`UncertaintySelection`]
-    (`model_cards/sst2_32_wrong_labels`), and neither was told from chance.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from hf_augment import ReducibleErrorSelection
-    >>> from hf_augment.training.feedback.policies import Candidates
-
-    >>> says = np.array([[0.9, 0.1], [0.8, 0.2], [0.99, 0.01]], dtype=np.float32)
-    >>> candidates = Candidates(np.arange(3), np.array([0, 1, 1]), says, np.array([0.95, 0.9, 0.4]))
-    >>> ReducibleErrorSelection().score(None, candidates).round(2).tolist()
-    [0.05, 0.7, 0.39]
-    ```
-
-    Args:
-        random_share (`float`, *optional*, defaults to 0.25): See [`Policy`].
-
-    Raises:
-        ValueError: If an argument is out of range.
-    """
-
-    name = "reducible_error_selection"
-    needs_judge = True
-
-    def __init__(self, random_share: float = 0.25) -> None:
-        check_number("random_share", random_share, 0, 1, hint="It is a share of what is chosen.")
-        self.random_share = float(random_share)
-
-    def score(self, round: Round, candidates: Candidates) -> np.ndarray:
-        return candidates.agreement - own_probabilities(candidates)
-
-
 class AgreementSelection(Policy):
     """
     Candidates that the classifier takes for the class that they were asked to be, by chance among them.
@@ -135,13 +92,8 @@ class AgreementSelection(Policy):
         self.random_share = float(random_share)
 
     def score(self, round: Round, candidates: Candidates) -> np.ndarray:
-        return own_probabilities(candidates) / candidates.probabilities.max(1).astype(np.float64)
-
-
-def own_probabilities(candidates: Candidates) -> np.ndarray:
-    """The classifier's probability of the class that each candidate was asked to be: float64, `(n,)`."""
-    rows = np.arange(len(candidates.labels))
-    return candidates.probabilities[rows, candidates.labels].astype(np.float64)
+        p = candidates.probabilities.astype(np.float64)
+        return p[np.arange(len(p)), candidates.labels] / p.max(1)
 
 
 def entropy_of(probabilities: np.ndarray) -> np.ndarray:

@@ -10,12 +10,12 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from hf_augment import (
+    AgreementSelection,
     AugmentationGuard,
     ClassAllocation,
     HardSeeds,
     LabelAgreement,
     Policy,
-    ReducibleErrorSelection,
     UncertaintySelection,
 )
 from hf_augment.training.feedback import checks
@@ -294,7 +294,7 @@ def test_what_cannot_work_is_refused_when_the_trainer_is_built(tmp_path, case):
     ("policies", "warned"),
     [
         (None, "UncertaintySelection"),
-        ([ReducibleErrorSelection()], "ReducibleErrorSelection"),
+        ([AgreementSelection()], None),
         ([HardSeeds()], None),
         ([], None),
     ],

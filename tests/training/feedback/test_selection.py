@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hf_augment import AgreementSelection, ReducibleErrorSelection, UncertaintySelection
+from hf_augment import AgreementSelection, UncertaintySelection
 from hf_augment.training.feedback.choosing import choose
 from hf_augment.training.feedback.policies import Candidates
 from hf_augment.training.feedback.selection import entropy_of
@@ -16,13 +16,6 @@ def test_the_score_is_entropy_where_the_judge_agrees():
     assert UncertaintySelection().score(None, candidates) == pytest.approx([0, h, -np.inf, h / 2], abs=1e-6)
     assert UncertaintySelection(max_entropy=1).score(None, candidates)[2] == pytest.approx(1)
     assert entropy_of(np.full((1, 4), 0.25)) == pytest.approx([1])
-
-
-def test_the_score_is_what_the_judge_knows_and_the_classifier_does_not():
-    says = np.array([[0.9, 0.1], [0.2, 0.8], [0.2, 0.8], [0.999, 0.001]], dtype=np.float32)
-    candidates = Candidates(np.arange(4), np.array([0, 0, 1, 1]), says, np.array([0.9, 0.9, 0.9, 0.4]))
-    # Known to both; a mistake; known to both; what the judge doubts, however sure of another class the classifier is.
-    assert ReducibleErrorSelection().score(None, candidates) == pytest.approx([0.0, 0.7, 0.1, 0.399], abs=1e-6)
 
 
 def test_what_the_classifier_agrees_with_is_chosen_by_chance_and_then_what_it_comes_near_to():
@@ -39,7 +32,7 @@ def test_what_the_classifier_agrees_with_is_chosen_by_chance_and_then_what_it_co
 def test_settings_of_selection_are_told_and_checked():
     assert UncertaintySelection().fingerprint() != UncertaintySelection(max_entropy=0.5).fingerprint()
     assert AgreementSelection().settings() == ["agreement_selection", 0.0]
-    for make in (AgreementSelection, ReducibleErrorSelection, UncertaintySelection):
+    for make in (AgreementSelection, UncertaintySelection):
         with pytest.raises(ValueError, match="`random_share` must be a number between 0 and 1"):
             make(random_share=2)
     with pytest.raises(ValueError, match="`max_entropy` must be a number between"):
