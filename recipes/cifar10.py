@@ -10,7 +10,7 @@ Arms, each with the same labelled images and the same seeds:
     baseline_same_steps  the stock Trainer with as many optimizer steps as the augmented arms: the fair comparison
     flip_crop, …         as many steps, with classic augmentation of torchvision (--classic)
     trained              + images from a DCGAN that was trained on the same labelled images
-    trained_flip_crop, … + both
+    trained_flip_crop, … + both; so any arm with a generator, if its name is given with that end
     trained_unfiltered   + images that no filter judged
     trained_guarded      + images, and a guard that may lower their share
     real                 + real images that are not among the labelled ones: the ceiling
@@ -23,7 +23,6 @@ interrupted goes on from its last checkpoint.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -104,9 +103,9 @@ def build(args: ImageExperimentArguments, training: AugmentingTrainingArguments)
     # 3. The arms: classic augmentation, the generator by its names on the command line, and both together.
     arms = [Arm(name, augment=name) for name in args.classic]
     sources = [source, PseudoLabels(confident_share=args.pseudo_label_share)]
-    for arm in arms_by_name(args.generators, sources, filters):
-        both = args.classic if arm.name == source.name else []
-        arms += [arm, *(dataclasses.replace(arm, name=f"{arm.name}_{kind}", augment=kind) for kind in both)]
+    both = {source.name: [f"{source.name}_{kind}" for kind in args.classic]}
+    names = [name for given in args.generators for name in [given, *both.get(given, [])]]
+    arms += arms_by_name(list(dict.fromkeys(names)), sources, filters, args.classic)
 
     # 4. The labelled images, the test set and the hold-outs.
     data = load_image_data(args, training.seed)

@@ -35,7 +35,7 @@ from hf_augment.study import identity
 from hf_augment.study.arms import Arm, LearnedSource, Source, sources_of
 from hf_augment.study.nearest_texts import NearestTexts
 from hf_augment.study.split import HELD_OUT, REFERENCE, Basis
-from hf_augment.study.variants import IN_ROUNDS, WEIGHTED, static_of
+from hf_augment.study.variants import beside_static
 
 
 #: What accuracy is where rows have several labels.
@@ -153,15 +153,9 @@ def _fed(arms: Mapping[str, Arm]) -> dict[str, str]:
 
 
 def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
-    """Returns what deciding while training brings beside chance that draws from as many candidates, by source."""
-    arms = dict.fromkeys(run.arm for run in runs)
-    plain = [arm.removesuffix(WEIGHTED) for arm in arms]
-    ends = tuple(variant for variant in IN_ROUNDS if "_static" in variant)
-    sources = dict.fromkeys(arm[: arm.rindex("_static")] for arm in plain if arm.endswith(ends))
-    chosen = [variant for variant in IN_ROUNDS if "_static" not in variant]
-    pairs = [(source + end, static) for source in sources for end in chosen for static in static_of(source, end)]
-    there = [pair for pair in pairs if {*pair} <= arms.keys()]
-    return [difference.describe() for difference in compare_pairs(runs, there, "test")]
+    """Returns what deciding while training brings beside chance that draws from as many candidates."""
+    pairs = beside_static(list(dict.fromkeys(run.arm for run in runs)))
+    return [difference.describe() for difference in compare_pairs(runs, pairs, "test")]
 
 
 def _judge_accuracy(study: Basis) -> float | None:

@@ -21,7 +21,7 @@ _UNWEIGHTED: dict[str, dict[str, Any]] = {
     "_agreed": {"policies": (AgreementSelection(),)},
     "_allocated": {"policies": (ClassAllocation(ahead=True),)},
     "_seeded": {"policies": (HardSeeds(),)},
-    "_steered": {"policies": (UncertaintySelection(), ClassAllocation(ahead=True), HardSeeds())},
+    "_steered": {"policies": (AgreementSelection(), ClassAllocation(ahead=True), HardSeeds())},
     "_static": {"policies": ()},
     "_static_longer": {"policies": (), "longer": True},
 }
@@ -51,15 +51,23 @@ def variants_of(source: Source, filters: Filters, watched: bool = True) -> list[
     return [arm for arm in arms if watched or not any(policy.needs_validation for policy in arm.policies or ())]
 
 
-def arms_by_name(names: Iterable[str], sources: Iterable[Source], filters: Filters) -> list[Arm]:
+def arms_by_name(
+    names: Sequence[str], sources: Iterable[Source], filters: Filters, classic: Sequence[str] = ()
+) -> list[Arm]:
     """
-    Returns arms by the names that a command line gives them: each source with its variants, and real rows. Raises a
-    `ValueError` if a name is none of these.
+    Returns arms by the names that a command line gives them: each source with its variants, and real rows, each of
+    them also with a `classic` augmentation at the end of its name. Raises a `ValueError` if a name is none of these.
     """
     arms = {arm.name: arm for source in (RealRows(), *sources) for arm in variants_of(source, filters)}
-    if unknown := sorted(set(names) - arms.keys()):
-        raise ValueError(f"generators has {unknown}. There are {listed(arms)}.")
-    return [arms[name] for name in names]
+    both = {
+        f"{name}_{kind}": dataclasses.replace(arm, name=f"{name}_{kind}", augment=kind)
+        for name, arm in arms.items()
+        for kind in classic
+    }
+    if unknown := sorted(set(names) - arms.keys() - both.keys()):
+        also = f" With {', '.join(f'_{kind}' for kind in classic)} at the end: augmented, too." if classic else ""
+        raise ValueError(f"generators has {unknown}. There are {listed(arms)}.{also}")
+    return [(arms | both)[name] for name in names]
 
 
 def listed(arms: Iterable[str]) -> str:
@@ -89,10 +97,24 @@ def _ends(of: Sequence[str]) -> str:
     return single + (", also after another one" if both else "")
 
 
-def static_of(source: str, variant: str) -> tuple[str, str]:
+def beside_static(arms: Sequence[str]) -> list[tuple[str, str]]:
     """
-    Returns the arms of a source that a variant is compared with: chance with as many steps, and with as much time, and
-    rows that weigh as they do there.
+    Returns each arm that decides while it trains, with the arms beside it that chance decides, with as many steps and
+    with as much time, and that are alike in all else.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.study.variants import beside_static
+    >>> beside_static(["said_static", "said_static_crop", "said_live", "said_live_crop", "other_live"])
+    [('said_live', 'said_static'), ('said_live_crop', 'said_static_crop')]
+    ```
     """
-    weighs = WEIGHTED if variant.endswith(WEIGHTED) else ""
-    return f"{source}_static{weighs}", f"{source}_static_longer{weighs}"
+    chosen = [end for end in IN_ROUNDS if "_static" not in end and not end.endswith(WEIGHTED)]
+    pairs = []
+    for arm in arms:
+        # The last of them in the name: what stands before is the source.
+        place, end = max((arm.rfind(end), end) for end in chosen)
+        statics = [arm[:place] + static + arm[place + len(end) :] for static in ("_static", "_static_longer")]
+        pairs += [(arm, static) for static in statics if place > 0 and static in arms]
+    return pairs

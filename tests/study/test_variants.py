@@ -4,7 +4,7 @@ import pytest
 
 from hf_augment import Generator, NearDuplicates
 from hf_augment.study.arms import Given, RealRows, Source
-from hf_augment.study.variants import VARIANTS, WEIGHTED, arms_by_name, listed, static_of
+from hf_augment.study.variants import VARIANTS, arms_by_name, beside_static, listed
 
 
 class Says(Generator):
@@ -84,6 +84,27 @@ def test_rows_are_weighed_where_something_judges_them():
         arms_by_name(["real_weighted"], [], filters)
 
 
-def test_what_chooses_is_compared_with_chance_and_rows_that_weigh_alike():
-    assert static_of("said", "_live") == ("said_static", "said_static_longer")
-    assert static_of("said", "_live" + WEIGHTED) == ("said_static_weighted", "said_static_longer_weighted")
+def test_what_chooses_is_compared_with_chance_and_rows_that_weigh_and_are_augmented_alike():
+    ends = ("_live", "_agreed", "_static", "_static_longer", "_agreed_weighted", "_static_weighted", "_live_crop")
+    assert beside_static([f"said_live_by{end}" for end in ends]) == [
+        ("said_live_by_live", "said_live_by_static"),
+        ("said_live_by_live", "said_live_by_static_longer"),
+        ("said_live_by_agreed", "said_live_by_static"),
+        ("said_live_by_agreed", "said_live_by_static_longer"),
+        ("said_live_by_agreed_weighted", "said_live_by_static_weighted"),
+    ]
+    assert beside_static(["said", "said_static", "real_static_crop", "real_agreed_crop"]) == [
+        ("real_agreed_crop", "real_static_crop")
+    ]
+
+
+def test_any_arm_with_examples_may_be_augmented_too():
+    names = ["learned_agreed_crop", "real_flip", "learned"]
+    arms = arms_by_name(names, [Learned()], filters, ["crop", "flip"])
+    assert [(arm.name, arm.augment, arm.policies is None) for arm in arms] == [
+        ("learned_agreed_crop", "crop", False),
+        ("real_flip", "flip", True),
+        ("learned", None, True),
+    ]
+    with pytest.raises(ValueError, match=r"\['real_eda'\].* With _crop, _flip at the end: augmented, too\."):
+        arms_by_name(["real_eda"], [], filters, ["crop", "flip"])

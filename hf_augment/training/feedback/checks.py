@@ -11,7 +11,6 @@ from transformers.utils import logging
 
 from hf_augment.generators.base import Generator
 from hf_augment.training.feedback.policies import Policy
-from hf_augment.training.feedback.selection import UncertaintySelection
 from hf_augment.training.task import first_row
 
 
@@ -52,8 +51,7 @@ def check_feedback(trainer: Any) -> None:
             )
         if policy.seeds:
             _check_seeding(type(policy).__name__, trainer.generator, trainer.train_dataset)
-    chosen = [UncertaintySelection()] if policies is None else policies
-    blind = [type(policy).__name__ for policy in chosen if policy.needs_judge]
+    blind = [type(policy).__name__ for policy in policies or () if policy.needs_judge]
     if blind and not any(f.gives_label_probabilities for f in trainer.filters):
         logger.warning_once(
             f"{blind[0]} goes by the classifier alone, since no filter judges labels: what is mislabelled comes "

@@ -293,7 +293,8 @@ def test_what_cannot_work_is_refused_when_the_trainer_is_built(tmp_path, case):
 @pytest.mark.parametrize(
     ("policies", "warned"),
     [
-        (None, "UncertaintySelection"),
+        (None, None),
+        ([UncertaintySelection()], "UncertaintySelection"),
         ([AgreementSelection()], None),
         ([HardSeeds()], None),
         ([], None),
