@@ -281,9 +281,8 @@ def build(args: ImdbArguments, training: AugmentingTrainingArguments) -> Study:
     )
 
     # 3. The arms: classic augmentation, and the generators by their names on the command line.
-    arms = [Arm(name, augment=name) for name in args.classic] + arms_by_name(
-        args.generators, sources, filters, args.classic
-    )
+    arms = [Arm(name, augment=name) for name in args.classic]
+    arms += arms_by_name(args.generators, sources, filters, args.classic)
 
     # 4. The labelled texts, the test set and the hold-outs.
     data = load_text_data(args, training.seed)

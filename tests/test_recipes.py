@@ -129,8 +129,8 @@ class TextParts(Parts):
 class ImageParts(Parts):
     kind, recipe, column, shards = "image", "cifar10.py", "img", "trained-shards"
     short = ("--generators", "trained", "real")
-    story = (*WATCHED, "--generators", "trained", "real")
-    arms = ("baseline", "baseline_same_steps", "crop", "trained", "trained_crop", "real")
+    story = (*WATCHED, "--generators", "trained", "real_crop")
+    arms = ("baseline", "baseline_same_steps", "crop", "trained", "trained_crop", "real_crop")
     report = (*Parts.report, "samples.png")
 
     def build(self):

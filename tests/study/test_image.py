@@ -77,6 +77,7 @@ def make(tmp_path):
         ({"splits": 2}, "splits=2 needs train_per_class"),
         ({"judge_folds": 1}, "judge_folds=1 must be 2 or more"),
         ({"min_label_probability": 1.5}, r"min_label_probability=1.5 must be in \[0, 1\]"),
+        ({"pseudo_label_share": 0}, r"pseudo_label_share=0 must be in \(0, 1\]"),
     ],
 )
 def test_arguments_that_are_refused(arguments, message):
