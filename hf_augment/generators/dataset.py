@@ -25,13 +25,21 @@ def examples_of(dataset: datasets.Dataset, rows: Iterable[int]) -> list[dict[str
     if not dtypes or not places:
         return [dataset[place] for place in places]
     table = dataset.with_format("arrow", columns=list(dtypes))[places]
-    arrays = {name: table[name].combine_chunks().to_numpy(zero_copy_only=False) for name in dtypes}
+    # Chunk by chunk: of large images a single one may have more bytes than Arrow counts.
+    arrays = {name: [row for chunk in table[name].chunks for row in _rows_of(chunk, name)] for name in dtypes}
     others = dataset.remove_columns(list(dtypes))
     examples = [others[place] for place in places] if others.column_names else [{} for _ in places]
     return [
         {n: np.array(arrays[n][i], dtypes[n]) if n in dtypes else example[n] for n in dataset.features}
         for i, example in enumerate(examples)
     ]
+
+
+def _rows_of(chunk: Any, name: str) -> Any:
+    """The arrays of a part of a column; raises `ValueError` if one is missing."""
+    if chunk.null_count:
+        raise ValueError(f"{name!r} is missing in a row that is drawn: leave out rows without it.")
+    return chunk.to_numpy(zero_copy_only=False)
 
 
 class DatasetGenerator(Generator):

@@ -27,7 +27,9 @@ class ImageExperimentArguments(ExperimentArguments):
     dropout: float = field(default=0.0, metadata={"help": "Dropout before its last layer."})
     classic: list[str] = field(
         default_factory=lambda: ["flip_crop"],
-        metadata={"help": f"Arms with classic augmentation, alone and with the generator: {', '.join(CLASSIC)}."},
+        metadata={
+            "help": f"Arms with classic augmentation, alone and with trained, or at the end of another arm's name: {', '.join(CLASSIC)}."
+        },
     )
     generator_width: int = field(default=64, metadata={"help": "Feature maps of DCGAN at half the image's size."})
     generator_latent_size: int = field(default=100, metadata={"help": "Length of its latent vector."})

@@ -149,15 +149,14 @@ class PseudoLabels(Source):
         without = [names[label] for label in set(range(len(names))) - set(found["labels"])]
         missing = f", none of them of {', '.join(map(repr, without[:5]))}" if without else ""
         surest = f"the surest {self.confident_share:.0%}"
+        kept = f", and {surest} of each class were kept, {len(found['rows'])}" if self.confident_share < 1 else ""
         note = (
-            f"For {self.name} {self._judge_name} labelled {found['judged']} rows without labels on the first split, "
-            f"and {surest} of each class were kept, {len(found['rows'])}{missing}."
+            f"For {self.name} {self._judge_name} labelled {found['judged']} rows without labels on the first split"
+            f"{kept}{missing}."
         )
         if "right" in found:
-            note += (
-                f" Of labelled rows that it did not know it is right on {found['right']:.3f}, and on "
-                f"{found['right_where_sure']:.3f} of {surest}."
-            )
+            note += f" Of labelled rows that it did not know it is right on {found['right']:.3f}"
+            note += f", and on {found['right_where_sure']:.3f} of {surest}." if self.confident_share < 1 else "."
         return note
 
     def _labelled(self, split: Split) -> dict[str, Any]:

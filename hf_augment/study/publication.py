@@ -97,7 +97,7 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     data = study.data
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     name, classifier = short_names([data.name, study.classifier.name])
-    notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_beside_static(study.runs)]
+    notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_beside_static(study.runs, list(arms.values()))]
     more = more | {"notes": [*notes, *more.get("notes", [])]}
     found = Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),
@@ -152,10 +152,9 @@ def _fed(arms: Mapping[str, Arm]) -> dict[str, str]:
     return {name: arm.probe for name, arm in arms.items() if isinstance(arm.probe, str)}
 
 
-def _beside_static(runs: Sequence[ArmRun]) -> list[str]:
+def _beside_static(runs: Sequence[ArmRun], arms: Sequence[Arm]) -> list[str]:
     """Returns what deciding while training brings beside chance that draws from as many candidates."""
-    pairs = beside_static(list(dict.fromkeys(run.arm for run in runs)))
-    return [difference.describe() for difference in compare_pairs(runs, pairs, "test")]
+    return [difference.describe() for difference in compare_pairs(runs, beside_static(arms), "test")]
 
 
 def _judge_accuracy(study: Basis) -> float | None:

@@ -64,8 +64,11 @@ def arms_by_name(
         for name, arm in arms.items()
         for kind in classic
     }
+    if twice := sorted(arms.keys() & both.keys()):
+        raise ValueError(f"{twice} may be a source or one with classic augmentation: give the source another name.")
     if unknown := sorted(set(names) - arms.keys() - both.keys()):
-        also = f" With {', '.join(f'_{kind}' for kind in classic)} at the end: augmented, too." if classic else ""
+        augmented = any(name.rpartition("_")[0] in arms for name in unknown)
+        also = " For one with classic augmentation at its end, name that in --classic, too." if augmented else ""
         raise ValueError(f"generators has {unknown}. There are {listed(arms)}.{also}")
     return [(arms | both)[name] for name in names]
 
@@ -97,24 +100,14 @@ def _ends(of: Sequence[str]) -> str:
     return single + (", also after another one" if both else "")
 
 
-def beside_static(arms: Sequence[str]) -> list[tuple[str, str]]:
+def beside_static(arms: Sequence[Arm]) -> list[tuple[str, str]]:
     """
-    Returns each arm that decides while it trains, with the arms beside it that chance decides, with as many steps and
-    with as much time, and that are alike in all else.
-
-    Example:
-
-    ```python
-    >>> from hf_augment.study.variants import beside_static
-    >>> beside_static(["said_static", "said_static_crop", "said_live", "said_live_crop", "other_live"])
-    [('said_live', 'said_static'), ('said_live_crop', 'said_static_crop')]
-    ```
+    Returns the names of each arm that decides while it trains, with those of the arms beside it that chance decides,
+    with as many steps or as much time, and that are alike in all else.
     """
-    chosen = [end for end in IN_ROUNDS if "_static" not in end and not end.endswith(WEIGHTED)]
-    pairs = []
-    for arm in arms:
-        # The last of them in the name: what stands before is the source.
-        place, end = max((arm.rfind(end), end) for end in chosen)
-        statics = [arm[:place] + static + arm[place + len(end) :] for static in ("_static", "_static_longer")]
-        pairs += [(arm, static) for static in statics if place > 0 and static in arms]
-    return pairs
+
+    def alike(arm: Arm) -> tuple[Any, ...]:
+        return arm.source, arm.filters, arm.guarded, arm.augment, arm.weighting
+
+    chance = [arm for arm in arms if arm.policies is not None and not arm.policies]
+    return [(arm.name, other.name) for arm in arms if arm.policies for other in chance if alike(arm) == alike(other)]

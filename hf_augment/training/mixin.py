@@ -105,7 +105,8 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             With `synthetic_weighting="dynamic"`, gives the weights of a batch's rows, `(batch,)`, from logits, classes
             and what the judge says of each synthetic row's class (NaN for a real row).
         policies (`Sequence[Policy]`, *optional*, defaults to `[AgreementSelection()]`):
-            With `synthetic_feedback`, decide which candidates are shown. Without any they are drawn at random.
+            With `synthetic_feedback`, decide which candidates are shown. Without any, `[]`, they are drawn at random,
+            which is better where their labels are right.
 
     Attributes:
         blend (`Blend`, *optional*): The plan, the producer and the shards; `None` where nothing is blended.

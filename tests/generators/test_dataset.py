@@ -70,6 +70,17 @@ def test_arrays_are_read_together_as_they_would_be_one_by_one(first):
     assert examples_of(dataset, []) == []
 
 
+def test_a_missing_array_is_refused_and_whole_numbers_stay_exact():
+    kinds = datasets.Features({"n": datasets.Array2D((1, 2), "int64")})
+    dataset = datasets.Dataset.from_dict({"n": [[[2**60 + 1, 0]], None, [[1, 2]]]}, features=kinds)
+    assert [example["n"][0, 0] for example in examples_of(dataset, [0, 2])] == [2**60 + 1, 1]
+    with pytest.raises(ValueError, match="'n' is missing in a row"):
+        examples_of(dataset, [0, 1])
+    # In chunks that are not read as one.
+    halves = datasets.concatenate_datasets([dataset.select([0]), dataset.select([2])])
+    assert [example["n"][0, 1] for example in examples_of(halves, [1, 0])] == [2, 0]
+
+
 def test_images_come_back_as_they_are():
     images = np.arange(4 * 2 * 2 * 1, dtype=np.uint8).reshape(4, 2, 2, 1)
     features = datasets.Features({"image": datasets.Array3D((2, 2, 1), "uint8"), "label": CLASSES})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hf_augment import Generator, NearDuplicates
+from hf_augment import AgreementSelection, Arm, Generator, NearDuplicates
 from hf_augment.study.arms import Given, RealRows, Source
 from hf_augment.study.variants import VARIANTS, arms_by_name, beside_static, listed
 
@@ -85,17 +85,20 @@ def test_rows_are_weighed_where_something_judges_them():
 
 
 def test_what_chooses_is_compared_with_chance_and_rows_that_weigh_and_are_augmented_alike():
-    ends = ("_live", "_agreed", "_static", "_static_longer", "_agreed_weighted", "_static_weighted", "_live_crop")
-    assert beside_static([f"said_live_by{end}" for end in ends]) == [
-        ("said_live_by_live", "said_live_by_static"),
-        ("said_live_by_live", "said_live_by_static_longer"),
-        ("said_live_by_agreed", "said_live_by_static"),
-        ("said_live_by_agreed", "said_live_by_static_longer"),
-        ("said_live_by_agreed_weighted", "said_live_by_static_weighted"),
+    ends = ("", "_live", "_agreed", "_static", "_static_longer", "_agreed_weighted", "_static_weighted", "_live_crop")
+    arms = arms_by_name([f"learned{end}" for end in ends], [Learned()], filters, ["crop"])
+    assert beside_static(arms) == [
+        ("learned_live", "learned_static"),
+        ("learned_live", "learned_static_longer"),
+        ("learned_agreed", "learned_static"),
+        ("learned_agreed", "learned_static_longer"),
+        ("learned_agreed_weighted", "learned_static_weighted"),
     ]
-    assert beside_static(["said", "said_static", "real_static_crop", "real_agreed_crop"]) == [
-        ("real_agreed_crop", "real_static_crop")
-    ]
+    # By what they are, whatever they are called.
+    source = Learned()
+    mine, other = Arm("mine", source, policies=[AgreementSelection()]), Arm("tv_static", RealRows(), policies=[])
+    assert beside_static([mine, other]) == []
+    assert beside_static([mine, other, Arm("chance", source, policies=[])]) == [("mine", "chance")]
 
 
 def test_any_arm_with_examples_may_be_augmented_too():
@@ -106,5 +109,7 @@ def test_any_arm_with_examples_may_be_augmented_too():
         ("real_flip", "flip", True),
         ("learned", None, True),
     ]
-    with pytest.raises(ValueError, match=r"\['real_eda'\].* With _crop, _flip at the end: augmented, too\."):
+    with pytest.raises(ValueError, match=r"\['real_eda'\].* name that in --classic, too\."):
         arms_by_name(["real_eda"], [], filters, ["crop", "flip"])
+    with pytest.raises(ValueError, match=r"\['said_crop'\] may be a source or one with classic augmentation"):
+        arms_by_name(["said_crop"], [RealRows("said"), RealRows("said_crop")], filters, ["crop"])

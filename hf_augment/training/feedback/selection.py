@@ -62,8 +62,11 @@ class AgreementSelection(Policy):
     The score is the classifier's probability of the class asked for as a share of its largest: 1 where it agrees.
     Where labels are often wrong, what a network agrees with while it learns is mostly right, since it learns what
     labels have in common before it learns their mistakes (Han et al. 2018, *Co-teaching*, NeurIPS, arXiv 1804.06872,
-    train on small losses). Of what it agrees with it learns no more from what it is sure of, so that chance decides
-    there. No judge is needed. A classifier that gets hardly anything right has nothing to choose by.
+    have two networks choose small losses for each other; here one chooses for itself). Among what it agrees with
+    chance decides: what it is surest of teaches least. No judge is needed.
+
+    Of pseudo-labelled digits it chose better than chance, by 3.3 points (`model_cards/digits_10`); of rows with right
+    labels worse: it leaves out the hard ones. Of a generator's examples it was not measured.
 
     Example:
 
@@ -93,7 +96,9 @@ class AgreementSelection(Policy):
 
     def score(self, round: Round, candidates: Candidates) -> np.ndarray:
         p = candidates.probabilities.astype(np.float64)
-        return p[np.arange(len(p)), candidates.labels] / p.max(1)
+        share = p[np.arange(len(p)), candidates.labels] / p.max(1)
+        # Where half precision overflows the classifier says nothing.
+        return np.where(np.isnan(share), -np.inf, share)
 
 
 def entropy_of(probabilities: np.ndarray) -> np.ndarray:

@@ -72,6 +72,12 @@ def test_all_is_shown_once_of_candidates_that_were_scored_once(tmp_path, toy):
     assert not set(chosen) & layout.walked()
 
 
+def test_a_trainer_chooses_by_agreement_if_nothing_else_is_said(tmp_path):
+    trainer = TEXT.trainer(tmp_path, TEXT.generator(), synthetic_feedback=4, num_train_epochs=2)
+    trainer.train()
+    assert trainer._feedback.settings()["policies"] == [["agreement_selection", 0.0]]
+
+
 def test_what_is_chosen_has_a_higher_entropy_than_the_rest(tmp_path):
     policy = UncertaintySelection(random_share=0.0, max_entropy=1.0)
     # A classifier that is unsure of some: few steps, and a candidate is chosen out of four.

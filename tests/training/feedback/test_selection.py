@@ -29,6 +29,12 @@ def test_what_the_classifier_agrees_with_is_chosen_by_chance_and_then_what_it_co
     assert 70 < firsts.count(0) < 130
 
 
+def test_of_what_the_classifier_says_nothing_nothing_is_chosen_while_there_are_others():
+    says = np.array([[np.nan, np.nan], [0.9, 0.1]], dtype=np.float32)
+    candidates = Candidates(np.arange(2), np.array([0, 1]), says, np.ones(2))
+    assert AgreementSelection().score(None, candidates) == pytest.approx([-np.inf, 1 / 9])
+
+
 def test_settings_of_selection_are_told_and_checked():
     assert UncertaintySelection().fingerprint() != UncertaintySelection(max_entropy=0.5).fingerprint()
     assert AgreementSelection().settings() == ["agreement_selection", 0.0]
