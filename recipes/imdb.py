@@ -78,8 +78,8 @@ class ImdbArguments(ExperimentArguments):
             "_unfiltered: without filters, _guarded: "
             "with a guard, _live, _agreed, _allocated, _seeded, _steered, _static: with policies, or chance alone, "
             "_static_longer: chance with as much time; "
-            "_weighted after any of these: with weights of rows that a judge sets; _eda at the end, with --classic eda: "
-            "with classic augmentation of all rows, too."
+            "_weighted after any of these: with weights of rows that a judge sets; "
+            "_eda at the end, with --classic eda: with classic augmentation of all rows, too."
         },
     )
     generator_model: str = field(default="openai-community/gpt2", metadata={"help": "Causal LM of the trained arm."})

@@ -28,7 +28,8 @@ class ImageExperimentArguments(ExperimentArguments):
     classic: list[str] = field(
         default_factory=lambda: ["flip_crop"],
         metadata={
-            "help": f"Arms with classic augmentation, alone and with trained, or at the end of another arm's name: {', '.join(CLASSIC)}."
+            "help": "Arms with classic augmentation, alone, with trained, and with any arm at whose end it stands: "
+            f"{', '.join(CLASSIC)}."
         },
     )
     generator_width: int = field(default=64, metadata={"help": "Feature maps of DCGAN at half the image's size."})
