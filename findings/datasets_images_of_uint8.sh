@@ -14,8 +14,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-  datasets==5.2.0 torch==2.14.1 torchvision==0.29.1 pillow==13.0.0
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check datasets==5.2.0 torch==2.14.1 torchvision==0.29.1 pillow==13.0.0
 export HF_HOME="$folder/home" HF_HUB_OFFLINE=1
 "$folder/venv/bin/python" -I - <<'PY' || { echo "What is said above has changed." >&2; exit 1; }
 import datasets
