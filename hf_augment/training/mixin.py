@@ -106,7 +106,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             and what the judge says of each synthetic row's class (NaN for a real row).
         policies (`Sequence[Policy]`, *optional*, defaults to `[AgreementSelection()]`):
             With `synthetic_feedback`, decide which candidates are shown. Without any, `[]`, they are drawn at random,
-            which is better where their labels are right.
+            which was better where all labels were right.
 
     Attributes:
         blend (`Blend`, *optional*): The plan, the producer and the shards; `None` where nothing is blended.
