@@ -312,7 +312,7 @@ def main(args: ImdbArguments, training: AugmentingTrainingArguments) -> None:
         if wanted and isinstance(instruct, PromptedLanguageModel):
             model = asked_model(args)
             asked = zero_shot(study, instruct, model if isinstance(model, AskedModel) else None, args.zero_shot_rows)
-            told |= {"notes": told["notes"] + asked[0], "zero_shot": asked[1]}
+            told |= {"notes": asked[0], "zero_shot": asked[1]}
     study.report(vars(args), **told)
 
 

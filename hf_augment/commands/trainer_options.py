@@ -57,6 +57,13 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="least probability of the class asked for, by who judges; 0: nobody (default: by what the judge knows)",
     )
+    group.add_argument(
+        "--pseudo_label_share",
+        type=float,
+        metavar="SHARE",
+        help="of rows without labels that are taken for a class, the share that pseudo_labels learns: the surest "
+        "(default: 0.6)",
+    )
     group.add_argument("--gguf_file", metavar="FILE", help="GGUF file in it")
     group.add_argument(
         "--backend", choices=["torch", "openvino"], help="what samples texts (default: the faster one here)"

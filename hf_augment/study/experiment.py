@@ -19,7 +19,7 @@ from hf_augment.study.classifiers import Classifier
 from hf_augment.study.labelled import LabelledData
 from hf_augment.study.pseudo_labels import Asked, PseudoLabels
 from hf_augment.study.study import Study
-from hf_augment.study.variants import listed, variants_of
+from hf_augment.study.variants import listed, variants_of, with_classic
 from hf_augment.text_pairs import SEPARATOR
 from hf_augment.training.arguments import AugmentingTrainingArguments
 
@@ -43,11 +43,12 @@ class Experiment:
         training (`dict[str, Any]`): Arguments of [`AugmentingTrainingArguments`].
         arms (`tuple[str, ...]`):
             Names of arms: of texts `probe`, `probe_prompted`, `eda`, `prompted` and `trained`; of images `probe`,
-            `trained`, and a classic augmentation such as `crop`, alone or as `trained_crop`; of data with unlabelled
+            `trained`, and classic augmentations such as `crop`; of data with unlabelled
             rows also `pseudo_labels` and `probe_pseudo_labels`; with `train_per_class` these, of the rows that a draw
             leaves if no others have no labels, and `real`, as many of these with their labels. Of texts there is
-            `both`, half of it prompted and half trained, and a generator has variants
-            ([`~hf_augment.study.variants`]), such as `_unfiltered`, `_live` and `_static_weighted`.
+            `both`, half of it prompted and half trained. What has further rows has variants
+            ([`~hf_augment.study.variants`]), such as `_unfiltered`, `_live` and `_static_weighted`, each of them also
+            with a classic augmentation at its end, such as `pseudo_labels_agreed_crop`.
         seeds (`int`, *optional*, defaults to 3): The most runs of each arm, on each split.
         train_per_class (`int`, *optional*, defaults to all of them):
             Number of labelled rows of each class that are learned, drawn at random.
@@ -64,6 +65,8 @@ class Experiment:
         generator_training (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of the generator's trainer.
         filters (`dict[str, Any]`, *optional*, defaults to `{}`): Arguments of the filters, such as
             `min_label_probability`.
+        pseudo_label_share (`float`, *optional*, defaults to 0.6):
+            Of the unlabelled rows that are taken for a class, the share that `pseudo_labels` keeps: the surest.
     """
 
     data: dict[str, Any]
@@ -79,6 +82,7 @@ class Experiment:
     prompt: dict[str, Any] = field(default_factory=dict)
     generator_training: dict[str, Any] = field(default_factory=dict)
     filters: dict[str, Any] = field(default_factory=dict)
+    pseudo_label_share: float = PseudoLabels.confident_share
 
     @property
     def of_images(self) -> bool:
@@ -100,11 +104,14 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     training = AugmentingTrainingArguments(**logging | experiment.training)
     test = sample_rows(data.test, experiment.max_test_rows, training.seed)
     rows = LabelledData(data.train, {"test": test}, data.name, unlabelled=data.unlabelled)
-    classifier, known = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
-    if unknown := sorted(set(experiment.arms) - known.keys()):
+    classifier, made, classic = (_image_parts if data.kind == "image" else _text_parts)(experiment, rows)
+    known = {arm.name: arm for arm in made}
+    both = known | with_classic(made, classic)
+    if unknown := sorted(set(experiment.arms) - both.keys()):
         others = ": it is of rows that train_per_class leaves" if unknown == ["real"] else ""
-        raise ValueError(f"There is no arm {few(unknown)}{others}. There are {listed(known)}.")
-    arms = [known[name] for name in experiment.arms]
+        also = f"; with {few(classic)} at its end, too" if classic else ""
+        raise ValueError(f"There is no arm {few(unknown)}{others}. There are {listed(known)}{also}.")
+    arms = [both[name] for name in experiment.arms]
     drawn = partial(Study, train_per_class=experiment.train_per_class, splits=experiment.splits)
     study = drawn(rows, classifier, training, arms, seeds=experiment.seeds)
     if training.max_steps > 0:
@@ -113,7 +120,11 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     return study
 
 
-def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
+#: A classifier, the arms that there are, and the names of classic augmentations.
+Parts = tuple[Classifier, list[Arm], list[str]]
+
+
+def _text_parts(experiment: Experiment, rows: LabelledData) -> Parts:
     from hf_augment.generators.served.connection import Endpoint
     from hf_augment.study.served_model import ServedJudge, ServedLanguageModel
     from hf_augment.study.text import TextFilters
@@ -154,7 +165,7 @@ def _text_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier,
     classifier = TextClassifier(
         label_names=rows.label_names, labels=rows.labels, pairs=rows.pairs, **experiment.classifier
     )
-    return classifier, {arm.name: arm for arm in arms}
+    return classifier, arms, ["eda"]
 
 
 def _with_probe(source: Source, filters: Filters = ()) -> list[Arm]:
@@ -166,19 +177,20 @@ def _with_probe(source: Source, filters: Filters = ()) -> list[Arm]:
 def _of_rows(experiment: Experiment, rows: LabelledData, asked: Asked | None = None) -> list[Arm]:
     """The arms that learn from further rows: those without labels, or those that a draw leaves."""
     drawn = experiment.train_per_class is not None
-    arms = _with_probe(PseudoLabels(asked=asked)) if drawn or rows.unlabelled is not None else []
+    unlabelled = PseudoLabels(confident_share=experiment.pseudo_label_share, asked=asked)
+    arms = _with_probe(unlabelled) if drawn or rows.unlabelled is not None else []
     return arms + (_with_probe(RealRows()) if drawn else [])
 
 
-def _image_parts(experiment: Experiment, rows: LabelledData) -> tuple[Classifier, dict[str, Arm]]:
+def _image_parts(experiment: Experiment, rows: LabelledData) -> Parts:
     from hf_augment.study.image import ImageFilters
     from hf_augment.study.image_classifier import CLASSIC, ImageClassifier
     from hf_augment.study.image_sources import TrainedDCGAN
 
     source = TrainedDCGAN("trained", shape=experiment.model, training=experiment.generator_training)
-    alone = Arm("trained", source, ImageFilters(**experiment.filters))
-    arms = [Arm("probe", probe=True), alone, *(Arm(kind, augment=kind) for kind in CLASSIC)]
-    arms += [dataclasses.replace(alone, name=f"trained_{kind}", augment=kind) for kind in CLASSIC]
+    arms = [Arm("probe", probe=True), *(Arm(kind, augment=kind) for kind in CLASSIC)]
+    # No rows are set apart to watch a training.
+    arms += variants_of(source, ImageFilters(**experiment.filters), watched=False)
     arms += _of_rows(experiment, rows)
     shape = rows.train.features["image"].shape
-    return ImageClassifier(rows.label_names, shape, **experiment.classifier), {arm.name: arm for arm in arms}
+    return ImageClassifier(rows.label_names, shape, **experiment.classifier), arms, list(CLASSIC)

@@ -226,11 +226,10 @@ def _told(study: Study, minutes: float) -> dict[str, Any]:
     prompted, rows = asked_rows(study, minutes)
     if rows:
         with working("Asking the language model itself for labels of test rows"):
-            notes, told["zero_shot"] = zero_shot(study, prompted[0], None, rows)
-        told["notes"] += notes
+            told["notes"], told["zero_shot"] = zero_shot(study, prompted[0], None, rows)
     elif prompted:
         classes = len(study.data.label_names)
         many = asked_rows(study, math.inf)[1] == 0
         why = f"with {classes} classes a text takes as many questions" if many else f"{minutes:g} minutes are too few"
-        told["notes"].append(f"The language model itself was not asked for labels: {why}.")
+        told["notes"] = [f"The language model itself was not asked for labels: {why}."]
     return told

@@ -98,6 +98,8 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     name, classifier = short_names([data.name, study.classifier.name])
     notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_beside_static(study.runs, list(arms.values()))]
+    told = (source.note(study.split(0)) for source in sources_of(arms.values()))
+    notes += [note for note in told if note is not None]
     more = more | {"notes": [*notes, *more.get("notes", [])]}
     found = Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),

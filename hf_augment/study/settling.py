@@ -108,6 +108,9 @@ def check_typed(options: argparse.Namespace) -> None:
     least = options.min_label_probability
     if least is not None and not 0 <= least <= 1:
         raise ValueError(f"min_label_probability={least} must be 0 to 1: it is a probability.")
+    share = options.pseudo_label_share
+    if share is not None and not 0 < share <= 1:
+        raise ValueError(f"pseudo_label_share={share} must be in (0, 1]: it is the share of rows that is kept.")
     if options.prompt is not None and (options.kind is not None or options.descriptions is not None):
         raise ValueError(f"prompt={options.prompt!r} is a whole prompt: leave kind and descriptions out.")
     if "hub_token" in options.more:
@@ -200,6 +203,7 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
         splits=values.get("splits", 1),
         max_test_rows=values["max_test_rows"],
         filters={"min_label_probability": values["min_label_probability"]},
+        **{name: values[name] for name in ("pseudo_label_share",) if name in values},
         **parts,
     )
 

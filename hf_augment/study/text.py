@@ -162,15 +162,13 @@ class TextFilters:
 
 
 def describe_texts(study: Study) -> dict[str, Any]:
-    """Returns what a report says of synthetic texts: how near they come to the labelled ones, what training took."""
+    """Returns what a report says of synthetic texts: how near they come to the labelled ones."""
     first = study.split(0)
     nearest, test = NearestTexts(first.train["text"][:]), study.data.evaluations["test"]["text"][:]
     generated = {name: store for name, store in study.stores.items() if not study.is_real(name)}
-    notes = [note for source in study.sources() if (note := source.note(first)) is not None]
     return {
         "nearest": dict.fromkeys(study.stores, nearest),
         "memorization": {name: memorization(nearest, store, test) for name, store in generated.items()},
-        "notes": notes,
     }
 
 

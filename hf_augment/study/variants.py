@@ -59,11 +59,7 @@ def arms_by_name(
     them also with a `classic` augmentation at the end of its name. Raises a `ValueError` if a name is none of these.
     """
     arms = {arm.name: arm for source in (RealRows(), *sources) for arm in variants_of(source, filters)}
-    both = {
-        f"{name}_{kind}": dataclasses.replace(arm, name=f"{name}_{kind}", augment=kind)
-        for name, arm in arms.items()
-        for kind in classic
-    }
+    both = with_classic(arms.values(), classic)
     if twice := sorted(arms.keys() & both.keys()):
         raise ValueError(f"{twice} may be a source or one with classic augmentation: give the source another name.")
     if unknown := sorted(set(names) - arms.keys() - both.keys()):
@@ -71,6 +67,27 @@ def arms_by_name(
         also = " For one with classic augmentation at its end, name that in --classic, too." if augmented else ""
         raise ValueError(f"generators has {unknown}. There are {listed(arms)}.{also}")
     return [(arms | both)[name] for name in names]
+
+
+def with_classic(arms: Iterable[Arm], kinds: Iterable[str]) -> dict[str, Arm]:
+    """
+    Returns by its name each arm that has a source, with each kind of classic augmentation, that stands at its end.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.study.arms import Arm, RealRows
+    >>> from hf_augment.study.variants import with_classic
+    >>> with_classic([Arm("probe", probe=True), Arm("real", RealRows())], ["crop"])["real_crop"].augment
+    'crop'
+    ```
+    """
+    return {
+        f"{arm.name}_{kind}": dataclasses.replace(arm, name=f"{arm.name}_{kind}", augment=kind)
+        for arm in arms
+        if arm.source is not None
+        for kind in kinds
+    }
 
 
 def listed(arms: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from hf_augment import AgreementSelection
 from hf_augment.cli import main
 from hf_augment.commands.experiment import add_arguments
 from hf_augment.commands.options import nearest
@@ -23,6 +24,7 @@ from hf_augment.study.budget import Costs
 from hf_augment.study.experiment import Experiment, build
 from hf_augment.study.own_data import check_outside, check_space, folder_of
 from hf_augment.study.planning import LEAST, SAVINGS, afford, only_look, saved, without_slow, work_of
+from hf_augment.study.pseudo_labels import PseudoLabels
 from hf_augment.study.settling import MAY_DIFFER, asked_as, settle, shard_size, training_parser, unnamed
 from hf_augment.study.text_sources import prompt_of
 from tests.tiny import tiny_causal_lm, tiny_classifier, tiny_tokenizer
@@ -89,6 +91,8 @@ def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
         ValueError, match=r"There is no arm 'flip'\. There are probe, eda, prompted, probe_prompted, trained"
     ):
         build(made(arms=("flip",)), open_data("tickets.csv"))
+    with pytest.raises(ValueError, match=r"also after another one; with 'eda' at its end, too\."):
+        build(made(arms=("prompted_flip",)), open_data("tickets.csv"))
 
 
 def test_the_work_of_a_study_is_counted(tiny):
@@ -157,6 +161,8 @@ def test_an_unknown_option_is_answered_with_the_trainer_s(tiny, capsys):
         (["--processes", "0"], "processes=0 must be 1 or more"),
         (["--max_test_rows", "0"], "max_test_rows=0 must be 1 or more"),
         (["--min_label_probability", "1.5"], "min_label_probability=1.5 must be 0 to 1"),
+        (["--pseudo_label_share", "0"], "pseudo_label_share=0.0 must be in (0, 1]"),
+        (["--pseudo_label_share", "nan"], "pseudo_label_share=nan must be in (0, 1]"),
         (["--prompt", "mine.json", "--kind", "ticket"], "prompt='mine.json' is a whole prompt"),
         (["--num_train_epochs", "3"], "pass max_steps"),
         (["--max_steps", "0"], "max_steps=0 must be 1 or more"),
@@ -435,6 +441,26 @@ def test_rows_without_labels_make_arms_of_their_own(settled):
     assert "pseudo_labels" in saved(experiment, set(), *SAVINGS[-1]).arms
     with pytest.raises(ValueError, match="There is no arm 'pseudo_labels'"):
         build(alone, open_data("tickets.csv"))
+    assert study.arms["pseudo_labels"].source.confident_share == 0.6
+    all_of_them = settled("--unlabelled", "more.txt", "--pseudo_label_share", "1")
+    assert build(dataclasses.replace(alone, pseudo_label_share=all_of_them.pseudo_label_share)).arms[
+        "pseudo_labels"
+    ].source == PseudoLabels(confident_share=1.0)
+
+
+def test_any_arm_with_further_rows_has_one_with_classic_augmentation(settled, pictures):
+    arms = ("prompted_static", "prompted_agreed_eda", "trained_weighted_eda")
+    text = build(settled("--arms", *arms, "--synthetic_feedback", "10")).arms
+    assert [text[name].augment for name in arms] == [None, "eda", "eda"]
+    (policy,) = text["prompted_agreed_eda"].policies
+    assert isinstance(policy, AgreementSelection)
+    data = {"source": "pictures"}
+    arms = ("trained_crop", "trained_agreed", "trained_agreed_crop", "pseudo_labels_static_augmix", "real_crop")
+    values = {"output_dir": "out", "max_steps": 40, "synthetic_feedback": 10, "remove_unused_columns": False}
+    learning = {"generator_training": {"per_device_train_batch_size": 4, "num_train_epochs": 1}}
+    images = build(Experiment(data, values, arms, train_per_class=4, classifier={"width": 2}, **learning)).arms
+    assert [images[name].augment for name in arms] == ["crop", None, "crop", "augmix", "crop"]
+    assert images["pseudo_labels_static_augmix"].policies == ()
 
 
 @pytest.fixture

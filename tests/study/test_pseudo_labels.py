@@ -61,6 +61,8 @@ def test_rows_without_a_label_are_shown_with_the_one_that_the_probe_gives_them(k
     # They are rows of somebody: no page shows them, and nobody publishes them.
     results = made.report()
     assert results.samples == {}
+    # How far the labels can be believed.
+    assert PseudoLabels().note(made.split(0)) in results.notes
     assert not list((made.folder / "hub").rglob("*.parquet"))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from hf_augment import AgreementSelection, Arm, Generator, NearDuplicates
 from hf_augment.study.arms import Given, RealRows, Source
-from hf_augment.study.variants import VARIANTS, arms_by_name, beside_static, listed
+from hf_augment.study.variants import VARIANTS, arms_by_name, beside_static, listed, variants_of, with_classic
 
 
 class Says(Generator):
@@ -74,6 +74,15 @@ def test_arms_come_in_the_order_of_their_names_and_an_unknown_one_is_refused():
     with pytest.raises(ValueError, match=rf"generators has \['given'\]\. {known}"):
         arms_by_name(["given", "real"], [Learned()], filters)
     assert listed(["probe", "eda"]) == "probe, eda"
+
+
+def test_classic_augmentation_stands_at_the_end_of_what_has_a_source():
+    learned, *_ = variants_of(Learned(), filters)
+    found = with_classic([Arm("probe", probe=True), Arm("eda", augment="eda"), learned], ["crop", "augmix"])
+    assert {name: (arm.name, arm.source, arm.augment) for name, arm in found.items()} == {
+        "learned_crop": ("learned_crop", learned.source, "crop"),
+        "learned_augmix": ("learned_augmix", learned.source, "augmix"),
+    }
 
 
 def test_rows_are_weighed_where_something_judges_them():
