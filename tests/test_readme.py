@@ -124,6 +124,7 @@ def generated():
         (MEASURED, "imdb_quickstart"): last_screen("imdb_quickstart"),
         (MEASURED, "cifar10_quickstart"): last_screen("cifar10_quickstart"),
         (MEASURED, "digits_10"): chosen("digits_10"),
+        (MEASURED, "digits_10_trained"): chosen("digits_10_trained"),
         (MEASURED, "digits_30"): chosen("digits_30"),
         (MEASURED, "sst2"): table(
             ["per class", *HEADER[:-1], "needed for 80 % power", HEADER[-1]],
