@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from hf_augment.commands.trainer_options import add_model_arguments, add_own_arguments, read_more
+from hf_augment.commands.trainer_options import (
+    add_model_arguments,
+    add_own_arguments,
+    add_share_argument,
+    read_more,
+)
 
 
 SUMMARY = "compare a classifier of your data with and without generated examples"
@@ -33,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="learn from N rows of each class alone, to see what labels are worth",
     )
     group.add_argument("--splits", type=int, metavar="N", help="draws of these rows (default: 1)")
+    add_share_argument(group)
     group.add_argument("--max_test_rows", type=int, metavar="ROWS", help="random test rows, at most")
     group.add_argument("--processes", type=int, metavar="N", help="runs at a time (default: by the cores; GPU: 1)")
     group.add_argument("--output_dir", metavar="FOLDER", help="where all results are kept (default: runs/DATA)")

@@ -26,6 +26,18 @@ def add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output_dir", metavar="FOLDER", help="where the classifier is saved (default: runs/DATA-ARM)"
     )
+    add_share_argument(parser)
+
+
+def add_share_argument(group: Any) -> None:
+    """Adds how many of the rows without labels are learned, to a parser or a group of one."""
+    group.add_argument(
+        "--pseudo_label_share",
+        type=float,
+        metavar="SHARE",
+        help="of rows without labels that are taken for a class, the share that pseudo_labels learns: the surest "
+        "(default: 0.6)",
+    )
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,13 +68,6 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="P",
         help="least probability of the class asked for, by who judges; 0: nobody (default: by what the judge knows)",
-    )
-    group.add_argument(
-        "--pseudo_label_share",
-        type=float,
-        metavar="SHARE",
-        help="of rows without labels that are taken for a class, the share that pseudo_labels learns: the surest "
-        "(default: 0.6)",
     )
     group.add_argument("--gguf_file", metavar="FILE", help="GGUF file in it")
     group.add_argument(

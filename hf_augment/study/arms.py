@@ -79,7 +79,7 @@ class Source(ABC):
         """Returns the generator for a split, trained if need be."""
 
     def note(self, first: Split) -> str | None:
-        """Returns what a report says of it; `first` is the first split, after its runs."""
+        """Returns what a report says of it; `first` is the first split, after its runs. Every process calls it."""
         return None
 
 

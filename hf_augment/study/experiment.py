@@ -109,8 +109,11 @@ def build(experiment: Experiment, data: Data | None = None) -> Study:
     both = known | with_classic(made, classic)
     if unknown := sorted(set(experiment.arms) - both.keys()):
         others = ": it is of rows that train_per_class leaves" if unknown == ["real"] else ""
-        also = f"; with {few(classic)} at its end, too" if classic else ""
-        raise ValueError(f"There is no arm {few(unknown)}{others}. There are {listed(known)}{also}.")
+        ends = " or ".join(f"_{kind}" for kind in classic)
+        raise ValueError(
+            f"There is no arm {few(unknown)}{others}. There are {listed(known)}. What has a generator or further rows "
+            f"may also end in {ends}; a probe may not."
+        )
     arms = [both[name] for name in experiment.arms]
     drawn = partial(Study, train_per_class=experiment.train_per_class, splits=experiment.splits)
     study = drawn(rows, classifier, training, arms, seeds=experiment.seeds)

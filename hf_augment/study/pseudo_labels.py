@@ -161,10 +161,7 @@ class PseudoLabels(Source):
 
     def _labelled(self, split: Split) -> dict[str, Any]:
         """The numbers of the rows that are kept, their classes, and how far the probe can be believed."""
-        study = split.study
-        # What a model that is asked says of a row is the same beside any classifier.
-        known_by = study.classifier_identity if self.asked is None else study.rows_identity | study.device_identity
-        identity = known_by | split.unlabelled_identity | self.identity()
+        identity = split.study.classifier_identity | split.unlabelled_identity | self.identity()
         return split.stage(f"{self.name}-rows", identity, lambda folder: self._label(split, folder))
 
     def _label(self, split: Split, folder: Path) -> dict[str, Any]:

@@ -48,8 +48,11 @@ LIBRARIES = ("hf_augment", "transformers", "torch", "datasets", "accelerate", "e
 
 def write(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], more: dict[str, Any]) -> Results | None:
     """Prints and writes the report of a study, and stages and pushes what may be published; see [`Study.report`]."""
+    # A source may look at what a stage found, where processes wait for each other.
+    told = [source.note(study.split(0)) for source in sources_of(arms.values())]
     if not PartialState().is_main_process:
         return None
+    more = more | {"notes": [*filter(None, told), *more.get("notes", [])]}
     with working("Comparing the arms"):
         results = _results(study, arms, settings, more)
     console = Console(width=None if sys.stdout.isatty() else 100)
@@ -98,8 +101,6 @@ def _results(study: Basis, arms: Mapping[str, Arm], settings: dict[str, Any], mo
     shown = study.classifier_identity | identity.arguments(study.training, identity.SYNTHESIS) | settings
     name, classifier = short_names([data.name, study.classifier.name])
     notes = [*([] if data.labels is None else [SEVERAL_LABELS]), *_beside_static(study.runs, list(arms.values()))]
-    told = (source.note(study.split(0)) for source in sources_of(arms.values()))
-    notes += [note for note in told if note is not None]
     more = more | {"notes": [*notes, *more.get("notes", [])]}
     found = Results.of_runs(
         title=f"{classifier} on {name}" + (f" ({data.note})" if data.note else ""),

@@ -27,7 +27,7 @@ from hf_augment.study.labelled import LabelledData
 from hf_augment.study.lengths import length_choices
 from hf_augment.study.split import draw_labelled
 from hf_augment.study.text_classifier import no_model
-from hf_augment.study.variants import IN_ROUNDS
+from hf_augment.study.variants import chooses_in_rounds
 from hf_augment.training.arguments import AugmentationArguments, AugmentingTrainingArguments
 
 
@@ -108,7 +108,7 @@ def check_typed(options: argparse.Namespace) -> None:
     least = options.min_label_probability
     if least is not None and not 0 <= least <= 1:
         raise ValueError(f"min_label_probability={least} must be 0 to 1: it is a probability.")
-    share = options.pseudo_label_share
+    share = getattr(options, "pseudo_label_share", None)
     if share is not None and not 0 < share <= 1:
         raise ValueError(f"pseudo_label_share={share} must be in (0, 1]: it is the share of rows that is kept.")
     if options.prompt is not None and (options.kind is not None or options.descriptions is not None):
@@ -185,6 +185,11 @@ def settle(options: argparse.Namespace, data: Data, folder: Path, silent: bool =
             if not silent or choice.name in TEXT_OPTIONS:
                 say(f"  {choice}")
             values[choice.name] = choice.value
+    if "pseudo_label_share" in values and not any("pseudo_labels" in arm for arm in values["arms"]):
+        raise ValueError(
+            f"pseudo_label_share={values['pseudo_label_share']} is of rows without labels, and none of the arms "
+            f"{few(values['arms'])} learns from them: name pseudo_labels among the arms, or leave it out."
+        )
     fields = AugmentingTrainingArguments.__dataclass_fields__.keys() - {"output_dir"}
     training = {name: value for name, value in values.items() if name in fields}
     if data.kind == "image":
@@ -304,7 +309,7 @@ def _training_choices(data: Data, width: int | None, typed: dict[str, Any]) -> l
     examples = examples_of(size)
     together = f"all of these, or equal parts of {MOST_SLOTS} at most: what is made together costs less"
     rounds = []
-    if any(arm.endswith(IN_ROUNDS) for arm in typed.get("arms", ())):
+    if any(map(chooses_in_rounds, typed.get("arms", ()))):
         rounds = [Choice("synthetic_feedback", max(1, size["max_steps"] // 10), "a tenth of the steps between rounds")]
     return [
         *rounds,

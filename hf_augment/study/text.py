@@ -65,6 +65,11 @@ class AskedModel:
     answers: dict[str, str]
     opinions: int = 2
 
+    def identity(self) -> dict[str, str]:
+        """Returns the values that its judgements depend on, beside the labelled rows."""
+        asked = {"template": self.template, "answers": str(self.answers), "opinions": str(self.opinions)}
+        return self.source.identity() | {f"{self.source.name}.judge.{key}": value for key, value in asked.items()}
+
     def check(self, study: Study, judged: Source) -> None:
         """Raises `ValueError`, `OSError` or `ImportError` for what cannot work."""
         self.source.check(study)

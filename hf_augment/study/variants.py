@@ -33,8 +33,6 @@ VARIANTS = _UNWEIGHTED | {
 }
 #: Of these, those of real rows; weighed are they only where something judges their labels.
 OF_REAL_ROWS = ("", "_live", "_agreed", "_allocated", "_static", "_static_longer")
-#: Of these, those that choose in rounds.
-IN_ROUNDS = tuple(name for name, values in VARIANTS.items() if "policies" in values)
 
 
 def variants_of(source: Source, filters: Filters, watched: bool = True) -> list[Arm]:
@@ -67,6 +65,21 @@ def arms_by_name(
         also = " For one with classic augmentation at its end, name that in --classic, too." if augmented else ""
         raise ValueError(f"generators has {unknown}. There are {listed(arms)}.{also}")
     return [(arms | both)[name] for name in names]
+
+
+def chooses_in_rounds(name: str) -> bool:
+    """
+    Whether an arm of this name is a variant that chooses in rounds, also with classic augmentation at its end.
+
+    Example:
+
+    ```python
+    >>> from hf_augment.study.variants import chooses_in_rounds
+    >>> [chooses_in_rounds(name) for name in ("real_live", "trained_agreed_flip_crop", "trained_flip_crop")]
+    [True, True, False]
+    ```
+    """
+    return any(f"{end}_" in f"{name}_" for end, values in VARIANTS.items() if "policies" in values)
 
 
 def with_classic(arms: Iterable[Arm], kinds: Iterable[str]) -> dict[str, Arm]:

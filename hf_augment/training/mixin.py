@@ -41,7 +41,6 @@ from hf_augment.training.feedback.checks import check_feedback
 from hf_augment.training.feedback.policies import Policy
 from hf_augment.training.feedback.rounds import NO_FEEDBACK, Feedback
 from hf_augment.training.feedback.scoring import Scorer
-from hf_augment.training.feedback.selection import AgreementSelection
 from hf_augment.training.filling import FillingMixin
 from hf_augment.training.guard import AugmentationGuard
 from hf_augment.training.loaders import bare_loader, check_loader, order_of, swapped, with_batches
@@ -104,9 +103,9 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         weigh (`Callable`, *optional*, defaults to [`~hf_augment.training.row_weights.dynamic_weights`]):
             With `synthetic_weighting="dynamic"`, gives the weights of a batch's rows, `(batch,)`, from logits, classes
             and what the judge says of each synthetic row's class (NaN for a real row).
-        policies (`Sequence[Policy]`, *optional*, defaults to `[AgreementSelection()]`):
-            With `synthetic_feedback`, decide which candidates are shown. Without any, `[]`, they are drawn at random,
-            which was better where all labels were right.
+        policies (`Sequence[Policy]`, *optional*):
+            With `synthetic_feedback`, which needs them, decide which candidates are shown. `[]` draws them at random.
+            None is the best everywhere: `AgreementSelection` was where labels are often wrong, and chance elsewhere.
 
     Attributes:
         blend (`Blend`, *optional*): The plan, the producer and the shards; `None` where nothing is blended.
@@ -350,9 +349,8 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
         if self.guard is not None:
             self.guard.start(run, args, state, self._saved.get("guard"))
         if self.augmentation.synthetic_feedback:
-            policies = [AgreementSelection()] if self.policies is None else self.policies
             scorer = Scorer(self, run.rows, len(run.blend.pipeline.generator.label_names))
-            self._feedback = Feedback(run, policies, scorer, args)
+            self._feedback = Feedback(run, self.policies or (), scorer, args)
             self._feedback.start(self._saved.get("feedback", NO_FEEDBACK) if self._saved else None)
         elif "feedback" in self._saved:
             raise ValueError("The checkpoint was trained with synthetic_feedback, and now it is 0: pass what it was.")

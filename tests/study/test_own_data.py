@@ -91,8 +91,8 @@ def test_an_arm_that_there_is_not_is_named_with_those_that_there_are(tiny):
         ValueError, match=r"There is no arm 'flip'\. There are probe, eda, prompted, probe_prompted, trained"
     ):
         build(made(arms=("flip",)), open_data("tickets.csv"))
-    with pytest.raises(ValueError, match=r"also after another one; with 'eda' at its end, too\."):
-        build(made(arms=("prompted_flip",)), open_data("tickets.csv"))
+    with pytest.raises(ValueError, match=r"further rows may also end in _eda; a probe may not\."):
+        build(made(arms=("probe_prompted_eda",)), open_data("tickets.csv"))
 
 
 def test_the_work_of_a_study_is_counted(tiny):
@@ -442,6 +442,8 @@ def test_rows_without_labels_make_arms_of_their_own(settled):
     with pytest.raises(ValueError, match="There is no arm 'pseudo_labels'"):
         build(alone, open_data("tickets.csv"))
     assert study.arms["pseudo_labels"].source.confident_share == 0.6
+    with pytest.raises(ValueError, match=r"pseudo_label_share=0\.3 is of rows without labels, and none of the arms"):
+        settled("--pseudo_label_share", "0.3")
     all_of_them = settled("--unlabelled", "more.txt", "--pseudo_label_share", "1")
     assert build(dataclasses.replace(alone, pseudo_label_share=all_of_them.pseudo_label_share)).arms[
         "pseudo_labels"
@@ -450,7 +452,7 @@ def test_rows_without_labels_make_arms_of_their_own(settled):
 
 def test_any_arm_with_further_rows_has_one_with_classic_augmentation(settled, pictures):
     arms = ("prompted_static", "prompted_agreed_eda", "trained_weighted_eda")
-    text = build(settled("--arms", *arms, "--synthetic_feedback", "10")).arms
+    text = build(settled("--arms", *arms)).arms
     assert [text[name].augment for name in arms] == [None, "eda", "eda"]
     (policy,) = text["prompted_agreed_eda"].policies
     assert isinstance(policy, AgreementSelection)

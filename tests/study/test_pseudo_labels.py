@@ -1,6 +1,7 @@
 """Rows without labels as an arm: what is kept of them, what is said, and that the study knows when they change."""
 
 import shutil
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -9,6 +10,7 @@ import pytest
 
 from hf_augment import Arm, AugmentingTrainingArguments, ImageClassifier, LabelledData, Study, TextClassifier
 from hf_augment.data.splits import split_by_label
+from hf_augment.study import publication
 from hf_augment.study.arms import RealRows
 from hf_augment.study.pseudo_labels import KnownLabels, PseudoLabels
 from hf_augment.study.variants import variants_of
@@ -140,15 +142,12 @@ def test_rows_that_a_split_does_not_label_are_without_labels(study):
 
 
 def test_a_model_that_is_asked_takes_the_place_of_the_probe(study):
-    judged = []
-
     class Asked:
         def check(self, study, source):
             assert source.name == "pseudo_labels"
 
         def judge(self, split, rows):
             assert len(rows) == len(split.train)
-            judged.append(split.index)
             return lambda examples: [[0.2, 0.8]] * len(examples)
 
     source = PseudoLabels(confident_share=0.5, asked=Asked())
@@ -161,13 +160,6 @@ def test_a_model_that_is_asked_takes_the_place_of_the_probe(study):
         "50% of each class were kept, 30, none of them of 'negative'."
     )
     assert source.models == ("rows without labels, labelled by a model that was asked",)
-    # What it says does not depend on the classifier: of another one it is not asked again, and the probe is.
-    other = study(train_per_class=5, arms=[], training={"learning_rate": 1e-3})
-    assert source._labelled(other.split(0)) == found
-    assert judged == [0]
-    PseudoLabels("by_the_probe")._labelled(made.split(0))
-    with pytest.raises(ValueError, match="was made with learning_rate="):
-        PseudoLabels("by_the_probe")._labelled(other.split(0))
 
 
 def test_other_rows_are_another_study(study):
@@ -205,3 +197,14 @@ def test_pairs_without_labels_become_texts_too():
     plain = rows.remove_columns("text_pair")
     with pytest.raises(ValueError, match="unlabelled has no row"):
         LabelledData(plain, {"test": plain}, unlabelled=plain.remove_columns("label").select([]))
+
+
+def test_every_process_looks_at_what_a_note_tells(study, monkeypatch):
+    """A stage has processes wait for each other: one that did not look would leave the first waiting."""
+    made = study()
+    made.run()
+    asked = []
+    monkeypatch.setattr(PseudoLabels, "note", lambda self, first: asked.append(first.index))
+    monkeypatch.setattr(publication, "PartialState", lambda: SimpleNamespace(is_main_process=False))
+    assert made.report() is None
+    assert asked == [0]

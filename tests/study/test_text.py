@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hf_augment.generators.prompts import LabelPrompt
 from hf_augment.study.stages import Stages
-from hf_augment.study.text import zero_shot
+from hf_augment.study.text import AskedModel, zero_shot
+from hf_augment.study.text_sources import PromptedLanguageModel
 from tests.toys import TEXT
 
 
@@ -61,3 +63,17 @@ def test_a_model_that_was_asked_is_measured_by_its_answers(study):
         f"Asked for the label of the same texts it is right on {study.share[1]:.3f}, and after labelled texts of the "
         f"first split on {study.share[0]:.3f}."
     )
+
+
+def test_a_model_that_is_asked_is_known_by_what_its_answers_depend_on(tmp_path):
+    def identity(template="What is {text}?", **of_source):
+        return AskedModel(
+            PromptedLanguageModel("lm", str(tmp_path), LabelPrompt(), **of_source), template, {}
+        ).identity()
+
+    (tmp_path / "config.json").write_text("{}")
+    was = identity()
+    assert was == identity(candidates="elsewhere")
+    assert was != identity("Is {text} good?")
+    (tmp_path / "config.json").write_text('{"vocab_size": 7}')
+    assert was != identity()

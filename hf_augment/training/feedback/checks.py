@@ -66,6 +66,11 @@ def check_feedback(trainer: Any) -> None:
         raise ValueError(f"{said} does not go with an AugmentationGuard, which changes the draws: leave one out.")
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise ValueError(f"{said} asks a whole model on each process, and this one is sharded: pass 0.")
+    if policies is None:
+        raise ValueError(
+            f"policies is missing: say what the rounds of {said} decide. Pass policies=[AgreementSelection()] where "
+            "labels of examples are often wrong, [UncertaintySelection()] where a filter judges them, [] for chance."
+        )
 
 
 def _check_seeding(policy: str, generator: Generator, dataset: Any) -> None:

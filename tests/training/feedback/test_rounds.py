@@ -72,12 +72,6 @@ def test_all_is_shown_once_of_candidates_that_were_scored_once(tmp_path, toy):
     assert not set(chosen) & layout.walked()
 
 
-def test_a_trainer_chooses_by_agreement_if_nothing_else_is_said(tmp_path):
-    trainer = TEXT.trainer(tmp_path, TEXT.generator(), synthetic_feedback=4, num_train_epochs=2)
-    trainer.train()
-    assert trainer._feedback.settings()["policies"] == [["agreement_selection", 0.0]]
-
-
 def test_what_is_chosen_has_a_higher_entropy_than_the_rest(tmp_path):
     policy = UncertaintySelection(random_share=0.0, max_entropy=1.0)
     # A classifier that is unsure of some: few steps, and a candidate is chosen out of four.
@@ -285,13 +279,15 @@ REFUSED = {
         "ClassAllocation looks at validation rows: pass one dataset",
     ),
     "no rows": ({"policies": [ClassAllocation()], "eval_dataset": None}, "ClassAllocation looks at validation rows"),
+    "no policies": ({"policies": None}, r"policies is missing: say what the rounds of synthetic_feedback=4 decide"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_work_is_refused_when_the_trainer_is_built(tmp_path, case):
     options, told = REFUSED[case]
-    values = {"synthetic_feedback": 4, "num_train_epochs": 2, "eval_dataset": TEXT.dataset(20)} | options
+    values = {"synthetic_feedback": 4, "num_train_epochs": 2, "eval_dataset": TEXT.dataset(20), "policies": []}
+    values |= options
     with pytest.raises(ValueError, match=told):
         TEXT.trainer(tmp_path, TEXT.generator(), **values)
 
@@ -299,7 +295,6 @@ def test_what_cannot_work_is_refused_when_the_trainer_is_built(tmp_path, case):
 @pytest.mark.parametrize(
     ("policies", "warned"),
     [
-        (None, None),
         ([UncertaintySelection()], "UncertaintySelection"),
         ([AgreementSelection()], None),
         ([HardSeeds()], None),
@@ -320,7 +315,7 @@ def test_a_policy_that_needs_a_judge_says_so(tmp_path, monkeypatch, policies, wa
 
 
 def test_a_model_that_is_sharded_is_refused(tmp_path, monkeypatch):
-    trainer = TEXT.trainer(tmp_path, TEXT.generator(), synthetic_feedback=4, num_train_epochs=2)
+    trainer = TEXT.trainer(tmp_path, TEXT.generator(), policies=[], synthetic_feedback=4, num_train_epochs=2)
     monkeypatch.setattr(trainer, "is_fsdp_enabled", True)
     with pytest.raises(ValueError, match="asks a whole model on each process, and this one is sharded"):
         trainer.train()
