@@ -136,6 +136,7 @@ def generated():
         (MEASURED, "sst2_entropy"): "\n\n".join(
             [table(HEADER, rows(results("sst2_32_entropy"))), live_beside_static("sst2_32_entropy")]
         ),
+        (MEASURED, "sst2_unlabelled"): chosen("sst2_32_unlabelled"),
         (MEASURED, "wrong_labels"): with_recall("sst2_32_wrong_labels", "wrong_labels.json"),
         (MEASURED, "banking77"): table(HEADER, rows(results("banking77_5"))),
         (MEASURED, "banking77_trained"): table(HEADER, rows(results("banking77_5_trained"))),
