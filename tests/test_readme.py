@@ -72,15 +72,16 @@ def table(header, lines):
     return "\n".join(["| " + " | ".join(header) + " |", "|" + "---|" * len(header), *lines])
 
 
-def with_recall(name, file):
-    """A table of accuracy, the difference and recall of each class; and the notes, as a list."""
+def with_classes(name, file):
+    """A table of accuracy, the difference, and recall and F1 of each class; and the notes, as a list."""
     found = Results.load(ROOT / "model_cards" / name / file)
-    recall = found.classes("test", "recall")
+    measures = [(of, by_arm, kind) for kind in ("recall", "f1") for of, by_arm in found.classes("test", kind).items()]
     lines = [
-        [*cells[:1], *cells[2:4], *(f"{of[cells[0]]:.3f}" for of in recall.values())]
+        [*cells[:1], *cells[2:4], *(f"{by_arm[cells[0]]:.3f}" for _, by_arm, _ in measures)]
         for cells in rows(results(name, file))
     ]
-    header = ["arm", "accuracy", COMPARED[0], *(f"recall of {of}" for of in recall)]
+    names = {"recall": "recall", "f1": "F1"}
+    header = ["arm", "accuracy", COMPARED[0], *(f"{names[kind]} of {of}" for of, _, kind in measures)]
     return "\n\n".join([table(header, lines), "\n".join(f"- {note}" for note in found.notes)])
 
 
@@ -137,7 +138,7 @@ def generated():
             [table(HEADER, rows(results("sst2_32_entropy"))), live_beside_static("sst2_32_entropy")]
         ),
         (MEASURED, "sst2_unlabelled"): chosen("sst2_32_unlabelled"),
-        (MEASURED, "wrong_labels"): with_recall("sst2_32_wrong_labels", "wrong_labels.json"),
+        (MEASURED, "wrong_labels"): with_classes("sst2_32_wrong_labels", "wrong_labels.json"),
         (MEASURED, "banking77"): table(HEADER, rows(results("banking77_5"))),
         (MEASURED, "banking77_trained"): table(HEADER, rows(results("banking77_5_trained"))),
         (MEASURED, "banking77_setfit"): table(
