@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart quickstart-images documented-images few-shot digits test test-slow lint types check findings clean
+.PHONY: quickstart quickstart-images documented-images few-shot unlabelled digits test test-slow lint types check findings clean
 
 quickstart: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/imdb_quickstart.yaml $(ARGS)
@@ -32,6 +32,20 @@ FEW_SHOT_3300 := --num_train_epochs 1 --generators instruct --classic --splits 3
 few-shot-%: .venv/installed
 	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \
 		--train_per_class $* --output_dir runs/sst2_$* $(FEW_SHOT_$*)
+
+# The same with sentences that a draw does not label, labelled by the language model: chosen by the classifier, by chance.
+unlabelled: unlabelled-8 unlabelled-32 unlabelled-100
+
+UNLABELLED := --label_judge prompted --min_label_probability 0.01 --pseudo_label_share 1.0 --synthetic_feedback 16 \
+	--generation_backend auto --classic --generators pseudo_labels_static pseudo_labels_agreed \
+	instruct_and_unlabelled_static instruct_and_unlabelled_agreed_weighted
+UNLABELLED_8 := --num_train_epochs 7.5 --synthetic_ratio 0.9375
+UNLABELLED_32 := --num_train_epochs 8
+UNLABELLED_100 := --num_train_epochs 3
+
+unlabelled-%: .venv/installed
+	$(BIN)/python recipes/imdb.py --config recipes/configs/sst2_few_shot.yaml --dataset $(SST2) \
+		--train_per_class $* --output_dir runs/sst2_$*_unlabelled $(UNLABELLED) $(UNLABELLED_$*) $(ARGS)
 
 # Digits with 10, 30 and 100 labelled images of each class, five draws of each: about as many steps of the DCGAN each time.
 digits: digits-10 digits-30 digits-100
