@@ -105,7 +105,7 @@ class AugmentingMixin(FillingMixin, WeighingMixin):
             and what the judge says of each synthetic row's class (NaN for a real row).
         policies (`Sequence[Policy]`, *optional*):
             With `synthetic_feedback`, which needs them, decide which candidates are shown. `[]` draws them at random.
-            None is the best everywhere: `AgreementSelection` was where labels are often wrong, and chance elsewhere.
+            No policy was better than that everywhere; `recipes/README.md` has what was measured, under "Feedback".
 
     Attributes:
         blend (`Blend`, *optional*): The plan, the producer and the shards; `None` where nothing is blended.
